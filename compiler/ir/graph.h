@@ -1,0 +1,102 @@
+/*
+ * The graph: where a model is thought about.  Shapes, gradients, sharing between tasks.
+ *
+ * Nodes sit in one array and refer to each other by index; 0 means none; operands come before their users.
+ * A node's value is a tensor per row ([n, d...]) or free of rows (parameters, constants, sums over rows).
+ */
+#ifndef GRAPH_H
+#define GRAPH_H
+#include "base/arena.h"
+#include "base/source.h"
+#include "base/str.h"
+#include "base/text.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef int NodeId;
+
+typedef enum {
+	OP_NONE,
+#define OP(NAME, word, n_in, group) OP_##NAME,
+#include "ir/ops.def"
+#undef OP
+	OP_N
+} OpCode;
+
+enum { SHAPE_DIMS = 3 };
+
+/* [n, d0, d1, d2] with rows, [d0, d1, d2] without.  nd 0: a scalar (per row, if rows). */
+typedef struct {
+	bool rows;
+	int nd;
+	int32_t d[SHAPE_DIMS];
+} Shape;
+
+Shape shape_scalar(bool rows);
+Shape shape_1(bool rows, int d0);
+Shape shape_2(bool rows, int d0, int d1);
+bool shape_eq(Shape a, Shape b);
+int64_t shape_size(Shape s);                  /* elements per row, or in all */
+const char *shape_text(Arena *a, Shape s);    /* "[n, 360]" */
+
+/* What a node needs beyond its operands; which fields an op uses is said in its row. */
+typedef struct {
+	double k, k2;    /* numbers: a constant, a slope, a probability */
+	int32_t i, j;    /* indices: feature, parameter, table, noise, first column, width */
+	Str word;
+} Attr;
+
+typedef struct {
+	OpCode op;
+	Shape shape;
+	int n_in;
+	NodeId *in;
+	Attr attr;
+	Span span;
+	Str name;        /* the author's name for the value, or NULL */
+} Node;
+
+/* A dense parameter.  Its node is OP_PARAM with attr.i = index here. */
+typedef enum { INIT_ZERO, INIT_CONST, INIT_NORMAL, INIT_UNIFORM } InitKind;
+typedef struct {
+	InitKind kind;
+	double a, b;
+} Init;
+
+typedef struct {
+	Str name;        /* "tower.ctr.0.weight" */
+	Shape shape;     /* without rows */
+	Init init;
+	Span span;
+	bool frozen;
+	bool expert;     /* part of a replicated block (symmetry lint, reports) */
+} Param;
+
+typedef enum { ROOT_OUTPUT, ROOT_WATCH, ROOT_LOSS, ROOT_COUNT, ROOT_GRAD, ROOT_DROW } RootKind;
+/*
+ * What must be computed.  index: output, 3*watch + {0 logit, 1 label, 2 weight}, loss, loss, parameter, lookup.
+ * LOSS and COUNT roots are per-row values [n] that the lowering sums over rows; GRAD roots are sums over rows that are added
+ * into the parameter's gradient (several roots for one parameter add up); DROW roots are [n, dim].
+ */
+typedef struct {
+	RootKind kind;
+	int index;
+	NodeId node;
+} Root;
+
+typedef struct {
+	Arena *arena;
+	StrTab *str;
+	VEC(Node) node;          /* [0] is OP_NONE */
+	VEC(Root) root;
+} Graph;
+
+Graph *graph_new(Arena *a, StrTab *str);
+/* Shape and span of the new node: by the op's shape rule, and given. */
+NodeId graph_push(Graph *g, OpCode op, Shape s, int n_in, const NodeId *in, Attr attr, Span span);
+void graph_root(Graph *g, RootKind kind, int index, NodeId node);
+const Node *graph_node(const Graph *g, NodeId id);
+void graph_dump(const Graph *g, Text *out);
+/* Every rule above and every op's own; one line per fault. */
+int graph_verify(const Graph *g, Text *faults);
+#endif
