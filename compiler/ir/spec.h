@@ -1,0 +1,130 @@
+/*
+ * A checked model: every name resolved, every shape known, every probability proven.  What `check` leaves.
+ *
+ * The network itself is a graph already (forward, in training mode: dropout multiplies by NOISE); this is what surrounds it.
+ * Enumerators stand in the order of runtime/model.h.
+ */
+#ifndef SPEC_H
+#define SPEC_H
+#include "ir/event.h"
+#include "ir/graph.h"
+
+typedef enum { FEATURE_ID, FEATURE_BAG, FEATURE_NUMBER } FeatureKind;
+typedef enum { CODE_PLAIN, CODE_HASH, CODE_VOCAB, CODE_VOCAB_AUTO, CODE_SIZE, CODE_BUCKET, CODE_QUANTILES } FeatureCode;
+typedef enum { NORMAL_NONE, NORMAL_LOG1P, NORMAL_STANDARD, NORMAL_MINMAX } FeatureNormal;
+typedef enum { MISSING_ERROR, MISSING_VALUE, MISSING_LEARNED, MISSING_OWN } FeatureMissing;
+
+typedef struct {
+	Str name, column;
+	int group;
+	Span span;
+	FeatureKind kind;
+	FeatureCode code;
+	bool train_only;
+	int64_t n, min_count;
+	VEC(Str) vocab;
+	VEC(double) edges;
+	FeatureNormal normal;
+	FeatureMissing missing;
+	double missing_value;
+	bool pool_mean, keep_last;
+	int max_items;
+	char separator;
+	int share;               /* feature whose table (and code) this one uses, or -1 */
+	int dim;                 /* declared width, 0: the default */
+} Feature;
+
+typedef struct {
+	Str name;
+	Span span;
+	bool candidate;          /* side; request otherwise */
+	VEC(int) feature;
+} Group;
+
+typedef struct {
+	Str name;                /* "embed.user_id.weight"; with a set: "embed.SET.user_id.weight" */
+	int feature;             /* whose rows these are */
+	int64_t rows;            /* 0: known after statistics */
+	int dim;
+	Init init;
+	Span span;
+	bool frozen;
+} Table;
+
+typedef struct {
+	int feature, table;
+	int offset;              /* column in the block of gradients */
+} Lookup;
+
+typedef struct {
+	int width;
+	double p;
+	Str name;
+	Span span;
+} Noise;
+
+/*
+ * weight * (sum over rows of w * row) / (sum over rows of w * count), w the row weight.
+ * row is 0 where the row does not take part; count is 1 where it does (or everywhere: `over: all`).
+ */
+typedef struct {
+	Str name;
+	double weight;
+	NodeId row, count;       /* [n] */
+	Span span;
+} Loss;
+
+typedef struct {
+	Str name;
+	NodeId node;             /* [n] */
+	Span span;
+} Output;
+
+/* One line of the derived table and of `eval`: P(of | given), its logit, label and rows. */
+typedef struct {
+	Str name;                /* "buy|click" */
+	Str text;                /* "P(buy | click)" */
+	Str expression;          /* "MIX(y2, y3, y4)" */
+	Str label_text, rows_text;
+	bool head, trained, served;
+	NodeId logit, label, weight; /* [n]; weight 1 where the label is known and the condition holds, times the row's */
+} Watch;
+
+typedef enum { OPT_SGD, OPT_ADAGRAD, OPT_ADAM } OptKind;
+typedef struct {
+	OptKind kind;
+	double lr, beta1, beta2, eps;
+} Optimizer;
+
+typedef enum { CONTRADICTION_FAIL, CONTRADICTION_DROP, CONTRADICTION_ZERO, CONTRADICTION_FORCE } Contradiction;
+
+typedef struct {
+	Arena *arena;
+	StrTab *str;
+	Str name;                /* of the model */
+	VEC(Feature) feature;
+	VEC(Group) group;
+	VEC(Table) table;
+	VEC(Lookup) lookup;
+	int n_drow;
+	VEC(Param) param;
+	VEC(Noise) noise;
+	Events *events;
+	Graph *g;
+	VEC(Loss) loss;
+	VEC(Output) output;
+	VEC(Watch) watch;
+	VEC(Str) sample;         /* columns of real-valued outcomes */
+	Str weight_column, group_column;
+	Contradiction contradiction;
+	Optimizer dense, tables;
+	int batch, epochs;
+	int64_t shuffle;
+	uint64_t seed;
+	Str stop_metric;
+	int stop_patience;
+} Spec;
+
+Spec *spec_new(Arena *a, StrTab *str);
+int spec_param(Spec *s, Param p);        /* index; names are made unique by the caller */
+#endif
