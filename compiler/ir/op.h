@@ -6,6 +6,8 @@
 #include "ir/graph.h"
 #include "ir/loop.h"
 
+struct Lowering;
+
 typedef enum { GROUP_INPUT, GROUP_EMBED, GROUP_UNARY, GROUP_BINARY, GROUP_DENSE, GROUP_REDUCE, GROUP_SHAPE, GROUP_MIX } OpGroup;
 
 /* Where the scalar expression of an elementwise op is built: `lanes` wide, in f. */
@@ -28,10 +30,12 @@ typedef struct {
 	void (*grad)(Graph *g, NodeId id, NodeId dout, NodeId *din);
 	/* Elementwise: an expression over one-element registers x[i].  May set registers of its own. */
 	int (*each)(Each *e, const Attr *attr, const int *x);
+	/* Not elementwise: appends the calls that compute the node (ir/lowering.h). */
+	void (*lower)(struct Lowering *l, NodeId id);
 	double lo, hi;        /* domain of operands for random tests; lo == hi: -2 .. 2 */
 } Op;
 
-extern const Op op_table[OP_N];
+extern const Op *const op_table[OP_N]; /* op_table[OP_RELU]->shape(...) */
 
 OpCode op_find(const char *word);    /* OP_NONE */
 #endif
