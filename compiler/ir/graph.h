@@ -94,6 +94,19 @@ typedef struct {
 Graph *graph_new(Arena *a, StrTab *str);
 /* Shape and span of the new node: by the op's shape rule, and given. */
 NodeId graph_push(Graph *g, OpCode op, Shape s, int n_in, const NodeId *in, Attr attr, Span span);
+/* The same, with the shape from the op's rule; a refusal is a bug. */
+NodeId graph_op(Graph *g, OpCode op, int n, const NodeId *in, Attr attr, Span span);
+NodeId graph_const(Graph *g, double k, Span span);
+/* Shorthands of gradient rules; the span is that of an operand. */
+NodeId graph_1(Graph *g, OpCode op, NodeId a);
+NodeId graph_2(Graph *g, OpCode op, NodeId a, NodeId b);
+NodeId graph_3(Graph *g, OpCode op, NodeId a, NodeId b, NodeId c);
+NodeId graph_4(Graph *g, OpCode op, NodeId a, NodeId b, NodeId c, NodeId d);
+NodeId graph_k(Graph *g, NodeId like, double k);          /* a constant, placed where `like` is */
+NodeId graph_reshape(Graph *g, NodeId a, Shape s);        /* a itself if it has that shape */
+NodeId graph_slice(Graph *g, NodeId a, int first, int width); /* of [n, d] */
+/* Sums x to the shape of an operand that was broadcast. */
+NodeId graph_reduce_to(Graph *g, NodeId x, Shape to);
 void graph_root(Graph *g, RootKind kind, int index, NodeId node);
 const Node *graph_node(const Graph *g, NodeId id);
 void graph_dump(const Graph *g, Text *out);
