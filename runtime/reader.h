@@ -31,7 +31,11 @@ typedef struct {
 
 typedef struct MtlReader MtlReader;
 
-/* path "-" is stdin.  Opens the first file and checks its header; the others when they are reached. */
+/*
+ * path "-" is stdin.  Checks the headers of all files that can be read twice (a label column must be in one of them,
+ * every other column in each) and opens the first; pipes and stdin are checked when they are reached, the labels then
+ * at their end.  *out is NULL on failure.  m, c, the paths and the names in o outlive the reader.
+ */
 MtlStatus mtl_reader_open(MtlReader **out, const MtlSys *sys, const MtlModel *m, const MtlCodes *c, const char *const *path, int n_path,
                           const MtlReaderOptions *o, MtlError *e);
 /* Replaces the content of *b with up to b->cap rows; b->n = 0 at the end. */
@@ -39,6 +43,6 @@ MtlStatus mtl_reader_next(MtlReader *r, MtlBatch *b, MtlError *e);
 const MtlRowCounts *mtl_reader_counts(const MtlReader *r);
 /* Share of the input consumed, 0 .. 1, by bytes of the files; < 0 when unknown (stdin). */
 double mtl_reader_progress(const MtlReader *r);
-/* Also closes the rejects file; its failure is reported. */
+/* Also closes the rejects file; its failure is reported.  r may be NULL. */
 MtlStatus mtl_reader_close(MtlReader *r, MtlError *e);
 #endif

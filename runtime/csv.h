@@ -1,0 +1,51 @@
+/*
+ * Records of a CSV (RFC 4180) or TSV file: cells as spans of bytes, damaged records named and stepped over.
+ */
+#ifndef MTL_CSV_H
+#define MTL_CSV_H
+#include "stream.h"
+
+typedef struct {
+	const char *p;
+	size_t n;
+} MtlCell;
+
+typedef enum { MTL_ROW_OK, MTL_ROW_END, MTL_ROW_BAD, MTL_ROW_FAIL } MtlRowResult;
+
+enum { MTL_LONGEST_ROW = 64 << 20 };
+
+typedef struct {
+	MtlStream in;
+	const MtlSys *sys;
+	char separator;
+	bool quotes;	  /* TSV has none */
+	int64_t max_cell; /* cells beyond are counted, not kept; 0: all are kept */
+	char *buf;	  /* text not yet split: buf[at .. end) */
+	size_t cap, at, end;
+	bool eof;
+	char *plain; /* text of cells with doubled quotes, of this record */
+	size_t n_plain, cap_plain;
+	int64_t line; /* physical line at `at`, from 1 */
+
+	MtlCell *cell; /* the record, until the next call */
+	int64_t n_cell, cap_cell;
+	const char *raw; /* as it stood, without its line end; n_raw 0 for a record that was too long */
+	size_t n_raw;
+	int64_t row_line;	/* where it starts */
+	const char *code, *why; /* MTL_ROW_BAD: message code and reason, */
+	int64_t bad_cell;	/* and cell, from 1 */
+} MtlCsv;
+
+/* *c all zero, or stopped before: its buffers are kept.  A UTF-8 byte order mark is skipped. */
+MtlStatus mtl_csv_start(MtlCsv *c, const MtlSys *sys, const char *path, char separator, bool quotes,
+			MtlError *e);
+/*
+ * The next record.  Lines without a byte are no records where a record has several cells (max_cell > 1).
+ * BAD: a quote error (the record then ends at its first line end, so that one stray quote does not eat the
+ * file), a NUL byte (one in quotes counts as a quote error), or more than MTL_LONGEST_ROW bytes.  FAIL: *e
+ * says why.
+ */
+MtlRowResult mtl_csv_next(MtlCsv *c, MtlError *e);
+void mtl_csv_stop(MtlCsv *c);
+void mtl_csv_free(MtlCsv *c);
+#endif

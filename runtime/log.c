@@ -1,0 +1,240 @@
+/*
+ * A log: files one after another, columns by name, every header checked.
+ */
+#include "log.h"
+#include <stdio.h>
+#include <string.h>
+
+static const char *shown(const char *path) { return strcmp(path, "-") == 0 ? "stdin" : path; }
+
+MtlStatus mtl_log_init(MtlLog *l, const MtlSys *sys, int n_want, MtlError *e)
+{
+	l->sys = sys;
+	l->want = mtl_new(sys, MtlWant, n_want + 1);
+	l->field = mtl_new(sys, int64_t, n_want + 1);
+	if (!l->want || !l->field) return mtl_fail(e, MTL_LIMIT, "F0105", NULL, "no memory for the columns");
+	return MTL_OK;
+}
+
+int mtl_log_want(MtlLog *l, const char *name, const char *what, bool optional)
+{
+	for (int i = 0; i < l->n_want; i++) {
+		MtlWant *w = &l->want[i];
+		if (strcmp(w->name, name) != 0) continue;
+		if (w->optional && !optional) w->what = what;
+		w->optional &= optional;
+		return i;
+	}
+	l->want[l->n_want] = (MtlWant){.name = name, .what = what, .optional = optional};
+	return l->n_want++;
+}
+
+MtlExcerpt mtl_excerpt(const char *p, size_t n)
+{
+	enum { SHOWN = 60 };
+	MtlExcerpt out;
+	char *at = out.s;
+	size_t shown_n = n;
+	if (n > SHOWN) /* never half of a UTF-8 character */
+		for (shown_n = SHOWN; shown_n > SHOWN - 4 && (p[shown_n] & 0xc0) == 0x80;) shown_n--;
+	for (size_t i = 0; i < shown_n; i++) {
+		unsigned char ch = (unsigned char)p[i];
+		if (ch < 0x20 || ch == 0x7f)
+			at += sprintf(at, "\\x%02x", ch);
+		else
+			*at++ = (char)ch;
+	}
+	strcpy(at, shown_n < n ? "..." : "");
+	return out;
+}
+
+/* Edits (insert, delete, replace one byte) between a name and a cell; names beyond 80 bytes by their
+ * first 80. */
+static int distance(const char *a, const MtlCell *b)
+{
+	enum { LONGEST = 80 };
+	int n = (int)strnlen(a, LONGEST), m = b->n < LONGEST ? (int)b->n : LONGEST;
+	int row[LONGEST + 1];
+	for (int j = 0; j <= m; j++) row[j] = j;
+	for (int i = 1; i <= n; i++) {
+		int diagonal = row[0];
+		row[0] = i;
+		for (int j = 1; j <= m; j++) {
+			int best = diagonal + (a[i - 1] != b->p[j - 1]);
+			if (row[j] + 1 < best) best = row[j] + 1;
+			if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
+			diagonal = row[j];
+			row[j] = best;
+		}
+	}
+	return row[m];
+}
+
+static MtlStatus absent(const MtlLog *l, const MtlWant *w, const char *file, const char *code, MtlError *e)
+{
+	const MtlCell *best = NULL;
+	int least = 0;
+	for (int64_t i = 0; i < l->csv.n_cell; i++) {
+		int d = distance(w->name, &l->csv.cell[i]);
+		if (best && d >= least) continue;
+		best = &l->csv.cell[i];
+		least = d;
+	}
+	char place[512];
+	snprintf(place, sizeof place, "%s:1:1", file);
+	MtlExcerpt name = mtl_excerpt(w->name, strlen(w->name));
+	const char *where = w->optional ? " in any file" : "";
+	if (!best)
+		return mtl_fail(e, MTL_DATA, code, place, "no column \"%s\" (%s)%s", name.s, w->what, where);
+	return mtl_fail(e, MTL_DATA, code, place, "no column \"%s\" (%s)%s; did you mean \"%s\"?", name.s,
+			w->what, where, mtl_excerpt(best->p, best->n).s);
+}
+
+/* Reads the first record and finds the wanted columns in it. */
+static MtlStatus read_header(MtlLog *l, const char *file, MtlError *e)
+{
+	char place[512];
+	MtlRowResult r = mtl_csv_next(&l->csv, e);
+	snprintf(place, sizeof place, "%s:1:1", file);
+	if (r == MTL_ROW_FAIL) return e->status;
+	if (r == MTL_ROW_END)
+		return mtl_fail(e, MTL_DATA, "D0001", place, "no header line; the file is empty");
+	if (r == MTL_ROW_BAD)
+		return mtl_fail(e, MTL_DATA, "D0001", place, "the header line cannot be read: %s",
+				l->csv.why);
+	l->n_field = l->csv.n_cell;
+	for (int w = 0; w < l->n_want; w++) {
+		MtlWant *want = &l->want[w];
+		size_t n = strlen(want->name);
+		l->field[w] = -1;
+		for (int64_t i = 0; i < l->n_field; i++) {
+			const MtlCell *cell = &l->csv.cell[i];
+			if (cell->n != n || memcmp(cell->p, want->name, n) != 0) continue;
+			if (l->field[w] >= 0) {
+				snprintf(place, sizeof place, "%s:1:%lld", file, (long long)i + 1);
+				return mtl_fail(e, MTL_DATA, "D0003", place,
+						"column \"%s\" is there twice, also at %lld",
+						mtl_excerpt(cell->p, n).s, (long long)l->field[w] + 1);
+			}
+			l->field[w] = i;
+		}
+		want->seen |= l->field[w] >= 0;
+		if (l->field[w] < 0 && !want->optional) return absent(l, want, file, "D0002", e);
+	}
+	l->csv.max_cell = l->n_field;
+	return MTL_OK;
+}
+
+static bool ends(const char *s, const char *tail)
+{
+	size_t n = strlen(s), m = strlen(tail);
+	return n >= m && strcmp(s + n - m, tail) == 0;
+}
+
+static MtlStatus start(MtlLog *l, const char *path, MtlError *e)
+{
+	MtlFormat f = l->format;
+	if (!l->format_given)
+		f = ends(path, ".tsv") || ends(path, ".tsv.gz") || ends(path, ".tsv.zst") ? MTL_TSV : MTL_CSV;
+	MtlStatus st = mtl_csv_start(&l->csv, l->sys, path, f == MTL_TSV ? '\t' : ',', f == MTL_CSV, e);
+	if (st) return st;
+	st = read_header(l, shown(path), e);
+	if (st) mtl_csv_stop(&l->csv);
+	return st;
+}
+
+/* Starts file l->at for its records and keeps its header. */
+static MtlStatus start_file(MtlLog *l, MtlError *e)
+{
+	MtlStatus st = start(l, l->path[l->at], e);
+	if (st) return st;
+	l->open = true;
+	if (l->header && l->n_header == l->csv.n_raw && memcmp(l->header, l->csv.raw, l->n_header) == 0)
+		return MTL_OK;
+	mtl_release(l->sys, l->header);
+	l->new_header = true;
+	l->header = mtl_new(l->sys, char, l->csv.n_raw + 1);
+	if (!l->header) return mtl_fail(e, MTL_LIMIT, "F0105", NULL, "no memory for the header");
+	l->n_header = l->csv.n_raw;
+	memcpy(l->header, l->csv.raw, l->n_header);
+	return MTL_OK;
+}
+
+static MtlStatus all_seen(const MtlLog *l, const char *file, MtlError *e)
+{
+	for (int w = 0; w < l->n_want; w++)
+		if (!l->want[w].seen) return absent(l, &l->want[w], file, "D0004", e);
+	return MTL_OK;
+}
+
+MtlStatus mtl_log_open(MtlLog *l, const char *const *path, int n_path, MtlFormat format, bool format_given,
+		       MtlError *e)
+{
+	l->path = path;
+	l->n_path = n_path;
+	l->format = format;
+	l->format_given = format_given;
+	bool all = true;
+	for (int i = n_path - 1; i >= 0; i--) { /* ends with the header of the first file in l->csv.cell */
+		int64_t size = mtl_stream_size(path[i]);
+		all &= size >= 0;
+		if (i == 0) {
+			MtlStatus st = start_file(l, e);
+			if (st) return st;
+		} else if (size >= 0) {
+			MtlStatus st = start(l, path[i], e);
+			if (st) return st;
+			mtl_csv_stop(&l->csv);
+		}
+		if (size >= 0) l->bytes_total += size;
+	}
+	if (!all) {
+		l->bytes_total = -1;
+		return MTL_OK;
+	}
+	return n_path > 0 ? all_seen(l, shown(path[0]), e) : MTL_OK;
+}
+
+MtlRowResult mtl_log_next(MtlLog *l, MtlError *e)
+{
+	for (;;) {
+		if (!l->open) {
+			if (l->at == l->n_path) return MTL_ROW_END;
+			if (start_file(l, e)) return MTL_ROW_FAIL;
+		}
+		MtlRowResult r = mtl_csv_next(&l->csv, e);
+		if (r == MTL_ROW_OK && l->csv.n_cell != l->n_field) {
+			l->csv.code = "D0101";
+			l->csv.why = NULL;
+			l->csv.bad_cell = l->csv.n_cell < l->n_field ? l->csv.n_cell + 1 : l->n_field + 1;
+			return MTL_ROW_BAD;
+		}
+		if (r != MTL_ROW_END) return r;
+		l->bytes_done += l->csv.in.consumed;
+		mtl_csv_stop(&l->csv);
+		l->csv.in.consumed = 0;
+		l->open = false;
+		l->at++;
+		/* The last chance of a label column: a header that could not be seen at the start. */
+		if (l->at == l->n_path) {
+			l->csv.n_cell = 0;
+			if (all_seen(l, shown(l->path[l->at - 1]), e)) return MTL_ROW_FAIL;
+		}
+	}
+}
+
+void mtl_log_place(const MtlLog *l, int64_t cell, char *out, size_t n)
+{
+	int at = l->at < l->n_path ? l->at : l->n_path - 1;
+	snprintf(out, n, "%s:%lld:%lld", shown(l->path[at]), (long long)l->csv.row_line, (long long)cell);
+}
+
+void mtl_log_free(MtlLog *l)
+{
+	if (!l->sys) return;
+	mtl_csv_free(&l->csv);
+	mtl_release(l->sys, l->want);
+	mtl_release(l->sys, l->field);
+	mtl_release(l->sys, l->header);
+	*l = (MtlLog){0};
+}
