@@ -124,6 +124,8 @@ NodeId graph_reduce_to(Graph *g, NodeId x, Shape to)
 			            ? graph_reshape(g, x, (Shape){.rows = g->node.at[x].shape.rows, .nd = g->node.at[x].shape.nd - 1,
 			                                          .d = {g->node.at[x].shape.d[0], g->node.at[x].shape.d[1]}})
 			            : graph_1(g, OP_SUM_LAST, x);
+	if (shape_size(to) != 1 && s.nd == to.nd + 1 && shape_size(s) == shape_size(to) * s.d[s.nd - 1])
+		x = graph_1(g, OP_SUM_LAST, x);
 	if (s.rows && !to.rows)
 		x = graph_1(g, OP_SUM_ROWS, x);
 	s = g->node.at[x].shape;

@@ -89,11 +89,11 @@ typedef enum {
 	S_REG,      /* reg begins to live, until the end of the enclosing FOR body or function */
 	S_SET,      /* reg[lo][hi] = expr */
 	S_STORE,    /* buf[lo ..] = expr; if masked, only lanes < hi */
-	S_LET,      /* var = lo | min(lo, hi) | max(lo, hi) | lo rounded down to a multiple of step | i32 buf[lo] */
+	S_LET,      /* var = lo | min(lo, hi) | max(lo, hi) | lo rounded down to a multiple of step | lo / step | i32 buf[lo] */
 	S_CALL,     /* function ref on (buffer + offset)s and sizes */
 	S_PREFETCH  /* the line of buf[lo], for reading and writing; a hint, any index allowed */
 } StmtOp;
-typedef enum { LET_IS, LET_MIN, LET_MAX, LET_FLOOR, LET_LOAD } LetKind;
+typedef enum { LET_IS, LET_MIN, LET_MAX, LET_FLOOR, LET_DIV, LET_LOAD } LetKind; /* FLOOR: a / step * step; DIV: a / step; a >= 0 */
 
 typedef struct {
 	int buf; /* -1: a size */
@@ -163,6 +163,7 @@ int f_let(Fn *f, const char *v, Aff a);
 int f_min(Fn *f, const char *v, Aff a, Aff b);
 int f_max(Fn *f, const char *v, Aff a, Aff b);
 int f_floor(Fn *f, const char *v, Aff a, int multiple);
+int f_div(Fn *f, const char *v, Aff a, int divisor);
 int f_load(Fn *f, const char *v, int buf, Aff ix);
 void f_set(Fn *f, int reg, Aff i, Aff j, int e);
 void f_set1(Fn *f, int reg, int e);                            /* reg[0][0] */

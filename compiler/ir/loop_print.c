@@ -129,7 +129,7 @@ static void put_declaration(Dump *d, const Reg *r)
 
 static void put_let(Dump *d, const Stmt *t)
 {
-	static const char *const word[] = {"", "min(", "max(", "floor(", ""};
+	static const char *const word[] = {"", "min(", "max(", "floor(", "div(", ""};
 	text_printf(d->o, "let %s = %s", d->f->var.at[t->var].name, word[t->let]);
 	if (t->let == LET_LOAD)
 		put_mem(d, t->ref, &t->lo, 1, NULL);
@@ -140,7 +140,7 @@ static void put_let(Dump *d, const Stmt *t)
 		put_aff(d, &t->hi);
 		text_char(d->o, ')');
 	}
-	if (t->let == LET_FLOOR) text_printf(d->o, ", %d)", t->step);
+	if (t->let == LET_FLOOR || t->let == LET_DIV) text_printf(d->o, ", %d)", t->step);
 }
 
 static void put_call(Dump *d, const Stmt *t)

@@ -32,6 +32,7 @@ typedef struct {
 	int (*each)(Each *e, const Attr *attr, const int *x);
 	/* Not elementwise: appends the calls that compute the node (ir/lowering.h). */
 	void (*lower)(struct Lowering *l, NodeId id);
+	bool scratch;         /* elementwise: `each` makes registers, so it cannot stand in a kernel's store */
 	double lo, hi;        /* domain of operands for random tests; lo == hi: -2 .. 2 */
 } Op;
 

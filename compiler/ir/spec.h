@@ -46,6 +46,7 @@ typedef struct {
 	int feature;             /* whose rows these are */
 	int64_t rows;            /* 0: known after statistics */
 	int dim;
+	int stride;              /* floats per record, chosen before lowering: the row, then its moments */
 	Init init;
 	Span span;
 	bool frozen;

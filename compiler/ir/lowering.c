@@ -1,0 +1,255 @@
+/* Calls, places, and how they become one exported function. */
+#include "ir/lowering.h"
+#include "base/diag.h"
+#include <stdarg.h>
+#include <string.h>
+
+Lowering *lowering_new(Arena *a, Mod *m, const Target *t, Spec *spec, const Graph *g, Packing *p, const char *name, bool rows)
+{
+	Lowering *l = arena_new(a, Lowering, 1);
+	*l = (Lowering){.arena = a, .str = m->str, .m = m, .t = t, .spec = spec, .g = g, .packing = p,
+	                .name = str_intern(m->str, name), .rows = rows};
+	int n = g ? g->node.n : 1;
+	l->loc = arena_new(a, Loc, n);
+	l->absorbed = arena_new(a, NodeId, n);
+	for (int i = 0; i < n; i++)
+		l->loc[i] = loc_none;
+	return l;
+}
+
+Loc lo_slot(Lowering *l, SlotKind kind, int index, int stride, bool per_block)
+{
+	int i = 0;
+	while (i < l->slot.n && (l->slot.at[i].kind != kind || l->slot.at[i].index != index))
+		i++;
+	if (i == l->slot.n)
+		vec_push(l->arena, &l->slot, (Slot){kind, index, stride, per_block});
+	return (Loc){i, -1, 0, per_block ? 0 : stride};
+}
+
+Loc lo_temp(Lowering *l, int64_t width, bool rows)
+{
+	vec_push(l->arena, &l->temp, (Temp){.size = rows ? width * ROW_BLOCK : width, .first = -1});
+	return (Loc){-1, l->temp.n - 1, 0, rows ? width : 0};
+}
+
+Loc lo_value(Lowering *l, NodeId id)
+{
+	if (!loc_is(l->loc[id]))
+		bug("entry %s: node %%%d (%s) used before it is computed", l->name, id, l->g->node.at[id].name ? l->g->node.at[id].name : "");
+	return l->loc[id];
+}
+
+Loc lo_result(Lowering *l, NodeId id)
+{
+	NodeId to = l->absorbed[id] ? l->absorbed[id] : id;
+	if (!loc_is(l->loc[to])) {
+		Shape s = l->g->node.at[to].shape;
+		l->loc[to] = lo_temp(l, shape_size(s), s.rows);
+	}
+	return l->loc[to];
+}
+
+SrcKind src_kind(const Graph *g, NodeId operand, NodeId user)
+{
+	const Node *o = &g->node.at[operand];
+	int64_t size = shape_size(o->shape), whole = shape_size(g->node.at[user].shape);
+	if (o->op == OP_CONST)
+		return SRC_CONST;
+	if (!o->shape.rows)
+		return size == 1 && whole != 1 ? SRC_SCALAR : g->node.at[user].shape.rows ? (size == 1 ? SRC_SCALAR : SRC_COLUMN) : SRC_FULL;
+	return size == 1 && whole != 1 ? SRC_ROW : SRC_FULL;
+}
+
+Fn *lo_kernel(Lowering *l, bool *fresh, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	const char *name = arena_vprintf(l->arena, fmt, ap);
+	va_end(ap);
+	int at = fn_find(l->m, name);
+	*fresh = at < 0;
+	return at < 0 ? fn_new(l->m, name) : l->m->fn.at[at];
+}
+
+void lo_call(Lowering *l, Fn *f, int n, const Loc *arg, bool rows, Span span)
+{
+	Call c = {.fn = f, .rows = rows, .span = span};
+	for (int i = 0; i < n; i++) {
+		vec_push(l->arena, &c.arg, arg[i]);
+		if (arg[i].temp < 0)
+			continue;
+		Temp *t = &l->temp.at[arg[i].temp];
+		if (t->first < 0)
+			t->first = l->call.n;
+		t->last = l->call.n;
+	}
+	vec_push(l->arena, &l->call, c);
+}
+
+Loc lo_packed(Lowering *l, int64_t size, bool *fresh, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	Str key = str_intern(l->str, arena_vprintf(l->arena, fmt, ap));
+	va_end(ap);
+	Packing *p = l->packing;
+	int i = 0;
+	while (i < p->item.n && p->item.at[i].key != key)
+		i++;
+	*fresh = i == p->item.n;
+	if (*fresh) {
+		vec_push(l->arena, &p->item, (Packed){key, p->size});
+		p->size += (size + 15) / 16 * 16;
+	}
+	Loc at = lo_slot(l, SLOT_PACKED, 0, 0, false);
+	at.off = p->item.at[i].at;
+	return at;
+}
+
+/* First fit: temps in order of their first use, each at the lowest place free during its life. */
+static void plan(Lowering *l)
+{
+	for (int i = 0; i < l->temp.n; i++) {
+		Temp *t = &l->temp.at[i];
+		int64_t size = (t->size + 15) / 16 * 16;
+		if (t->first < 0)
+			continue;
+		int64_t at = 0;
+		for (bool moved = true; moved;) {
+			moved = false;
+			for (int k = 0; k < i; k++) {
+				const Temp *o = &l->temp.at[k];
+				bool lives = o->first >= 0 && o->first <= t->last && t->first <= o->last;
+				int64_t end = o->at + (o->size + 15) / 16 * 16;
+				if (lives && at < end && o->at < at + size) {
+					at = end;
+					moved = true;
+				}
+			}
+		}
+		t->at = at;
+		if (at + size > l->work)
+			l->work = at + size;
+	}
+}
+
+/* Is the buffer of slot s written by some call? */
+static bool slot_written(const Lowering *l, int s)
+{
+	for (int c = 0; c < l->call.n; c++)
+		for (int a = 0; a < l->call.at[c].arg.n; a++)
+			if (l->call.at[c].arg.at[a].slot == s && l->call.at[c].fn->buf.at[a].kind != BUF_IN)
+				return true;
+	return false;
+}
+
+static const char *const slot_word[] = {
+#define SLOT(name, elem, doc) #name,
+#include "runtime/abi.def"
+#undef SLOT
+};
+static const Elem slot_elem[] = {
+#define f32 ELEM_F32
+#define i32 ELEM_I32
+#define SLOT(name, elem, doc) elem,
+#include "runtime/abi.def"
+#undef SLOT
+#undef f32
+#undef i32
+};
+
+static Str slot_name(const Lowering *l, const Slot *s)
+{
+	char low[32];
+	size_t i = 0;
+	for (; slot_word[s->kind][i] && i < sizeof low - 1; i++) {
+		char c = slot_word[s->kind][i];
+		low[i] = c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+	}
+	low[i] = '\0';
+	int same = 0;
+	for (int k = 0; k < l->slot.n; k++)
+		same += l->slot.at[k].kind == s->kind;
+	return same > 1 || s->index ? str_printf(l->str, "%s%d", low, s->index) : str_intern(l->str, low);
+}
+
+Fn *lowering_finish(Lowering *l)
+{
+	int home = -1;
+	plan(l);
+	if (l->work)
+		home = lo_slot(l, SLOT_WORK, 0, 0, false).slot;
+	Fn *f = fn_new(l->m, l->name);
+	f->exported = true;
+	for (int s = 0; s < l->slot.n; s++) {
+		BufKind k = l->slot.at[s].kind == SLOT_WORK || slot_written(l, s) ? BUF_INOUT : BUF_IN;
+		f_buf(f, k, slot_elem[l->slot.at[s].kind], slot_name(l, &l->slot.at[s]), 0);
+	}
+	int n = -1, b = -1, m = -1, q = -1;
+	if (l->rows)
+		n = f_size(f, "n");
+	int *temp = arena_new(l->arena, int, l->temp.n + 1);
+	for (int i = 0; i < l->temp.n; i++)
+		if (l->temp.at[i].first >= 0)
+			temp[i] = f_temp(f, ELEM_F32, arena_printf(l->arena, "t%d", i), l->temp.at[i].size, home, l->temp.at[i].at);
+	if (l->rows) {
+		b = f_for(f, "b", aff_c(0), aff_v(n), ROW_BLOCK);
+		m = f_min(f, "m", aff_plus(aff_v(n), b, -1), aff_c(ROW_BLOCK));
+		for (int s = 0; s < l->slot.n; s++)
+			if (l->slot.at[s].per_block && q < 0)
+				q = f_div(f, "q", aff_v(b), ROW_BLOCK);
+	}
+	for (int c = 0; c < l->call.n; c++) {
+		const Call *call = &l->call.at[c];
+		f->at = call->span;
+		f_call(f, fn_index(l->m, call->fn));
+		for (int a = 0; a < call->arg.n; a++) {
+			Loc loc = call->arg.at[a];
+			if (loc.temp >= 0) {
+				f_arg(f, temp[loc.temp], aff_c(loc.off));
+				continue;
+			}
+			const Slot *s = &l->slot.at[loc.slot];
+			Aff off = aff_c(loc.off);
+			if (l->rows && s->stride)
+				off = aff_plus(off, s->per_block ? q : b, s->stride);
+			f_arg(f, loc.slot, off);
+		}
+		if (call->rows)
+			f_arg_size(f, l->rows ? aff_v(m) : aff_c(1));
+	}
+	if (l->rows)
+		f_end(f, 1);
+	return f;
+}
+
+Chains chains_new(const Lowering *l, Fn *f, const char *name)
+{
+	int lanes = l->t->W < 8 ? l->t->W : 8;
+	Chains c = {.lanes = lanes, .n = 8 / lanes};
+	c.reg = f_reg(f, name, lanes, c.n, 1);
+	return c;
+}
+
+void chains_zero(Fn *f, Chains c)
+{
+	for (int v = 0; v < c.n; v++)
+		f_set(f, c.reg, aff_c(v), aff_c(0), e_const(f, c.lanes, 0));
+}
+
+static int chain(Fn *f, Chains c, int v) { return e_reg(f, c.reg, aff_c(v), aff_c(0)); }
+
+void chains_tree(Fn *f, Chains c, ExprOp op)
+{
+	uint8_t rotate[16];
+	for (int half = c.n / 2; half; half /= 2)
+		for (int v = 0; v < half; v++)
+			f_set(f, c.reg, aff_c(v), aff_c(0), e_op2(f, op, chain(f, c, v), chain(f, c, v + half)));
+	for (int w = c.lanes / 2; w; w /= 2) {
+		for (int i = 0; i < c.lanes; i++)
+			rotate[i] = (uint8_t)((i + w) % c.lanes);
+		int turned = e_shuf(f, chain(f, c, 0), chain(f, c, 0), rotate);
+		f_set(f, c.reg, aff_c(0), aff_c(0), e_op2(f, op, chain(f, c, 0), turned));
+	}
+}

@@ -1,0 +1,21 @@
+/* What lowering knows of a machine: one row per instruction-set variant.  A new machine is a new row. */
+#ifndef TARGET_H
+#define TARGET_H
+#include <stdbool.h>
+
+typedef struct {
+	const char *name;     /* what `info` and MTL_VARIANT call it */
+	const char *suffix;   /* in symbols: "v4" */
+	int level;            /* MtlVariant.level */
+	const char *cpu;      /* for LLVM and -march= */
+	const char *triple;   /* NULL: this machine's */
+	int W;                /* f32 lanes */
+	bool fma;
+	int M, J;             /* register tile of a dense layer: M rows by J vectors of outputs */
+	int chains;           /* independent sums that hide the latency of a fused multiply-add */
+} Target;
+
+extern const Target targets[];
+extern const int n_targets;
+const Target *target_find(const char *name); /* NULL */
+#endif
