@@ -197,12 +197,9 @@ static void let(Run *r, Frame *f, const Stmt *t)
 	case LET_MIN: a = b < a ? b : a; break;
 	case LET_MAX: a = b > a ? b : a; break;
 	case LET_FLOOR:
-		if (a < 0) stop(r, f, "floor of %lld", (long long)a);
-		a -= a % t->step;
-		break;
 	case LET_DIV:
-		if (a < 0) stop(r, f, "division of %lld", (long long)a);
-		a /= t->step;
+		if (a < 0) stop(r, f, "floor of %lld", (long long)a);
+		a = t->let == LET_DIV ? a / t->step : a - a % t->step;
 		break;
 	case LET_LOAD:
 		check_range(r, f, t->ref, a, 1, "load");
