@@ -264,7 +264,6 @@ int f_floor(Fn *f, const char *v, Aff a, int multiple)
 	return let(f, v, LET_FLOOR, a, aff_c(0), multiple, 0);
 }
 int f_div(Fn *f, const char *v, Aff a, int divisor) { return let(f, v, LET_DIV, a, aff_c(0), divisor, 0); }
-int f_div(Fn *f, const char *v, Aff a, int divisor) { return let(f, v, LET_DIV, a, aff_c(0), divisor, 0); }
 int f_load(Fn *f, const char *v, int buf, Aff ix) { return let(f, v, LET_LOAD, ix, aff_c(0), 1, buf); }
 
 void f_set(Fn *f, int reg, Aff i, Aff j, int e)

@@ -46,14 +46,13 @@ typedef struct {
 __attribute__((format(printf, 2, 3))) static void fault(Check *c, const char *fmt, ...)
 {
 	c->faults++;
-	if (!c->out) return false;
+	if (!c->out) return;
 	va_list ap;
 	va_start(ap, fmt);
 	text_printf(c->out, "%s: ", c->f->name ? c->f->name : "?");
 	text_vprintf(c->out, fmt, ap);
 	text_char(c->out, '\n');
 	va_end(ap);
-	return false;
 }
 #define NEED(condition, ...)                                                                                 \
 	({                                                                                                   \
