@@ -67,7 +67,8 @@ MtlStatus mtl_csv_start(MtlCsv *c, const MtlSys *sys, const char *path, char sep
 		c->cap = FIRST_BUFFER;
 		if (!c->buf) st = no_memory(c, e);
 	}
-	if (!st && refill(c, e) == FAILED) st = e->status;
+	while (!st && c->end < 3 && !c->eof) /* a byte order mark, if there is one */
+		if (refill(c, e) == FAILED) st = e->status;
 	if (!st && c->end >= 3 && memcmp(c->buf, "\xef\xbb\xbf", 3) == 0) c->at = 3;
 	if (st) mtl_csv_stop(c);
 	return st;

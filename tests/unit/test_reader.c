@@ -261,6 +261,78 @@ static void shapes_of_files(void)
 #undef ROWS
 }
 
+static size_t gzip(const void *text, size_t n, unsigned char *out, size_t cap)
+{
+	z_stream z = {0};
+	deflateInit2(&z, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY);
+	z.next_in = (Bytef *)(uintptr_t)text;
+	z.avail_in = (uInt)n;
+	z.next_out = out;
+	z.avail_out = (uInt)cap;
+	deflate(&z, Z_FINISH);
+	deflateEnd(&z);
+	return cap - z.avail_out;
+}
+
+static ssize_t read_one(void *self, int fd, void *p, size_t n)
+{
+	(void)self;
+	return read(fd, p, n > 1);
+}
+
+/* Text that comes byte by byte, as through a slow pipe, cuts every record everywhere. */
+static void one_byte_at_a_time(void)
+{
+	static const char log[] = "\xef\xbb\xbf\"a\",b c\r\n\r\n1,\"x \"\"y\"\"\r\n\"\r\n\"2\",\r\n\n3,\"\"";
+	static const int32_t a[] = {3, 4, 5};
+	unsigned char g[512];
+	MtlSys slow = mtl_sys;
+	slow.read = read_one;
+	for (int zip = 0; zip < 3; zip++) {
+		size_t n = zip == 1 ? gzip(log, sizeof log - 1, g, sizeof g) : sizeof log - 1;
+		if (zip == 2) n = ZSTD_compress(g, sizeof g, log, n, 1);
+		const char *path = file_of("slow", zip ? (const void *)g : log, n);
+		Run u = run(&slow, two_ids, &path, 1, training, 64);
+		says(&u, MTL_OK, "");
+		CU_ASSERT_EQUAL_FATAL(u.b.n, 3);
+		CU_ASSERT_EQUAL(memcmp(u.b.column[0].id, a, sizeof a), 0);
+		CU_ASSERT_EQUAL(u.b.column[1].id[0],
+				2 + (int32_t)(XXH3_64bits("x \"y\"\r\n", 7) % (1 << 20)));
+		CU_ASSERT_EQUAL(u.b.column[1].id[2], MTL_ROW_MISSING);
+		done(&u, &slow);
+	}
+}
+
+/* Whatever the bytes: an end without a crash, rows read = used + rejected, and the same rows from slow reads.
+ */
+static void any_bytes(void)
+{
+	static const char some[] = "ab c,,,\"\"\n\n\r1234567\0";
+	MtlSys slow = mtl_sys;
+	slow.read = read_one;
+	uint64_t s = 5;
+	for (int i = 0; i < 1000; i++) {
+		char log[256] = "a,b c\n";
+		size_t n = 6;
+		for (int k = 0; k < 60; k++) {
+			s = s * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+			log[n++] = some[(s >> 40) %
+					(sizeof some - (i % 2 ? 2 : 1))]; /* every other file without NUL */
+		}
+		const char *path = file_of("any.csv", log, n);
+		MtlReaderOptions o = {.bad_rows = MTL_BAD_SKIP, .max_bad_rows = -1};
+		Run u = run(&mtl_sys, two_ids, &path, 1, o, 128), v = run(&slow, two_ids, &path, 1, o, 128);
+		says(&u, MTL_OK, "");
+		says(&v, MTL_OK, "");
+		CU_ASSERT_EQUAL(u.n.read, u.n.used + u.n.rejected);
+		CU_ASSERT_EQUAL(memcmp(&u.n, &v.n, sizeof u.n), 0);
+		CU_ASSERT_EQUAL(u.b.n, v.b.n);
+		CU_ASSERT_EQUAL(memcmp(u.b.column[1].id, v.b.column[1].id, (size_t)u.b.n * 4), 0);
+		done(&u, &mtl_sys);
+		done(&v, &slow);
+	}
+}
+
 /* A cell keeps what its quotes protect. */
 static void quoted_text(void)
 {
@@ -316,19 +388,6 @@ static void longer_than_the_buffer(void)
 	CU_ASSERT_EQUAL(progress, 1);
 	done(&u, &mtl_sys);
 	free(text);
-}
-
-static size_t gzip(const void *text, size_t n, unsigned char *out, size_t cap)
-{
-	z_stream z = {0};
-	deflateInit2(&z, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY);
-	z.next_in = (Bytef *)(uintptr_t)text;
-	z.avail_in = (uInt)n;
-	z.next_out = out;
-	z.avail_out = (uInt)cap;
-	deflate(&z, Z_FINISH);
-	deflateEnd(&z);
-	return cap - z.avail_out;
 }
 
 static void compressed_files(void)
@@ -697,6 +756,8 @@ int main(void)
 	CU_pSuite s = CU_add_suite("reader", NULL, NULL);
 	CU_ADD_TEST(s, every_kind_of_cell);
 	CU_ADD_TEST(s, shapes_of_files);
+	CU_ADD_TEST(s, one_byte_at_a_time);
+	CU_ADD_TEST(s, any_bytes);
 	CU_ADD_TEST(s, quoted_text);
 	CU_ADD_TEST(s, longer_than_the_buffer);
 	CU_ADD_TEST(s, compressed_files);
