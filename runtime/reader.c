@@ -35,7 +35,9 @@ struct MtlReader {
 	int weight_want, group_want; /* -1: none */
 	MtlTruth *label, *event, *stack;
 	MtlRowCounts n;
-	MtlError row; /* why the row at hand is bad */
+	/* Why the row at hand is bad. */
+	const char *bad_code;
+	char bad_place[512], bad_text[800];
 	int64_t row_number;
 	bool ended;
 	int rejects; /* file, -1: none */
@@ -100,21 +102,18 @@ static MtlStatus write_reject(MtlReader *r, MtlError *e)
 
 /* ---- one row ---- */
 
-/* What became of the row: GOOD, BAD (r->row says why), DROPPED (quietly), STOP (an error in *e). */
+/* What became of the row: GOOD, BAD (r->bad_text says why), DROPPED (quietly), STOP (an error in *e). */
 typedef enum { GOOD, BAD, DROPPED, STOP } Fate;
 
 __attribute__((format(printf, 5, 6))) static Fate bad(MtlReader *r, int64_t *kind, const char *code,
 						      int64_t cell, const char *fmt, ...)
 {
-	char place[512], text[800];
 	va_list ap;
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof text, fmt, ap);
+	vsnprintf(r->bad_text, sizeof r->bad_text, fmt, ap);
 	va_end(ap);
-	mtl_log_place(&r->log, cell, place, sizeof place);
-	r->row.status = MTL_OK;
-	r->row.text[0] = '\0';
-	mtl_fail(&r->row, MTL_DATA, code, place, "%s", text);
+	mtl_log_place(&r->log, cell, r->bad_place, sizeof r->bad_place);
+	r->bad_code = code;
 	++*kind;
 	return BAD;
 }
@@ -404,12 +403,13 @@ static MtlStatus reject(MtlReader *r, MtlBatch *b, bool readable, MtlError *e)
 	MtlStatus st = MTL_OK;
 	r->n.rejected++;
 	switch (r->o.bad_rows) {
-	case MTL_BAD_FAIL: return mtl_fail(e, MTL_DATA, r->row.code, NULL, "%s", r->row.text);
+	case MTL_BAD_FAIL: return mtl_fail(e, MTL_DATA, r->bad_code, r->bad_place, "%s", r->bad_text);
 	case MTL_BAD_SKIP:
 		if (r->rejects >= 0) st = write_reject(r, e);
 		if (!st && r->o.max_bad_rows >= 0 && r->n.rejected > r->o.max_bad_rows)
-			st = mtl_fail(e, MTL_DATA, "D0120", NULL, "%s\nerror[D0120]: more than %lld bad rows",
-				      r->row.text, (long long)r->o.max_bad_rows);
+			st = mtl_fail(e, MTL_DATA, "D0120", r->bad_place,
+				      "more than %lld bad rows; this one: %s (%s)",
+				      (long long)r->o.max_bad_rows, r->bad_text, r->bad_code);
 		return st;
 	case MTL_BAD_NULL: break;
 	}
