@@ -24,7 +24,8 @@ typedef struct {
 	int64_t consumed; /* bytes read from the file */
 } MtlStream;
 
-/* path "-" is stdin.  *s all zero, or closed before: its buffer is kept. */
+/* path "-" is stdin.  *s all zero, or closed before: its buffer is kept.  An open stream stays where it is in
+ * memory. */
 MtlStatus mtl_stream_open(MtlStream *s, const MtlSys *sys, const char *path, MtlError *e);
 /* Up to n bytes; *got = 0 at the end only. */
 MtlStatus mtl_stream_read(MtlStream *s, char *p, size_t n, size_t *got, MtlError *e);

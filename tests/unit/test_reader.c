@@ -513,6 +513,38 @@ static void labels_of_some_files(void)
 	done(&u, &mtl_sys);
 }
 
+/* A pipe cannot be looked into beforehand: what it lacks is known when it is reached, a label at the end. */
+static void from_a_pipe(void)
+{
+	static const MtlEvent click[] = {{"click", -1, l_click, 1}};
+	static const char *const log[] = {"b c,a,clk\nx,1,1\ny,2,0\n", "b c,a\nx,1\n", "b c,clk\nx,1\n"};
+	static const char *const error[] = {"",
+					    "stdin:1:1: error[D0004]: no column \"clk\" (label) in any file",
+					    "stdin:1:1: error[D0002]: no column \"a\""};
+	MtlModel m = {.feature = two,
+		      .n_feature = 2,
+		      .label_column = label_columns,
+		      .n_label_column = 1,
+		      .event = click,
+		      .n_event = 1};
+	int keep = dup(0);
+	for (int i = 0; i < 3; i++) {
+		int end[2];
+		if (pipe(end) != 0 || write(end[1], log[i], strlen(log[i])) < 0) abort();
+		close(end[1]);
+		dup2(end[0], 0);
+		close(end[0]);
+		const char *path = "-";
+		Run u = run(&mtl_sys, m, &path, 1, training, 64);
+		says(&u, i ? MTL_DATA : MTL_OK, error[i]);
+		CU_ASSERT_EQUAL(u.b.n, i ? 0 : 2);
+		if (i == 0) CU_ASSERT_EQUAL(mtl_reader_progress(u.r), 1);
+		done(&u, &mtl_sys);
+	}
+	dup2(keep, 0);
+	close(keep);
+}
+
 static void bad_cells_are_named(void)
 {
 	refused("u,F,20,,\"12,50\",1,0,,,,,,",
@@ -764,6 +796,7 @@ int main(void)
 	CU_ADD_TEST(s, files_that_are_none);
 	CU_ADD_TEST(s, columns_by_name);
 	CU_ADD_TEST(s, labels_of_some_files);
+	CU_ADD_TEST(s, from_a_pipe);
 	CU_ADD_TEST(s, bad_cells_are_named);
 	CU_ADD_TEST(s, missing_is_an_error_without_a_policy);
 	CU_ADD_TEST(s, skipping);
