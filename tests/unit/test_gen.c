@@ -130,7 +130,7 @@ static void cart_and_wish(void)
 	char line[512];
 	double n = 0, clk = 0, act = 0, cart = 0, wish = 0, buy_act = 0, buy_other = 0, truth = 0, pay = 0;
 	while (fgets(line, sizeof line, f)) {
-		double c = cell(line, 7), a = cell(line, 8) || cell(line, 9), p = cell(line, 10);
+		double c = cell(line, 7), a = fmax(cell(line, 8), cell(line, 9)), p = cell(line, 10);
 		double y1 = cell(line, 11), y2 = cell(line, 12), y3 = cell(line, 13), y4 = cell(line, 14);
 		if (a > c || p > c) CU_FAIL("a child without its parent");
 		n++;
