@@ -1,0 +1,138 @@
+/*
+ * Evaluation: batches through WATCH into the lists of scores, and through STEP where losses are wanted.
+ */
+#include "eval.h"
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct {
+	MtlInstance *in;
+	const MtlBatch *batch;
+	float **work; /* [threads] */
+	float *watch; /* [n, 3 * n_watch] */
+} Watching;
+
+static void watch_block(void *arg, int64_t i, int worker)
+{
+	Watching *w = arg;
+	int64_t row = i * MTL_BLOCK, n = w->batch->n - row < MTL_BLOCK ? w->batch->n - row : MTL_BLOCK;
+	MtlFrame f = {.in = w->in, .batch = w->batch, .work = w->work[worker], .watch = w->watch};
+	mtl_frame_call(&f, MTL_WATCH, row, n, 0);
+}
+
+static MtlStatus one_batch(MtlEvalResult *r, Watching *w, MtlThreads *pool, MtlScores **scores,
+			   const MtlBatch *b, MtlStep *step, MtlError *e)
+{
+	const MtlModel *m = w->in->m;
+	w->batch = b;
+	mtl_pool_run(pool, (b->n + MTL_BLOCK - 1) / MTL_BLOCK, watch_block, w);
+	for (int k = 0; k < m->n_watch; k++)
+		if (mtl_scores_add(scores[k], w->watch + 3 * k, 3 * m->n_watch, b->n,
+				   m->group_column ? b->group : NULL, e))
+			return e->status;
+	if (step) {
+		if (mtl_step_gradients(step, b, false, e)) return e->status;
+		for (int l = 0; l < m->n_loss; l++) {
+			r->loss[l] += step->loss[l];
+			r->weight[l] += step->weight[l];
+		}
+	}
+	r->rows += b->n;
+	return MTL_OK;
+}
+
+MtlStatus mtl_eval(MtlEvalResult *r, MtlInstance *in, MtlThreads *pool, const MtlFeedOptions *o,
+		   MtlStep *step, bool (*interrupted)(void *self), void *self, MtlError *e)
+{
+	const MtlModel *m = in->m;
+	const MtlSys *sys = in->sys;
+	int threads = mtl_pool_threads(pool);
+	Watching w = {.in = in};
+	*r = (MtlEvalResult){.watch = mtl_new(sys, MtlMetrics, m->n_watch + 1)};
+	MtlScores **scores = mtl_new(sys, MtlScores *, m->n_watch + 1);
+	w.work = mtl_new(sys, float *, threads);
+	w.watch = mtl_new(sys, float, MTL_EVAL_BATCH * 3 * m->n_watch + 1);
+	if (step) {
+		r->loss = mtl_new(sys, double, m->n_loss + 1);
+		r->weight = mtl_new(sys, double, m->n_loss + 1);
+	}
+	bool ok = r->watch && scores && w.work && w.watch && (!step || (r->loss && r->weight));
+	for (int k = 0; ok && k < m->n_watch; k++) ok = (scores[k] = mtl_scores_new(sys));
+	int64_t floats = mtl_frame_work(in, MTL_WATCH, MTL_WATCH) + 1;
+	for (int i = 0; ok && i < threads; i++) ok = (w.work[i] = mtl_new(sys, float, floats));
+	MtlStatus st = ok ? MTL_OK : mtl_fail(e, MTL_LIMIT, "", NULL, "no memory for an evaluation");
+
+	MtlFeedOptions fo = *o;
+	fo.batch = MTL_EVAL_BATCH;
+	fo.shuffle = 0;
+	fo.prepare = NULL;
+	MtlFeed *feed = NULL;
+	if (!st) st = mtl_feed_open(&feed, sys, m, &in->codes, &fo, e);
+	for (MtlFed *fed = NULL; !st;) {
+		if (interrupted && interrupted(self)) {
+			st = mtl_fail(e, MTL_INTERRUPTED, "", NULL, "interrupted");
+			break;
+		}
+		if ((st = mtl_feed_next(feed, &fed, e)) || !fed) break;
+		st = one_batch(r, &w, pool, scores, &fed->batch, step, e);
+	}
+	if (feed) r->counts = mtl_feed_counts(feed);
+	MtlStatus closed = mtl_feed_close(feed, e);
+	if (!st) st = closed;
+	for (int k = 0; !st && k < m->n_watch; k++) st = mtl_scores_metrics(scores[k], &r->watch[k], e);
+	for (int l = 0; !st && step && l < m->n_loss; l++)
+		r->loss[l] = r->weight[l] > 0 ? r->loss[l] / r->weight[l] : 0;
+
+	for (int k = 0; scores && k < m->n_watch; k++)
+		if (scores[k]) mtl_scores_free(scores[k]);
+	for (int i = 0; w.work && i < threads; i++) mtl_release(sys, w.work[i]);
+	mtl_release(sys, scores);
+	mtl_release(sys, w.work);
+	mtl_release(sys, w.watch);
+	return st;
+}
+
+void mtl_eval_free(MtlEvalResult *r, const MtlSys *sys)
+{
+	mtl_release(sys, r->watch);
+	mtl_release(sys, r->loss);
+	mtl_release(sys, r->weight);
+	*r = (MtlEvalResult){0};
+}
+
+MtlStatus mtl_stop_metric(MtlStopMetric *s, const MtlModel *m, const char *text, MtlError *e)
+{
+	static const char *const kinds[] = {"auc", "logloss", "ne"};
+	const char *dot = strrchr(text, '.');
+	int kind = -1;
+	for (int i = 0; dot && i < 3; i++)
+		if (strcmp(dot + 1, kinds[i]) == 0) kind = i;
+	if (kind < 0)
+		return mtl_fail(e, MTL_USAGE, "", NULL,
+				"early stop by '%s': expected NAME.auc, NAME.logloss or NAME.ne", text);
+	char names[512] = "";
+	size_t len = 0;
+	for (int k = 0; k < m->n_watch; k++) {
+		const char *name = m->watch[k].name;
+		if (strlen(name) == (size_t)(dot - text) && memcmp(name, text, strlen(name)) == 0) {
+			*s = (MtlStopMetric){k, (MtlStopKind)kind};
+			return MTL_OK;
+		}
+		int n = snprintf(names + len, sizeof names - len, "%s%s", len ? ", " : "", name);
+		if (n > 0 && (size_t)n < sizeof names - len) len += (size_t)n;
+	}
+	return mtl_fail(e, MTL_USAGE, "", NULL, "early stop by '%s': the model's probabilities are %s", text,
+			names);
+}
+
+double mtl_stop_value(const MtlStopMetric *s, const MtlMetrics *watch)
+{
+	const MtlMetrics *w = &watch[s->watch];
+	return s->kind == MTL_STOP_AUC ? w->auc : s->kind == MTL_STOP_NE ? w->ne : w->logloss;
+}
+
+bool mtl_stop_better(const MtlStopMetric *s, double value, double best)
+{
+	return s->kind == MTL_STOP_AUC ? value > best : value < best;
+}

@@ -1,0 +1,612 @@
+/*
+ * The model's program: train, eval, score, grad, init, info, bench.
+ *
+ * `interrupts` is the one writable variable of the runtime: a signal handler has nowhere else to write.
+ */
+#define _GNU_SOURCE
+#include "eval.h"
+#include "grad.h"
+#include "program.h"
+#include "train.h"
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* ---- the command line ---- */
+
+enum { TRAIN, EVAL, SCORE, GRAD, INIT, INFO, BENCH };
+#define ON(c) (1u << (c))
+
+static const MtlCommand command[] = {
+    {"train", NULL, "Trains the model on a log and writes a model file."},
+    {"eval", NULL, "Metrics of every probability, on the rows where it is defined."},
+    {"score", "[F|-]", "Scores the rows of F (default: stdin): one line out per row in."},
+    {"grad", NULL, "Losses and every gradient of all rows as one batch, as a model file."},
+    {"init", NULL, "Writes fresh parameters."},
+    {"info", NULL, "Inputs, outputs, parameters, digest and kernels."},
+    {"bench", NULL, "Rows per second and latency of scoring and of a training step, on random rows."},
+};
+
+#define READS (ON(TRAIN) | ON(EVAL) | ON(GRAD))
+
+static const MtlOption option[] = {
+    {"data", 0, MTL_ARG_LIST, "F[,F...]", READS | ON(INIT), READS,
+     "logs: CSV or TSV, plain, gzip or zstd; - is stdin"},
+    {"valid", 0, MTL_ARG_LIST, "F[,F...]", ON(TRAIN), 0, "logs for the metrics after each epoch"},
+    {"model", 'm', MTL_ARG_TEXT, "M", ON(EVAL) | ON(SCORE) | ON(GRAD) | ON(INFO) | ON(BENCH), 0,
+     "model file (default: the weights in the program, if any)"},
+    {"out", 0, MTL_ARG_TEXT, "M", ON(TRAIN) | ON(GRAD) | ON(INIT), ON(TRAIN) | ON(GRAD) | ON(INIT),
+     "the file to write"},
+    {"init", 0, MTL_ARG_TEXT, "M", ON(TRAIN), 0,
+     "start from the weights of M wherever name and shape are equal"},
+    {"resume", 0, MTL_ARG_TEXT, "M", ON(TRAIN), 0,
+     "go on with the run that wrote M, as if it had never stopped"},
+    {"epochs", 0, MTL_ARG_COUNT, "N", ON(TRAIN), 0,
+     "passes over the data, those of a resumed run included (default: the model's)"},
+    {"batch", 0, MTL_ARG_COUNT, "N", ON(TRAIN), 0, "rows of a step (default: the model's)"},
+    {"shuffle", 0, MTL_ARG_COUNT, "N", ON(TRAIN), 0,
+     "rows of the shuffle buffer, 0: file order (default: the model's)"},
+    {"lr", 0, MTL_ARG_REAL, "X", ON(TRAIN), 0,
+     "learning rate; a rate of its own for tables changes by the same factor"},
+    {"seed", 0, MTL_ARG_SEED, "N", ON(TRAIN) | ON(INIT), 0,
+     "of initial parameters, shuffling and dropout (default: the model's)"},
+    {"threads", 0, MTL_ARG_COUNT, "N", ON(TRAIN) | ON(EVAL) | ON(SCORE) | ON(GRAD) | ON(BENCH), 0,
+     "threads (default: as many as the machine grants); the result does not depend on it"},
+    {"early-stop", 0, MTL_ARG_TEXT, "NAME.METRIC[:N]", ON(TRAIN), 0,
+     "keep the best epoch by auc, logloss or ne on --valid, stop after N without a better one; or none"},
+    {"bad-rows", 0, MTL_ARG_CHOICE, "fail|skip", READS | ON(INIT), 0,
+     "a row that cannot be used: stop, or pass over it (fail)"},
+    {"max-bad-rows", 0, MTL_ARG_COUNT, "N", READS | ON(INIT), 0,
+     "with --bad-rows skip: one more than N is an error"},
+    {"rejects", 0, MTL_ARG_TEXT, "F", ON(TRAIN) | ON(EVAL), 0,
+     "with --bad-rows skip: the rejected rows as they stood"},
+    {"log", 0, MTL_ARG_TEXT, "F", ON(TRAIN), 0, "one JSON object per progress line and epoch"},
+    {"no-state", 0, MTL_ARG_NONE, "", ON(TRAIN), 0, "leave the optimiser's state out of the file"},
+    {"quiet", 'q', MTL_ARG_NONE, "", ON(TRAIN), 0, "no progress"},
+    {"json", 0, MTL_ARG_NONE, "", ON(EVAL) | ON(INFO) | ON(BENCH), 0, "machine-readable"},
+    {"output", 'o', MTL_ARG_TEXT, "F", ON(SCORE), 0, "write the scores to F (default: stdout)"},
+    {"format", 0, MTL_ARG_CHOICE, "csv|tsv|jsonl", ON(SCORE), 0,
+     "form of the scores; also of the rows where they come from stdin (csv)"},
+    {"input-format", 0, MTL_ARG_CHOICE, "csv|tsv", READS | ON(SCORE) | ON(INIT), 0,
+     "form of the logs (default: by the file's name)"},
+    {"on-bad-row", 0, MTL_ARG_CHOICE, "fail|null", ON(SCORE), 0,
+     "a row that cannot be read: stop, or leave its scores empty (fail)"},
+    {"passthrough", 0, MTL_ARG_LIST, "COLS", ON(SCORE), 0,
+     "columns of the input to repeat before the scores"},
+};
+
+const MtlOptionTable mtl_prog_options = {
+    "Trains, evaluates and runs one multi-task model.",
+    command,
+    sizeof command / sizeof *command,
+    option,
+    sizeof option / sizeof *option,
+};
+
+/* ---- interrupts ---- */
+
+static volatile sig_atomic_t interrupts;
+
+static void on_signal(int number)
+{
+	(void)number;
+	interrupts = 1;
+}
+
+static bool was_interrupted(void *self)
+{
+	(void)self;
+	return interrupts != 0;
+}
+
+/* The first signal asks, a second one kills. */
+static void listen(void)
+{
+	struct sigaction a = {.sa_handler = on_signal, .sa_flags = SA_RESTART | (int)SA_RESETHAND};
+	sigemptyset(&a.sa_mask);
+	sigaction(SIGINT, &a, NULL);
+	sigaction(SIGTERM, &a, NULL);
+}
+
+/* ---- progress ---- */
+
+typedef struct {
+	const MtlModel *m;
+	FILE *log; /* NULL: none */
+	const char *log_path;
+	bool quiet, terminal, colour;
+	double begin, epoch_begin, last, wait; /* seconds; wait: until the next line */
+	int64_t rows_at_last, rows_first;
+	double *sum, *weight; /* [n_loss] since the last line */
+	bool open_line;	      /* a line of progress waits to be overwritten */
+	bool log_failed;
+} Progress;
+
+static void clear_line(Progress *g)
+{
+	if (g->open_line)
+		fputs(g->colour ? "\r\033[K"
+				: "\r                                                                        "
+				  "       \r",
+		      stderr);
+	g->open_line = false;
+}
+
+static void duration(char text[32], double s)
+{
+	long n = s < 0 ? 0 : s > 1e7 ? 10000000 : (long)(s + 0.5);
+	if (n >= 3600)
+		snprintf(text, 32, "%ldh%02ldm", n / 3600, n / 60 % 60);
+	else if (n >= 60)
+		snprintf(text, 32, "%ldm%02lds", n / 60, n % 60);
+	else
+		snprintf(text, 32, "%lds", n);
+}
+
+static void rate(char text[32], double rows_per_s)
+{
+	if (rows_per_s >= 1e6)
+		snprintf(text, 32, "%.2fM rows/s", rows_per_s / 1e6);
+	else if (rows_per_s >= 1e4)
+		snprintf(text, 32, "%.0fk rows/s", rows_per_s / 1e3);
+	else
+		snprintf(text, 32, "%.0f rows/s", rows_per_s);
+}
+
+/* {"ctr":0.31,...}: means, null for a loss that had no row. */
+static void log_losses(FILE *to, const MtlModel *m, const double *loss, const double *weight)
+{
+	fputs(",\"loss\":{", to);
+	for (int l = 0; l < m->n_loss; l++) {
+		if (l) fputc(',', to);
+		mtl_json_text(to, m->loss[l].name);
+		fputc(':', to);
+		mtl_json_number(to, weight[l] > 0 ? loss[l] : (double)NAN);
+	}
+	fputc('}', to);
+}
+
+static void log_end(Progress *g)
+{
+	fputs("}\n", g->log);
+	if (fflush(g->log) != 0) g->log_failed = true;
+}
+
+static void progress_line(Progress *g, const MtlTrainTick *t, double now)
+{
+	char speed[32], left[32];
+	double took = now - g->last, done = t->progress;
+	rate(speed, took > 0 ? (double)(t->rows - g->rows_at_last) / took : 0);
+	for (int l = 0; l < g->m->n_loss; l++) g->sum[l] = g->weight[l] > 0 ? g->sum[l] / g->weight[l] : 0;
+	if (!g->quiet) {
+		clear_line(g);
+		fprintf(stderr, "epoch %" PRId64 "/%" PRId64 "  %" PRId64 " rows  %s ", t->epoch, t->epochs,
+			t->rows, speed);
+		for (int l = 0; l < g->m->n_loss; l++)
+			if (g->weight[l] > 0) fprintf(stderr, " %s %.4f", g->m->loss[l].name, g->sum[l]);
+		if (t->counts->rejected) fprintf(stderr, "  bad rows %" PRId64, t->counts->rejected);
+		if (done > 0.001) {
+			duration(left, (now - g->epoch_begin) *
+					   (1 / done - 1 + (double)(t->epochs - t->epoch) / done));
+			fprintf(stderr, "  %s left", left);
+		}
+		if (!g->terminal) fputc('\n', stderr);
+		g->open_line = g->terminal;
+	}
+	if (g->log) {
+		fprintf(g->log,
+			"{\"kind\":\"progress\",\"epoch\":%" PRId64 ",\"rows\":%" PRId64
+			",\"seconds\":%.3f,\"rows_per_s\":%.0f,\"bad_rows\":%" PRId64,
+			t->epoch, t->rows, now - g->begin,
+			took > 0 ? (double)(t->rows - g->rows_at_last) / took : 0, t->counts->rejected);
+		log_losses(g->log, g->m, g->sum, g->weight);
+		log_end(g);
+	}
+	for (int l = 0; l < g->m->n_loss; l++) g->sum[l] = g->weight[l] = 0;
+	g->last = now;
+	g->rows_at_last = t->rows;
+}
+
+static void on_tick(void *self, const MtlTrainTick *t)
+{
+	Progress *g = self;
+	for (int l = 0; l < g->m->n_loss; l++) {
+		g->sum[l] += t->loss[l] * t->weight[l];
+		g->weight[l] += t->weight[l];
+	}
+	double now = mtl_now();
+	if (t->rows == t->batch_rows || g->rows_first < 0) {
+		g->rows_first = t->rows - t->batch_rows;
+		if (t->rows == t->batch_rows) g->rows_at_last = 0;
+	}
+	if (now - g->last < g->wait) return;
+	progress_line(g, t, now);
+	/* A terminal's line is rewritten in place; a file grows slower and slower. */
+	g->wait = g->terminal ? 0.2 : g->wait < 60 ? 1.5 * g->wait : 60;
+}
+
+static void metrics_json(FILE *to, const MtlModel *m, const MtlMetrics *w)
+{
+	for (int k = 0; k < m->n_watch; k++) {
+		const struct {
+			const char *name;
+			double value;
+		} v[] = {{"auc", w[k].auc},
+			 {"logloss", w[k].logloss},
+			 {"calibration", w[k].calibration},
+			 {"ne", w[k].ne},
+			 {"ece", w[k].ece},
+			 {"mean_prediction", w[k].mean_prediction},
+			 {"mean_label", w[k].mean_label},
+			 {"gauc", w[k].gauc}};
+		fputs(k ? "," : "{", to);
+		mtl_json_text(to, m->watch[k].name);
+		fprintf(to, ":{\"rows\":%" PRId64, w[k].rows);
+		for (size_t i = 0; i < sizeof v / sizeof *v - !m->group_column; i++) {
+			fprintf(to, ",\"%s\":", v[i].name);
+			mtl_json_number(to, v[i].value);
+		}
+		fputc('}', to);
+	}
+	fputs(m->n_watch ? "}" : "{}", to);
+}
+
+static void cell(FILE *to, int width, const char *format, double x)
+{
+	char text[40];
+	if (isnan(x))
+		strcpy(text, "-");
+	else
+		snprintf(text, sizeof text, format, x);
+	fprintf(to, "  %*s", width, text);
+}
+
+static void metrics_table(FILE *to, const MtlModel *m, const MtlMetrics *w, const char *indent)
+{
+	int width = 4;
+	for (int k = 0; k < m->n_watch; k++)
+		if ((int)strlen(m->watch[k].name) > width) width = (int)strlen(m->watch[k].name);
+	fprintf(to, "%s%-*s  %10s  %7s  %8s  %7s  %6s  %7s%s\n", indent, width, "head", "rows", "auc",
+		"logloss", "ne", "calib.", "ece", m->group_column ? "     gauc" : "");
+	for (int k = 0; k < m->n_watch; k++) {
+		fprintf(to, "%s%-*s  %10" PRId64, indent, width, m->watch[k].name, w[k].rows);
+		cell(to, 7, "%.5f", w[k].auc);
+		cell(to, 8, "%.6f", w[k].logloss);
+		cell(to, 7, "%.5f", w[k].ne);
+		cell(to, 6, "%.4f", w[k].calibration);
+		cell(to, 7, "%.5f", w[k].ece);
+		if (m->group_column) cell(to, 7, "%.5f", w[k].gauc);
+		fputc('\n', to);
+	}
+}
+
+static void on_epoch(void *self, const MtlTrainEpoch *t)
+{
+	Progress *g = self;
+	double now = mtl_now();
+	char speed[32], took[32];
+	int64_t rows = t->rows - (g->rows_first > 0 ? g->rows_first : 0);
+	rate(speed, (double)rows / (now - g->epoch_begin));
+	duration(took, now - g->epoch_begin);
+	if (!g->quiet) {
+		clear_line(g);
+		fprintf(stderr, "epoch %" PRId64 "/%" PRId64 ": %" PRId64 " rows in %s, %s;", t->epoch,
+			t->epochs, t->rows, took, speed);
+		for (int l = 0; l < g->m->n_loss; l++)
+			if (t->weight[l] > 0) fprintf(stderr, " %s %.5f", g->m->loss[l].name, t->loss[l]);
+		fputs(t->valid
+			  ? (t->best ? "; best so far\n" : "; not better\n") + (t->saved || !t->best ? 0 : 0)
+			  : "\n",
+		      stderr);
+		if (t->valid) metrics_table(stderr, g->m, t->valid->watch, "  ");
+		if (t->last) mtl_say_counts(stderr, t->counts);
+	}
+	if (g->log) {
+		fprintf(g->log,
+			"{\"kind\":\"epoch\",\"epoch\":%" PRId64 ",\"rows\":%" PRId64 ",\"steps\":%" PRId64
+			",\"seconds\":%.3f,\"bad_rows\":%" PRId64 ",\"best\":%s",
+			t->epoch, t->rows, t->steps, now - g->begin, t->counts->rejected,
+			t->best ? "true" : "false");
+		log_losses(g->log, g->m, t->loss, t->weight);
+		if (t->valid) {
+			fprintf(g->log, ",\"valid\":{\"rows\":%" PRId64 ",\"heads\":", t->valid->rows);
+			metrics_json(g->log, g->m, t->valid->watch);
+			fputc('}', g->log);
+		}
+		log_end(g);
+	}
+	g->epoch_begin = g->last = mtl_now();
+	g->rows_at_last = g->rows_first = 0;
+	for (int l = 0; l < g->m->n_loss; l++) g->sum[l] = g->weight[l] = 0;
+}
+
+static void on_note(void *self, const char *text)
+{
+	Progress *g = self;
+	clear_line(g);
+	fprintf(stderr, "note: %s\n", text);
+}
+
+/* ---- train ---- */
+
+static void reader_options(const MtlProgram *p, MtlReaderOptions *r)
+{
+	*r = (MtlReaderOptions){.labels = true, .max_bad_rows = mtl_program_count(p, "max-bad-rows", -1)};
+	r->bad_rows = mtl_program_count(p, "bad-rows", 0) ? MTL_BAD_SKIP : MTL_BAD_FAIL;
+	r->rejects = mtl_program_text(p, "rejects");
+	if (mtl_program_has(p, "input-format")) {
+		r->format_given = true;
+		r->format = mtl_program_count(p, "input-format", 0) ? MTL_TSV : MTL_CSV;
+	}
+}
+
+/* The files of a list option; *n = 0 where it is not given.  To be released. */
+static const char **files(const MtlProgram *p, const char *name, int *n, MtlError *e)
+{
+	const char *text = mtl_program_text(p, name);
+	*n = 0;
+	if (!text) return NULL;
+	const char **list = mtl_options_list(p->sys, text, n);
+	if (!list) {
+		mtl_fail(e, MTL_LIMIT, "", NULL, "no memory");
+		return NULL;
+	}
+	for (int i = 0; i < *n; i++)
+		if (!*list[i]) mtl_fail(e, MTL_USAGE, "", NULL, "--%s %s: an empty file name", name, text);
+	return list;
+}
+
+static bool has_stdin(const char *const *path, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (strcmp(path[i], "-") == 0) return true;
+	return false;
+}
+
+/* "buy.auc:2", "none", or what the model says; *text is cut at the colon. */
+static MtlStatus early_stop(const MtlProgram *p, MtlTrainOptions *o, char *text, size_t size, Progress *g,
+			    MtlError *e)
+{
+	const char *given = mtl_program_text(p, "early-stop");
+	if (!given) {
+		o->stop_metric = p->m->train.stop_metric;
+		o->stop_patience = p->m->train.stop_patience;
+		if (o->stop_metric && !o->n_valid) {
+			on_note(g, "no --valid: the model's early stop is off");
+			o->stop_metric = NULL;
+		}
+		return MTL_OK;
+	}
+	if (strcmp(given, "none") == 0) return MTL_OK;
+	if (!o->n_valid) return mtl_fail(e, MTL_USAGE, "", NULL, "--early-stop needs --valid");
+	snprintf(text, size, "%s", given);
+	char *colon = strrchr(text, ':'), *end = NULL;
+	o->stop_metric = text;
+	o->stop_patience = 1;
+	if (!colon) return MTL_OK;
+	*colon = 0;
+	o->stop_patience = strtoll(colon + 1, &end, 10);
+	if (colon[1] < '0' || colon[1] > '9' || *end || o->stop_patience < 1)
+		return mtl_fail(e, MTL_USAGE, "", NULL,
+				"--early-stop %s: after the colon stands a number of epochs above 0", given);
+	return MTL_OK;
+}
+
+static MtlStatus check_train(const MtlTrainOptions *o, const MtlReaderOptions *r, MtlError *e)
+{
+	if (o->init && o->resume)
+		return mtl_fail(e, MTL_USAGE, "", NULL,
+				"--init starts a run, --resume goes on with one: give one of them");
+	if (o->batch < 1) return mtl_fail(e, MTL_USAGE, "", NULL, "--batch needs at least one row");
+	if (has_stdin(o->data, o->n_data) && (o->epochs > 1 || o->resume))
+		return mtl_fail(e, MTL_USAGE, "", NULL,
+				"--data from stdin can be read once: it takes --epochs 1, and no --resume");
+	if (has_stdin(o->valid, o->n_valid))
+		return mtl_fail(e, MTL_USAGE, "", NULL,
+				"--valid is read after every epoch: it cannot be stdin");
+	if (r->rejects && r->bad_rows != MTL_BAD_SKIP)
+		return mtl_fail(e, MTL_USAGE, "", NULL, "--rejects goes with --bad-rows skip");
+	if (r->max_bad_rows >= 0 && r->bad_rows != MTL_BAD_SKIP)
+		return mtl_fail(e, MTL_USAGE, "", NULL, "--max-bad-rows goes with --bad-rows skip");
+	return MTL_OK;
+}
+
+static MtlStatus open_log(Progress *g, const char *path, bool append, MtlError *e)
+{
+	if (!path) return MTL_OK;
+	g->log_path = path;
+	g->log = fopen(path, append ? "ae" : "we");
+	return g->log
+		   ? MTL_OK
+		   : mtl_fail(e, MTL_SYSTEM, "F0031", path, "cannot open for writing: %s", strerror(errno));
+}
+
+static MtlStatus train(MtlProgram *p, MtlError *e)
+{
+	const MtlTrain *d = &p->m->train;
+	const char *no_colour = getenv("NO_COLOR"), *term = getenv("TERM");
+	char stop[256];
+	MtlTrainOptions o = {.out = mtl_program_text(p, "out"),
+			     .init = mtl_program_text(p, "init"),
+			     .resume = mtl_program_text(p, "resume"),
+			     .epochs = mtl_program_count(p, "epochs", d->epochs),
+			     .batch = mtl_program_count(p, "batch", d->batch),
+			     .shuffle = mtl_program_count(p, "shuffle", d->shuffle),
+			     .threads = (int)mtl_program_count(p, "threads", 0),
+			     .no_state = mtl_program_has(p, "no-state"),
+			     .seed = d->seed};
+	const MtlOptionValue *lr = mtl_option(&p->o, p->table, "lr"),
+			     *seed = mtl_option(&p->o, p->table, "seed");
+	if (lr->given) o.lr = lr->real;
+	if ((o.seed_given = seed->given)) o.seed = seed->seed;
+	reader_options(p, &o.reader);
+	Progress g = {.m = p->m,
+		      .quiet = mtl_program_has(p, "quiet"),
+		      .terminal = isatty(STDERR_FILENO) && term && strcmp(term, "dumb") != 0,
+		      .wait = 1,
+		      .rows_first = -1};
+	g.colour = g.terminal && !(no_colour && *no_colour);
+	const char **data = files(p, "data", &o.n_data, e), **valid = files(p, "valid", &o.n_valid, e);
+	o.data = data;
+	o.valid = valid;
+	g.sum = mtl_new(p->sys, double, p->m->n_loss + 1);
+	g.weight = mtl_new(p->sys, double, p->m->n_loss + 1);
+	if (!g.sum || !g.weight) mtl_fail(e, MTL_LIMIT, "", NULL, "no memory");
+	MtlStatus st = e->status;
+	if (!st) st = early_stop(p, &o, stop, sizeof stop, &g, e);
+	if (!st) st = check_train(&o, &o.reader, e);
+	if (!st) st = open_log(&g, mtl_program_text(p, "log"), o.resume != NULL, e);
+	if (!st) {
+		g.begin = g.epoch_begin = g.last = mtl_now();
+		listen();
+		MtlTrainHooks h = {&g, was_interrupted, on_tick, on_epoch, on_note};
+		st = mtl_train(p->sys, p->m, &o, &h, e);
+		clear_line(&g);
+		if (st == MTL_INTERRUPTED)
+			snprintf(e->text, sizeof e->text, "interrupted; go on with --resume %.400s", o.out);
+	}
+	if (g.log && (fclose(g.log) != 0 || g.log_failed))
+		st = mtl_fail(e, MTL_SYSTEM, "F0030", g.log_path, "cannot write the log");
+	mtl_release(p->sys, g.sum);
+	mtl_release(p->sys, g.weight);
+	mtl_release(p->sys, data);
+	mtl_release(p->sys, valid);
+	return st;
+}
+
+/* ---- eval ---- */
+
+static void say_eval(const MtlProgram *p, const MtlEvalResult *r)
+{
+	const MtlModel *m = p->m;
+	if (mtl_program_has(p, "json")) {
+		printf("{\"rows\":%" PRId64 ",\"heads\":", r->rows);
+		metrics_json(stdout, m, r->watch);
+		log_losses(stdout, m, r->loss, r->weight);
+		puts("}");
+		return;
+	}
+	printf("%" PRId64 " rows\n\n", r->rows);
+	metrics_table(stdout, m, r->watch, "");
+	puts("");
+	for (int k = 0; k < m->n_watch; k++)
+		if (m->watch[k].label_text && m->watch[k].rows_text)
+			printf("%s: label %s, on %s\n", m->watch[k].name, m->watch[k].label_text,
+			       strcmp(m->watch[k].rows_text, "all") == 0 ? "all rows"
+									 : m->watch[k].rows_text);
+	if (m->n_loss) puts("");
+	for (int l = 0; l < m->n_loss; l++)
+		if (r->weight[l] > 0)
+			printf("loss %s %.6f\n", m->loss[l].name, r->loss[l]);
+		else
+			printf("loss %s: no row\n", m->loss[l].name);
+}
+
+static MtlStatus eval(MtlProgram *p, MtlError *e)
+{
+	MtlInstance in = {0};
+	MtlThreads *pool = NULL;
+	MtlStep step = {0};
+	MtlEvalResult r = {0};
+	MtlFeedOptions fo = {0};
+	const char **data = files(p, "data", &fo.n_path, e);
+	MtlStatus st = e->status;
+	fo.path = data;
+	reader_options(p, &fo.reader);
+	if (!st) st = mtl_instance_init(&in, p->sys, p->m, e);
+	if (!st) st = mtl_instance_open(&in, mtl_program_text(p, "model"), e);
+	if (!st) st = mtl_pool_new(&pool, p->sys, (int)mtl_program_count(p, "threads", 0), e);
+	if (!st) st = mtl_step_init(&step, &in, pool, MTL_EVAL_BATCH, e);
+	listen();
+	if (!st) st = mtl_eval(&r, &in, pool, &fo, &step, was_interrupted, NULL, e);
+	if (!st) {
+		say_eval(p, &r);
+		if (r.counts.rejected || isatty(STDERR_FILENO)) mtl_say_counts(stderr, &r.counts);
+	}
+	mtl_eval_free(&r, p->sys);
+	mtl_step_free(&step);
+	mtl_pool_free(pool);
+	mtl_instance_free(&in);
+	mtl_release(p->sys, data);
+	return st;
+}
+
+/* ---- grad, init, bench ---- */
+
+static MtlStatus grad(MtlProgram *p, MtlError *e)
+{
+	MtlInstance in = {0};
+	MtlThreads *pool = NULL;
+	MtlReaderOptions ro;
+	int n = 0;
+	int64_t rows = 0;
+	const char **data = files(p, "data", &n, e);
+	MtlStatus st = e->status;
+	reader_options(p, &ro);
+	if (!st) st = mtl_instance_init(&in, p->sys, p->m, e);
+	if (!st) st = mtl_instance_open(&in, mtl_program_text(p, "model"), e);
+	if (!st) st = mtl_pool_new(&pool, p->sys, (int)mtl_program_count(p, "threads", 0), e);
+	if (!st) st = mtl_grad(&in, pool, data, n, &ro, mtl_program_text(p, "out"), &rows, e);
+	if (!st) fprintf(stderr, "gradients of %" PRId64 " rows\n", rows);
+	mtl_pool_free(pool);
+	mtl_instance_free(&in);
+	mtl_release(p->sys, data);
+	return st;
+}
+
+static MtlStatus fresh(const MtlProgram *p, MtlInstance *in, bool training, MtlError *e)
+{
+	const MtlOptionValue *seed = mtl_option(&p->o, p->table, "seed");
+	int n = 0;
+	const char **data = files(p, "data", &n, e);
+	MtlStatus st = e->status;
+	if (!st) st = mtl_instance_init(in, p->sys, p->m, e);
+	if (!st && !in->codes.complete) {
+		if (!data)
+			st = mtl_fail(e, MTL_USAGE, "", NULL,
+				      "the model takes statistics from the data: give --data");
+		else if (has_stdin(data, n))
+			st = mtl_fail(e, MTL_USAGE, "", NULL,
+				      "the model takes statistics from the data before training: --data "
+				      "cannot be stdin");
+		else
+			st = mtl_codes_from_data(&in->codes, p->sys, p->m, data, n, e);
+	}
+	if (!st) st = mtl_instance_memory(in, training, e);
+	if (!st) mtl_checkpoint_fresh(in, seed->given ? seed->seed : p->m->train.seed);
+	mtl_release(p->sys, data);
+	return st;
+}
+
+static MtlStatus init(MtlProgram *p, MtlError *e)
+{
+	MtlInstance in = {0};
+	MtlStatus st = fresh(p, &in, false, e);
+	if (!st) st = mtl_checkpoint_save(&in, mtl_program_text(p, "out"), NULL, NULL, e);
+	mtl_instance_free(&in);
+	return st;
+}
+
+int mtl_prog_main(const MtlModel *m, int argc, char **argv)
+{
+	MtlProgram p;
+	MtlError e = {0};
+	int status = 0;
+	if (mtl_program_begin(&p, m, &mtl_prog_options, argc, argv, &status)) return status;
+	p.interrupted = was_interrupted;
+	switch (p.o.command) {
+	case TRAIN: train(&p, &e); break;
+	case EVAL: eval(&p, &e); break;
+	case SCORE: mtl_program_score(&p, &e); break;
+	case GRAD: grad(&p, &e); break;
+	case INIT: init(&p, &e); break;
+	case INFO: mtl_program_info(&p, &e); break;
+	case BENCH: mtl_program_bench(&p, &e); break;
+	}
+	return mtl_program_end(&p, &e);
+}

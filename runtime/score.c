@@ -1,0 +1,281 @@
+/*
+ * Scoring: a batch is cut in chunks, every chunk is scored and turned into text by one thread, the texts are
+ * written in order.
+ */
+#include "score.h"
+#if __has_include("shortest.h")
+#include "shortest.h"
+#else
+#include <stdio.h>
+static int mtl_print_float(char *to, float x) { return sprintf(to, "%.9g", (double)x); }
+#endif
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+	BATCH = 2048,
+	CHUNK = 256, /* rows; a multiple of MTL_BLOCK */
+	NUMBER = 32, /* bytes of a number and its separator */
+};
+
+/* ---- numbers ---- */
+
+typedef struct {
+	const MtlInstance *in;
+	const MtlBatch *batch;
+	float *const *work;
+	float *out;
+} Scoring;
+
+static void score_rows(const MtlInstance *in, const MtlBatch *b, float *work, float *out, int64_t row,
+		       int64_t n)
+{
+	MtlFrame f = {.in = in, .batch = b, .work = work, .out = out};
+	mtl_frame_call(&f, MTL_SCORE, row, n, 0);
+}
+
+static void score_block(void *arg, int64_t i, int worker)
+{
+	Scoring *s = arg;
+	int64_t row = i * MTL_BLOCK, n = s->batch->n - row < MTL_BLOCK ? s->batch->n - row : MTL_BLOCK;
+	score_rows(s->in, s->batch, s->work[worker], s->out, row, n);
+}
+
+void mtl_score_batch(const MtlInstance *in, MtlThreads *pool, const MtlBatch *b, float *const *work,
+		     float *out)
+{
+	Scoring s = {in, b, work, out};
+	mtl_pool_run(pool, (b->n + MTL_BLOCK - 1) / MTL_BLOCK, score_block, &s);
+}
+
+/* ---- text ---- */
+
+typedef struct {
+	char *text;
+	size_t len, cap;
+} Text;
+
+static MtlStatus room(Text *t, const MtlSys *sys, size_t cap, MtlError *e)
+{
+	if (cap <= t->cap) return MTL_OK;
+	cap += cap / 4;
+	char *p = mtl_new(sys, char, cap);
+	if (!p) return mtl_fail(e, MTL_LIMIT, "", NULL, "no memory for %zu bytes of output", cap);
+	if (t->len) memcpy(p, t->text, t->len);
+	mtl_release(sys, t->text);
+	t->text = p;
+	t->cap = cap;
+	return MTL_OK;
+}
+
+static void put(Text *t, const char *s, size_t n)
+{
+	memcpy(t->text + t->len, s, n);
+	t->len += n;
+}
+
+static void put_char(Text *t, char c) { t->text[t->len++] = c; }
+
+/* At most 6 bytes for each byte of s, and two quotes. */
+static void put_json(Text *t, const char *s)
+{
+	put_char(t, '"');
+	for (; *s; s++) {
+		unsigned char c = (unsigned char)*s;
+		if (c == '"' || c == '\\') put_char(t, '\\');
+		if (c < 0x20)
+			t->len += (size_t)sprintf(t->text + t->len, "\\u%04x", c);
+		else
+			put_char(t, *s);
+	}
+	put_char(t, '"');
+}
+
+/* RFC 4180: quotes where a cell holds a separator, a quote or a line's end. */
+static void put_csv(Text *t, const char *s)
+{
+	if (!s[strcspn(s, ",\"\r\n")]) {
+		put(t, s, strlen(s));
+		return;
+	}
+	put_char(t, '"');
+	for (; *s; s++) {
+		if (*s == '"') put_char(t, '"');
+		put_char(t, *s);
+	}
+	put_char(t, '"');
+}
+
+/* TSV has no quotes: what would end a cell becomes a blank. */
+static void put_tsv(Text *t, const char *s)
+{
+	for (; *s; s++) put_char(t, *s == '\t' || *s == '\n' || *s == '\r' ? ' ' : *s);
+}
+
+static void put_cell(Text *t, MtlScoresFormat f, const char *s)
+{
+	if (f == MTL_SCORES_JSONL)
+		put_json(t, s);
+	else if (f == MTL_SCORES_CSV)
+		put_csv(t, s);
+	else
+		put_tsv(t, s);
+}
+
+typedef struct {
+	MtlInstance *in;
+	MtlThreads *pool;
+	const MtlScoreOptions *o;
+	float **work, *out;
+	const char **cell; /* [BATCH] first passed-through cell of each row */
+	Text chunk[BATCH / CHUNK];
+	size_t names; /* bytes of the JSON keys of a row, at most */
+	const MtlBatch *batch;
+} Job;
+
+static void begin_cell(Job *j, Text *t, int i, const char *name)
+{
+	bool json = j->o->format == MTL_SCORES_JSONL;
+	if (i)
+		put_char(t, j->o->format == MTL_SCORES_TSV ? '\t' : ',');
+	else if (json)
+		put_char(t, '{');
+	if (!json) return;
+	put_json(t, name);
+	put_char(t, ':');
+}
+
+static void put_row(Job *j, Text *t, int64_t row)
+{
+	const MtlModel *m = j->in->m;
+	int i = 0;
+	bool json = j->o->format == MTL_SCORES_JSONL, bad = j->batch->bad && j->batch->bad[row];
+	const char *cell = j->cell[row];
+	for (int k = 0; k < j->batch->n_pass; k++, cell += strlen(cell) + 1) {
+		begin_cell(j, t, i++, j->o->reader.passthrough[k]);
+		put_cell(t, j->o->format, cell);
+	}
+	for (int k = 0; k < m->n_output; k++) {
+		begin_cell(j, t, i++, m->output[k].name);
+		if (!bad)
+			t->len += (size_t)mtl_print_float(t->text + t->len, j->out[row * m->n_output + k]);
+		else if (json)
+			put(t, "null", 4);
+	}
+	if (json) put_char(t, '}');
+	put_char(t, '\n');
+}
+
+static void do_chunk(void *arg, int64_t i, int worker)
+{
+	Job *j = arg;
+	int64_t row = i * CHUNK, end = row + CHUNK < j->batch->n ? row + CHUNK : j->batch->n;
+	score_rows(j->in, j->batch, j->work[worker], j->out, row, end - row);
+	j->chunk[i].len = 0;
+	for (; row < end; row++) put_row(j, &j->chunk[i], row);
+}
+
+/* ---- writing ---- */
+
+static MtlStatus write_all(Job *j, const Text *t, bool *closed, MtlError *e)
+{
+	const MtlSys *sys = j->in->sys;
+	for (size_t at = 0; at < t->len && !*closed;) {
+		ssize_t n = sys->write(sys->self, j->o->fd, t->text + at, t->len - at);
+		if (n < 0 && errno == EINTR) continue;
+		if (n < 0 && errno == EPIPE)
+			*closed = true;
+		else if (n < 0)
+			return mtl_fail(e, MTL_SYSTEM, "F0030", j->o->out_name, "cannot write: %s",
+					strerror(errno));
+		else
+			at += (size_t)n;
+	}
+	return MTL_OK;
+}
+
+static MtlStatus header(Job *j, bool *closed, MtlError *e)
+{
+	const MtlModel *m = j->in->m;
+	if (j->o->format == MTL_SCORES_JSONL) return MTL_OK;
+	Text *t = &j->chunk[0];
+	int i = 0;
+	if (room(t, j->in->sys, 2 * j->names + 16, e)) return e->status;
+	for (int k = 0; k < j->o->reader.n_passthrough; k++) {
+		begin_cell(j, t, i++, NULL);
+		put_cell(t, j->o->format, j->o->reader.passthrough[k]);
+	}
+	for (int k = 0; k < m->n_output; k++) {
+		begin_cell(j, t, i++, NULL);
+		put_cell(t, j->o->format, m->output[k].name);
+	}
+	put_char(t, '\n');
+	MtlStatus st = write_all(j, t, closed, e);
+	t->len = 0;
+	return st;
+}
+
+static MtlStatus one_batch(Job *j, const MtlBatch *b, bool *closed, MtlError *e)
+{
+	int n_chunk = (int)((b->n + CHUNK - 1) / CHUNK);
+	const char *p = b->pass_text;
+	j->batch = b;
+	for (int c = 0; c < n_chunk; c++) {
+		const char *from = p;
+		int64_t row = (int64_t)c * CHUNK, end = row + CHUNK < b->n ? row + CHUNK : b->n;
+		for (; row < end; row++) {
+			j->cell[row] = p;
+			for (int k = 0; k < b->n_pass; k++) p += strlen(p) + 1;
+		}
+		size_t fixed = j->names + (size_t)j->in->m->n_output * NUMBER + (size_t)b->n_pass * 4 + 8;
+		size_t pass = b->n_pass ? (size_t)(p - from) : 0;
+		if (room(&j->chunk[c], j->in->sys, CHUNK * fixed + 6 * pass, e)) return e->status;
+	}
+	mtl_pool_run(j->pool, n_chunk, do_chunk, j);
+	for (int c = 0; c < n_chunk; c++)
+		if (write_all(j, &j->chunk[c], closed, e)) return e->status;
+	return MTL_OK;
+}
+
+MtlStatus mtl_score(MtlScoreResult *r, MtlInstance *in, MtlThreads *pool, const MtlScoreOptions *o,
+		    MtlError *e)
+{
+	const MtlSys *sys = in->sys;
+	const MtlModel *m = in->m;
+	int threads = mtl_pool_threads(pool);
+	Job j = {.in = in, .pool = pool, .o = o};
+	*r = (MtlScoreResult){0};
+	for (int k = 0; k < o->reader.n_passthrough; k++) j.names += 6 * strlen(o->reader.passthrough[k]) + 4;
+	for (int k = 0; k < m->n_output; k++) j.names += 6 * strlen(m->output[k].name) + 4;
+	int64_t floats = mtl_frame_work(in, MTL_SCORE, MTL_SCORE) + 1;
+	j.work = mtl_new(sys, float *, threads);
+	j.out = mtl_new(sys, float, BATCH * m->n_output + 1);
+	j.cell = mtl_new(sys, const char *, BATCH);
+	bool ok = j.work && j.out && j.cell;
+	for (int i = 0; ok && i < threads; i++) ok = (j.work[i] = mtl_new(sys, float, floats));
+	MtlStatus st = ok ? MTL_OK : mtl_fail(e, MTL_LIMIT, "", NULL, "no memory for scoring");
+
+	const char *path[] = {o->path};
+	MtlFeedOptions fo = {.path = path, .n_path = 1, .reader = o->reader, .batch = BATCH};
+	MtlFeed *feed = NULL;
+	if (!st) st = mtl_feed_open(&feed, sys, m, &in->codes, &fo, e);
+	if (!st) st = header(&j, &r->closed, e);
+	for (MtlFed *fed = NULL; !st && !r->closed;) {
+		if (o->interrupted && o->interrupted(o->self)) {
+			st = mtl_fail(e, MTL_INTERRUPTED, "", NULL, "interrupted");
+			break;
+		}
+		if ((st = mtl_feed_next(feed, &fed, e)) || !fed) break;
+		st = one_batch(&j, &fed->batch, &r->closed, e);
+		r->rows += fed->batch.n;
+	}
+	if (feed) r->counts = mtl_feed_counts(feed);
+	MtlStatus closed = mtl_feed_close(feed, e);
+	for (size_t i = 0; i < sizeof j.chunk / sizeof *j.chunk; i++) mtl_release(sys, j.chunk[i].text);
+	for (int i = 0; j.work && i < threads; i++) mtl_release(sys, j.work[i]);
+	mtl_release(sys, j.work);
+	mtl_release(sys, j.out);
+	mtl_release(sys, j.cell);
+	return st ? st : closed;
+}

@@ -1,0 +1,552 @@
+/*
+ * The standalone scorer, and the commands that the model's program shares with it: score, info, bench of
+ * scores.
+ */
+#define _GNU_SOURCE
+#include "program.h"
+#include "score.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <math.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+/* ---- the command line ---- */
+
+enum { SCORE, INFO, BENCH };
+#define ON(c) (1u << (c))
+
+static const MtlCommand command[] = {
+    {"", "[F|-]",
+     "Scores the rows of F (default: stdin): one line out per row in, a header with the outputs' names."},
+    {"info", NULL, "Inputs, outputs, parameters, digest and kernels."},
+    {"bench", NULL, "Rows per second and latency of scoring, on random rows."},
+};
+
+static const MtlOption option[] = {
+    {"output", 'o', MTL_ARG_TEXT, "F", ON(SCORE), 0, "write the scores to F (default: stdout)"},
+    {"format", 0, MTL_ARG_CHOICE, "csv|tsv|jsonl", ON(SCORE), 0,
+     "form of the scores; also of the rows where they come from stdin (csv)"},
+    {"input-format", 0, MTL_ARG_CHOICE, "csv|tsv", ON(SCORE), 0,
+     "form of the rows (default: by the file's name)"},
+    {"on-bad-row", 0, MTL_ARG_CHOICE, "fail|null", ON(SCORE), 0,
+     "a row that cannot be read: stop, or leave its scores empty (fail)"},
+    {"passthrough", 0, MTL_ARG_LIST, "COLS", ON(SCORE), 0,
+     "columns of the input to repeat before the scores"},
+    {"threads", 0, MTL_ARG_COUNT, "N", ON(SCORE) | ON(BENCH), 0,
+     "threads (default: as many as the machine grants)"},
+    {"json", 0, MTL_ARG_NONE, "", ON(INFO) | ON(BENCH), 0, "machine-readable"},
+};
+
+const MtlOptionTable mtl_scorer_options = {
+    "Scores rows of a log with a trained model.",
+    command,
+    sizeof command / sizeof *command,
+    option,
+    sizeof option / sizeof *option,
+};
+
+/* ---- shared ---- */
+
+bool mtl_program_begin(MtlProgram *p, const MtlModel *m, const MtlOptionTable *t, int argc, char **argv,
+		       int *status)
+{
+	const char *name = argc > 0 ? argv[0] : m->name, *slash = strrchr(name, '/');
+	*p = (MtlProgram){.m = m, .sys = &mtl_sys, .name = slash ? slash + 1 : name, .table = t};
+	signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of write, and ends quietly */
+	MtlError e = {0};
+	if (argc > 1 && strcmp(argv[1], "--dump-options") == 0) {
+		mtl_options_dump(t, stdout);
+		*status = mtl_program_end(p, &e);
+		return true;
+	}
+	if (!mtl_options_parse(&p->o, t, argc, argv, &e)) {
+		if (p->o.help)
+			mtl_options_help(t, p->name, p->o.command, stdout);
+		else if (p->o.version)
+			printf("%s (%s, %s)\n", p->name, m->name, m->compiler);
+		else
+			return false;
+	}
+	*status = mtl_program_end(p, &e);
+	return true;
+}
+
+int mtl_program_end(const MtlProgram *p, const MtlError *e)
+{
+	errno = 0;
+	bool failed = fflush(stdout) != 0 || ferror(stdout);
+	int why = errno;
+	if (close(STDOUT_FILENO) != 0 && !failed) {
+		failed = true;
+		why = errno;
+	}
+	if (e->status && e->status != MTL_NO && e->text[0]) fprintf(stderr, "%s: %s\n", p->name, e->text);
+	if (e->status) return (int)e->status;
+	if (!failed || why == EPIPE || why == EBADF) return 0;
+	fprintf(stderr, "%s: cannot write to stdout: %s\n", p->name, why ? strerror(why) : "unknown");
+	return MTL_SYSTEM;
+}
+
+const char *mtl_program_text(const MtlProgram *p, const char *name)
+{
+	const MtlOptionValue *v = mtl_option(&p->o, p->table, name);
+	return v && v->given ? v->text : NULL;
+}
+
+int64_t mtl_program_count(const MtlProgram *p, const char *name, int64_t otherwise)
+{
+	const MtlOptionValue *v = mtl_option(&p->o, p->table, name);
+	return v && v->given ? v->count : otherwise;
+}
+
+bool mtl_program_has(const MtlProgram *p, const char *name) { return mtl_program_text(p, name) != NULL; }
+
+double mtl_now(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+void mtl_say_counts(FILE *to, const MtlRowCounts *c)
+{
+	const struct {
+		int64_t n;
+		const char *what;
+	} kind[] = {
+	    {c->bad_shape, "wrong shape"},	 {c->bad_number, "bad number"},
+	    {c->bad_label, "bad label"},	 {c->bad_weight, "bad weight"},
+	    {c->bad_list, "bad list"},		 {c->missing_value, "missing value"},
+	    {c->contradiction, "contradiction"},
+	};
+	fprintf(to, "rows: %" PRId64 " read, %" PRId64 " used, %" PRId64 " rejected", c->read, c->used,
+		c->rejected);
+	int n = 0;
+	for (size_t i = 0; i < sizeof kind / sizeof *kind; i++)
+		if (kind[i].n) fprintf(to, "%s%" PRId64 " %s", n++ ? ", " : " (", kind[i].n, kind[i].what);
+	if (n) fputc(')', to);
+	if (c->dropped) fprintf(to, ", %" PRId64 " contradictions dropped", c->dropped);
+	if (c->repaired) fprintf(to, ", %" PRId64 " contradictions mended", c->repaired);
+	if (c->truncated) fprintf(to, ", %" PRId64 " lists cut", c->truncated);
+	fputc('\n', to);
+}
+
+void mtl_json_number(FILE *to, double x)
+{
+	char text[40];
+	if (!isfinite(x)) {
+		fputs("null", to);
+		return;
+	}
+	for (int digits = 15; digits <= 17; digits++) {
+		snprintf(text, sizeof text, "%.*g", digits, x);
+		if (strtod(text, NULL) == x) break;
+	}
+	fputs(text, to);
+}
+
+void mtl_json_text(FILE *to, const char *s)
+{
+	fputc('"', to);
+	for (; *s; s++) {
+		unsigned char c = (unsigned char)*s;
+		if (c < 0x20) {
+			fprintf(to, "\\u%04x", c);
+			continue;
+		}
+		if (c == '"' || c == '\\') fputc('\\', to);
+		fputc(c, to);
+	}
+	fputc('"', to);
+}
+
+/* ---- score ---- */
+
+/* A file appears under its name when it is complete; what is no plain file (a pipe, a device) is written as
+ * it stands. */
+typedef struct {
+	const char *path;
+	char *temporary; /* NULL: direct */
+	int fd;
+} Output;
+
+static MtlStatus output_open(Output *out, const MtlSys *sys, const char *path, MtlError *e)
+{
+	struct stat st;
+	*out = (Output){.path = path, .fd = STDOUT_FILENO};
+	if (!path || strcmp(path, "-") == 0) {
+		out->path = NULL;
+		return MTL_OK;
+	}
+	const char *name = path;
+	if (stat(path, &st) != 0 || S_ISREG(st.st_mode)) {
+		size_t n = strlen(path) + 32;
+		if (!(out->temporary = mtl_new(sys, char, n)))
+			return mtl_fail(e, MTL_LIMIT, "", path, "no memory");
+		snprintf(out->temporary, n, "%s.%ld.tmp", path, (long)getpid());
+		name = out->temporary;
+	}
+	out->fd = sys->open(sys->self, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	if (out->fd >= 0) return MTL_OK;
+	mtl_fail(e, MTL_SYSTEM, "F0031", path, "cannot open for writing: %s", strerror(errno));
+	mtl_release(sys, out->temporary);
+	return e->status;
+}
+
+static MtlStatus output_close(Output *out, const MtlSys *sys, bool good, MtlError *e)
+{
+	MtlStatus st = MTL_OK;
+	if (!out->path) return st;
+	bool done = !good || !out->temporary || sys->sync(sys->self, out->fd) == 0;
+	int why = errno;
+	if (sys->close(sys->self, out->fd) != 0 && done) {
+		done = false;
+		why = errno;
+	}
+	if (done && good && out->temporary && sys->rename(sys->self, out->temporary, out->path) != 0) {
+		done = false;
+		why = errno;
+	}
+	if (out->temporary && (!good || !done)) (void)sys->remove(sys->self, out->temporary);
+	if (!done) st = mtl_fail(e, MTL_SYSTEM, "F0030", out->path, "cannot write: %s", strerror(why));
+	mtl_release(sys, out->temporary);
+	return st;
+}
+
+static MtlStatus score_into(MtlProgram *p, MtlInstance *in, MtlThreads *pool, Output *out, const char **pass,
+			    int n_pass, MtlError *e)
+{
+	const char *file = p->o.operand ? p->o.operand : "-";
+	MtlScoreOptions so = {.path = file,
+			      .format = (MtlScoresFormat)mtl_program_count(p, "format", MTL_SCORES_CSV),
+			      .fd = out->fd,
+			      .out_name = out->path ? out->path : "stdout",
+			      .interrupted = p->interrupted};
+	so.reader.bad_rows = mtl_program_count(p, "on-bad-row", 0) == 1 ? MTL_BAD_NULL : MTL_BAD_FAIL;
+	so.reader.passthrough = pass;
+	so.reader.n_passthrough = n_pass;
+	if (mtl_program_has(p, "input-format")) {
+		so.reader.format_given = true;
+		so.reader.format = mtl_program_count(p, "input-format", 0) ? MTL_TSV : MTL_CSV;
+	} else if (strcmp(file, "-") == 0) {
+		so.reader.format_given = true;
+		so.reader.format = so.format == MTL_SCORES_TSV ? MTL_TSV : MTL_CSV;
+	}
+	MtlScoreResult r;
+	MtlStatus st = mtl_score(&r, in, pool, &so, e);
+	MtlStatus closed = output_close(out, p->sys, !st, e);
+	if (!st && !closed && (r.counts.rejected || r.counts.truncated || isatty(STDERR_FILENO)))
+		mtl_say_counts(stderr, &r.counts);
+	return st ? st : closed;
+}
+
+MtlStatus mtl_program_score(MtlProgram *p, MtlError *e)
+{
+	MtlInstance in = {0};
+	MtlThreads *pool = NULL;
+	Output out = {0};
+	const char **pass = NULL;
+	int n_pass = 0;
+	MtlStatus st = mtl_instance_init(&in, p->sys, p->m, e);
+	if (!st) st = mtl_instance_open(&in, mtl_program_text(p, "model"), e);
+	if (!st) st = mtl_pool_new(&pool, p->sys, (int)mtl_program_count(p, "threads", 0), e);
+	if (!st && mtl_program_has(p, "passthrough") &&
+	    !(pass = mtl_options_list(p->sys, mtl_program_text(p, "passthrough"), &n_pass)))
+		st = mtl_fail(e, MTL_LIMIT, "", NULL, "no memory");
+	if (!st) st = output_open(&out, p->sys, mtl_program_text(p, "output"), e);
+	if (!st) st = score_into(p, &in, pool, &out, pass, n_pass, e);
+	mtl_release(p->sys, pass);
+	mtl_pool_free(pool);
+	mtl_instance_free(&in);
+	return st;
+}
+
+/* ---- info ---- */
+
+static const char *const kind_name[] = {"id", "ids", "real"};
+static const char *const code_name[] = {"plain", "hash",   "vocab",    "vocab auto",
+					"size",	 "bucket", "quantiles"};
+
+static void shape_json(FILE *to, const MtlTensor *t)
+{
+	for (int i = 0; i < t->n_dim; i++) {
+		fputs(i ? "," : "[", to);
+		if (t->dim[i] > 0)
+			fprintf(to, "%" PRId64, t->dim[i]);
+		else
+			fputs("null", to);
+	}
+	fputs(t->n_dim ? "]" : "[]", to);
+}
+
+static void info_json(const MtlInstance *in, const char *state, FILE *to)
+{
+	const MtlModel *m = in->m;
+	fputs("{\"model\":", to);
+	mtl_json_text(to, m->name);
+	fputs(",\"digest\":", to);
+	mtl_json_text(to, m->digest);
+	fputs(",\"compiler\":", to);
+	mtl_json_text(to, m->compiler);
+	fputs(",\"inputs\":[", to);
+	for (int i = 0; i < m->n_feature; i++) {
+		const MtlFeature *f = &m->feature[i];
+		fputs(i ? ",{\"name\":" : "{\"name\":", to);
+		mtl_json_text(to, f->name);
+		fputs(",\"group\":", to);
+		mtl_json_text(to, f->group ? f->group : "");
+		fputs(",\"column\":", to);
+		mtl_json_text(to, f->column);
+		fprintf(to, ",\"kind\":\"%s\",\"code\":\"%s\",\"side\":\"%s\",\"train_only\":%s}",
+			kind_name[f->kind], code_name[f->code], f->candidate ? "candidate" : "request",
+			f->train_only ? "true" : "false");
+	}
+	fputs("],\"labels\":[", to);
+	for (int i = 0; i < m->n_label_column; i++) {
+		if (i) fputc(',', to);
+		mtl_json_text(to, m->label_column[i]);
+	}
+	fputs("],\"outputs\":[", to);
+	for (int i = 0; i < m->n_output; i++) {
+		if (i) fputc(',', to);
+		mtl_json_text(to, m->output[i].name);
+	}
+	fputs("],\"parameters\":[", to);
+	int n = 0;
+	for (int i = 0; i < m->n_param_block + m->n_table; i++) {
+		bool table = i >= m->n_param_block;
+		int k = table ? i - m->n_param_block : i;
+		if (!(table ? mtl_table_here(in, k) : mtl_param_here(in, k))) continue;
+		MtlTensor t = table ? mtl_table_tensor(in, k, -1) : mtl_param_tensor(in, k, NULL);
+		fputs(n++ ? ",{\"name\":" : "{\"name\":", to);
+		mtl_json_text(to, t.name);
+		fputs(",\"shape\":", to);
+		shape_json(to, &t);
+		fprintf(to, ",\"table\":%s,\"frozen\":%s}", table ? "true" : "false",
+			(table ? m->table[k].frozen : m->param[k].frozen) ? "true" : "false");
+	}
+	fputs("],\"variants\":[", to);
+	for (int i = 0; i < m->n_variant; i++) {
+		if (i) fputc(',', to);
+		mtl_json_text(to, m->variant[i].name);
+	}
+	fputs("],\"variant\":", to);
+	mtl_json_text(to, in->variant->name);
+	fprintf(to, ",\"state\":%s}\n", state ? state : "null");
+}
+
+static void info_text(const MtlInstance *in, const char *state, FILE *to)
+{
+	const MtlModel *m = in->m;
+	char shape[96];
+	int64_t floats = 0;
+	fprintf(to, "model %s, digest %s, made by %s\n\nkernels:", m->name, m->digest, m->compiler);
+	for (int i = 0; i < m->n_variant; i++)
+		fprintf(to, "%s %s%s", i ? "," : "", m->variant[i].name,
+			&m->variant[i] == in->variant ? " (runs here)" : "");
+	fputs("\n\ninputs:\n", to);
+	for (int i = 0; i < m->n_feature; i++) {
+		const MtlFeature *f = &m->feature[i];
+		fprintf(to, "  %-24s %-5s %-11s %s%s", f->column, kind_name[f->kind], code_name[f->code],
+			f->candidate ? "candidate" : "request", f->train_only ? ", in training only" : "");
+		fputs("\n", to);
+	}
+	if (m->n_label_column) fputs("\nlabels:", to);
+	for (int i = 0; i < m->n_label_column; i++) fprintf(to, "%s %s", i ? "," : "", m->label_column[i]);
+	fputs(m->n_label_column ? "\n\noutputs:" : "\noutputs:", to);
+	for (int i = 0; i < m->n_output; i++) fprintf(to, "%s %s", i ? "," : "", m->output[i].name);
+	fputs("\n\nparameters:\n", to);
+	for (int i = 0; i < m->n_param_block; i++) {
+		if (!mtl_param_here(in, i)) continue;
+		MtlTensor t = mtl_param_tensor(in, i, NULL);
+		fprintf(to, "  %-40s %s%s\n", t.name, mtl_shape_text(&t, shape),
+			m->param[i].frozen ? " frozen" : "");
+		floats += m->param[i].size;
+	}
+	for (int i = 0; i < m->n_table; i++) {
+		if (!mtl_table_here(in, i)) continue;
+		MtlTensor t = mtl_table_tensor(in, i, -1);
+		if (t.dim[0] > 0)
+			fprintf(to, "  %-40s %s%s\n", t.name, mtl_shape_text(&t, shape),
+				m->table[i].frozen ? " frozen" : "");
+		else
+			fprintf(to, "  %-40s [by the data, %" PRId64 "]\n", t.name, t.dim[1]);
+		floats += t.dim[0] * t.dim[1];
+	}
+	fprintf(to, "  %" PRId64 " numbers in all\n", floats);
+	if (state) fprintf(to, "\ntraining: %s\n", state);
+}
+
+MtlStatus mtl_program_info(MtlProgram *p, MtlError *e)
+{
+	const char *path = mtl_program_text(p, "model");
+	const MtlModel *m = p->m;
+	MtlInstance in = {0};
+	MtlStore *s = NULL;
+	MtlStatus st = mtl_instance_init(&in, p->sys, m, e);
+	if (!st && path)
+		st = mtl_store_open(&s, p->sys, path, false, e);
+	else if (!st && m->weights)
+		st = mtl_store_open_memory(&s, p->sys, m->weights, m->n_weights, "weights in the program", e);
+	if (!st && s) st = mtl_instance_load(&in, s, path ? path : "weights in the program", false, e);
+	if (!st && !s) {
+		/* Without weights the sizes the spec alone gives are told, the others stay open. */
+		in.table = mtl_new(p->sys, float *, m->n_table + 1);
+		in.table_rows = mtl_new(p->sys, int64_t, m->n_table + 1);
+		if (!in.table || !in.table_rows) st = mtl_fail(e, MTL_LIMIT, "", NULL, "no memory");
+		for (int t = 0; !st && t < m->n_table; t++)
+			in.table_rows[t] = m->table[t].rows || !in.codes.complete
+					       ? m->table[t].rows
+					       : mtl_table_rows(m, &in.codes, t);
+	}
+	const char *state = s ? mtl_store_meta(s, MTL_META_STATE) : NULL;
+	if (!st) (mtl_program_has(p, "json") ? info_json : info_text)(&in, state, stdout);
+	mtl_store_close(s);
+	mtl_instance_free(&in);
+	return st;
+}
+
+/* ---- bench ---- */
+
+static uint32_t draw(uint64_t *state)
+{
+	*state = *state * 6364136223846793005u + 1442695040888963407u;
+	return (uint32_t)(*state >> 33);
+}
+
+MtlStatus mtl_random_batch(MtlBatch *b, const MtlInstance *in, int64_t n, MtlError *e)
+{
+	enum { ITEMS = 4 };
+	const MtlModel *m = in->m;
+	uint64_t state = 1;
+	if (mtl_batch_init(b, in->sys, m, n, e)) return e->status;
+	b->n = n;
+	for (int f = 0; f < m->n_feature; f++) {
+		MtlColumn *c = &b->column[f];
+		int64_t rows = 2;
+		for (int l = 0; l < m->n_lookup; l++)
+			if (m->lookup[l].feature == f) rows = in->table_rows[m->lookup[l].table];
+		for (int64_t i = 0; i < n; i++) {
+			if (c->id) c->id[i] = (int32_t)(draw(&state) % (uint64_t)rows);
+			if (c->real) c->real[i] = (float)(draw(&state) % 2000) / 1000 - 1;
+			if (c->present) c->present[i] = 1;
+		}
+		if (!c->bag_start) continue;
+		if (c->cap_items < ITEMS * n)
+			return mtl_fail(e, MTL_LIMIT, "", NULL, "no room for random lists");
+		for (int64_t i = 0; i <= n; i++) c->bag_start[i] = (int32_t)(ITEMS * i);
+		for (int64_t i = 0; i < ITEMS * n; i++) {
+			c->bag_item[i] = (int32_t)(draw(&state) % (uint64_t)rows);
+			c->bag_scale[i] = m->feature[f].pool == MTL_POOL_MEAN ? 1.0f / ITEMS : 1;
+		}
+	}
+	for (int64_t i = 0; i < n; i++) {
+		b->weight[i] = 1;
+		for (int k = 0; k < m->n_event; k++) {
+			int up = m->event[k].parent;
+			bool yes = (up < 0 || b->can1[up][i] > 0) && draw(&state) % 2;
+			b->can1[k][i] = yes;
+			b->can0[k][i] = !yes;
+		}
+		for (int k = 0; k < m->n_sample; k++) b->sample[k][i] = (float)(draw(&state) % 1000) / 100;
+	}
+	return MTL_OK;
+}
+
+/* Seconds of one call: the median of several runs of about a twentieth of a second each. */
+static double seconds(const MtlInstance *in, MtlThreads *pool, const MtlBatch *b, float *const *work,
+		      float *out)
+{
+	enum { RUNS = 7 };
+	double run[RUNS];
+	int64_t calls = 1;
+	for (int r = -1; r < RUNS; r++) { /* the run before the first finds how many calls fill the time */
+		double from = mtl_now(), took;
+		int64_t done = 0;
+		do {
+			for (int64_t i = 0; i < calls; i++) mtl_score_batch(in, pool, b, work, out);
+			done += calls;
+			took = mtl_now() - from;
+		} while (r < 0 && took < 0.05);
+		if (r < 0)
+			calls = done;
+		else
+			run[r] = took / (double)done;
+	}
+	for (int i = 1; i < RUNS; i++)
+		for (int j = i; j > 0 && run[j] < run[j - 1]; j--) {
+			double t = run[j];
+			run[j] = run[j - 1];
+			run[j - 1] = t;
+		}
+	return run[RUNS / 2];
+}
+
+static MtlStatus bench_size(const MtlInstance *in, MtlThreads *pool, float *const *work, int64_t n, bool json,
+			    bool first, MtlError *e)
+{
+	MtlBatch b = {0};
+	float *out = mtl_new(in->sys, float, n * in->m->n_output + 1);
+	MtlStatus st = out ? mtl_random_batch(&b, in, n, e) : mtl_fail(e, MTL_LIMIT, "", NULL, "no memory");
+	if (!st) {
+		double t = seconds(in, pool, &b, work, out);
+		if (json)
+			printf("%s{\"batch\":%" PRId64 ",\"us\":%.3f,\"rows_per_s\":%.0f}", first ? "" : ",",
+			       n, 1e6 * t, (double)n / t);
+		else
+			printf("score  batch %5" PRId64 "  %10.2f us a call  %12.0f rows/s\n", n, 1e6 * t,
+			       (double)n / t);
+	}
+	mtl_batch_free(&b, in->sys, in->m);
+	mtl_release(in->sys, out);
+	return st;
+}
+
+MtlStatus mtl_program_bench(MtlProgram *p, MtlError *e)
+{
+	static const int64_t size[] = {1, 64, 1024};
+	MtlInstance in = {0};
+	MtlThreads *pool = NULL;
+	bool json = mtl_program_has(p, "json");
+	MtlStatus st = mtl_instance_init(&in, p->sys, p->m, e);
+	if (!st) st = mtl_instance_open(&in, mtl_program_text(p, "model"), e);
+	if (!st) st = mtl_pool_new(&pool, p->sys, (int)mtl_program_count(p, "threads", 1), e);
+	int threads = pool ? mtl_pool_threads(pool) : 0;
+	float **work = mtl_new(p->sys, float *, threads + 1);
+	if (!st && !work) st = mtl_fail(e, MTL_LIMIT, "", NULL, "no memory");
+	for (int i = 0; !st && i < threads; i++)
+		if (!(work[i] = mtl_new(p->sys, float, mtl_frame_work(&in, MTL_SCORE, MTL_SCORE) + 1)))
+			st = mtl_fail(e, MTL_LIMIT, "", NULL, "no memory");
+	if (!st && json) printf("{\"variant\":\"%s\",\"threads\":%d,\"score\":[", in.variant->name, threads);
+	if (!st && !json)
+		printf("kernels %s, %d thread%s\n", in.variant->name, threads, threads == 1 ? "" : "s");
+	for (int i = 0; !st && i < 3; i++) st = bench_size(&in, pool, work, size[i], json, i == 0, e);
+	if (!st && json) fputs("]}\n", stdout);
+	for (int i = 0; work && i < threads; i++) mtl_release(p->sys, work[i]);
+	mtl_release(p->sys, work);
+	mtl_pool_free(pool);
+	mtl_instance_free(&in);
+	return st;
+}
+
+/* ---- main ---- */
+
+int mtl_scorer_main(const MtlModel *m, int argc, char **argv)
+{
+	MtlProgram p;
+	MtlError e = {0};
+	int status = 0;
+	if (mtl_program_begin(&p, m, &mtl_scorer_options, argc, argv, &status)) return status;
+	switch (p.o.command) {
+	case SCORE: mtl_program_score(&p, &e); break;
+	case INFO: mtl_program_info(&p, &e); break;
+	case BENCH: mtl_program_bench(&p, &e); break;
+	}
+	return mtl_program_end(&p, &e);
+}

@@ -1,0 +1,247 @@
+/*
+ * One training step: count, gradients by slices, their sum in order, update of parameters and touched table
+ * rows.
+ */
+#include "step.h"
+#include "rng.h"
+#include <math.h>
+#include <string.h>
+
+enum {
+	PIECE = 8192,  /* floats one job updates or sums */
+	TOUCHED = 512, /* table rows one job updates */
+};
+
+uint64_t mtl_loss_bit(int l) { return (uint64_t)1 << (l < 63 ? l : 63); }
+
+static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+void mtl_step_free(MtlStep *s)
+{
+	if (!s->in) return;
+	const MtlSys *sys = s->in->sys;
+	for (int i = 0; i < MTL_SLICES; i++) mtl_release(sys, s->acc[i]);
+	for (int i = 0; s->work && i < mtl_pool_threads(s->pool); i++) mtl_release(sys, s->work[i]);
+	for (int i = 0; s->noise && i < s->in->m->n_noise; i++) mtl_release(sys, s->noise[i]);
+	mtl_release(sys, s->work);
+	mtl_release(sys, s->noise);
+	mtl_release(sys, s->loss);
+	mtl_release(sys, s->weight);
+	mtl_release(sys, s->grad);
+	mtl_release(sys, s->drows);
+	mtl_release(sys, s->inv);
+	mtl_release(sys, s->count);
+	mtl_release(sys, s->losses);
+	mtl_release(sys, s->piece);
+	*s = (MtlStep){0};
+}
+
+/* Cuts every parameter that may be stepped into ranges of at most PIECE floats. */
+static bool cut_pieces(MtlStep *s)
+{
+	const MtlModel *m = s->in->m;
+	int64_t n = 0;
+	for (int i = 0; i < m->n_param_block; i++) n += ceil_div(m->param[i].size, PIECE);
+	if (!(s->piece = mtl_new(s->in->sys, int64_t, 3 * n + 1))) return false;
+	for (int i = 0; i < m->n_param_block; i++) {
+		const MtlParam *p = &m->param[i];
+		for (int64_t lo = 0; !p->frozen && lo < p->size; lo += PIECE) {
+			int64_t hi = lo + PIECE < p->size ? lo + PIECE : p->size,
+				*q = s->piece + 3 * s->n_piece++;
+			q[0] = i;
+			q[1] = p->offset + lo;
+			q[2] = p->offset + hi;
+		}
+	}
+	return true;
+}
+
+MtlStatus mtl_step_init(MtlStep *s, MtlInstance *in, MtlThreads *pool, int64_t cap, MtlError *e)
+{
+	const MtlModel *m = in->m;
+	const MtlSys *sys = in->sys;
+	*s =
+	    (MtlStep){.in = in, .pool = pool, .cap = cap, .dense = m->train.dense, .tables = m->train.tables};
+	int64_t blocks = ceil_div(cap, MTL_BLOCK), work = mtl_frame_work(in, MTL_COUNT, m->n_entry - 1);
+	s->loss = mtl_new(sys, double, m->n_loss + 1);
+	s->weight = mtl_new(sys, double, m->n_loss + 1);
+	s->grad = mtl_new(sys, float, m->n_param + 1);
+	s->drows = mtl_new(sys, float, cap * m->n_drow + 1);
+	s->inv = mtl_new(sys, float, m->n_loss + 1);
+	s->count = mtl_new(sys, float, blocks * m->n_loss + 1);
+	s->losses = mtl_new(sys, float, blocks * m->n_loss + 1);
+	s->work = mtl_new(sys, float *, mtl_pool_threads(pool));
+	s->noise = mtl_new(sys, float *, m->n_noise + 1);
+	bool ok = s->loss && s->weight && s->grad && s->drows && s->inv && s->count && s->losses && s->work &&
+		  s->noise && cut_pieces(s);
+	for (int i = 0; ok && i < MTL_SLICES && i < blocks; i++)
+		ok = (s->acc[i] = mtl_new(sys, float, m->n_acc + 1));
+	for (int i = 0; ok && i < mtl_pool_threads(pool); i++)
+		ok = (s->work[i] = mtl_new(sys, float, work + 1));
+	for (int i = 0; ok && i < m->n_noise; i++) {
+		int64_t n = cap * m->noise[i].width;
+		ok = (s->noise[i] = mtl_new(sys, float, n + 1));
+		for (int64_t j = 0; ok && j < n; j++) s->noise[i][j] = 1;
+	}
+	if (!ok)
+		return mtl_fail(e, MTL_LIMIT, "", NULL, "no memory for training batches of %lld rows",
+				(long long)cap);
+	return MTL_OK;
+}
+
+/* ---- gradients ---- */
+
+static MtlFrame frame(MtlStep *s, int worker)
+{
+	return (MtlFrame){.in = s->in,
+			  .batch = s->batch,
+			  .noise = s->noise,
+			  .work = s->work[worker],
+			  .grad = s->grad,
+			  .drows = s->drows,
+			  .inv = s->inv,
+			  .count = s->count,
+			  .loss = s->losses};
+}
+
+static int64_t slice_rows(const MtlStep *s, int64_t i)
+{
+	int64_t left = s->batch->n - i * s->slice;
+	return left < s->slice ? left : s->slice;
+}
+
+static void count_slice(void *arg, int64_t i, int worker)
+{
+	MtlStep *s = arg;
+	MtlFrame f = frame(s, worker);
+	mtl_frame_call(&f, MTL_COUNT, i * s->slice, slice_rows(s, i), 0);
+}
+
+static void step_slice(void *arg, int64_t i, int worker)
+{
+	MtlStep *s = arg;
+	const MtlModel *m = s->in->m;
+	int64_t row = i * s->slice, n = slice_rows(s, i);
+	for (int k = 0; s->dropout && k < m->n_noise; k++)
+		mtl_dropout_fill(s->noise[k] + row * m->noise[k].width, n, m->noise[k].width, m->noise[k].p,
+				 s->seed, (uint64_t)k, (uint64_t)(s->rows_seen + row));
+	MtlFrame f = frame(s, worker);
+	f.acc = s->acc[i];
+	memset(f.acc, 0, (size_t)m->n_acc * sizeof *f.acc);
+	mtl_frame_call(&f, MTL_STEP, row, n, 0);
+}
+
+static void sum_slices(void *arg, int64_t i, int worker)
+{
+	MtlStep *s = arg;
+	(void)worker;
+	int64_t lo = i * PIECE, hi = lo + PIECE < s->in->m->n_acc ? lo + PIECE : s->in->m->n_acc;
+	float *to = s->acc[0];
+	for (int k = 1; k < s->n_slice; k++) {
+		const float *from = s->acc[k];
+		for (int64_t j = lo; j < hi; j++) to[j] += from[j];
+	}
+}
+
+/* Sum over the blocks of a batch in their order, in double. */
+static double over_blocks(const float *x, int64_t blocks, int n_loss, int l)
+{
+	double sum = 0;
+	for (int64_t b = 0; b < blocks; b++) sum += (double)x[b * n_loss + l];
+	return sum;
+}
+
+MtlStatus mtl_step_gradients(MtlStep *s, const MtlBatch *b, bool mean, MtlError *e)
+{
+	const MtlModel *m = s->in->m;
+	int64_t blocks = ceil_div(b->n, MTL_BLOCK);
+	s->batch = b;
+	s->slice = MTL_BLOCK * ceil_div(b->n, MTL_SLICES * MTL_BLOCK);
+	s->n_slice = b->n ? (int)ceil_div(b->n, s->slice) : 0;
+	if (b->n == 0) {
+		memset(s->grad, 0, (size_t)m->n_param * sizeof *s->grad);
+		for (int l = 0; l < m->n_loss; l++) s->loss[l] = s->weight[l] = 0;
+		return MTL_OK;
+	}
+	mtl_pool_run(s->pool, s->n_slice, count_slice, s);
+	for (int l = 0; l < m->n_loss; l++) {
+		s->weight[l] = over_blocks(s->count, blocks, m->n_loss, l);
+		s->inv[l] = !mean ? 1 : s->weight[l] > 0 ? (float)(1 / s->weight[l]) : 0;
+	}
+	mtl_pool_run(s->pool, s->n_slice, step_slice, s);
+	s->rows_seen += b->n;
+	for (int l = 0; l < m->n_loss; l++) {
+		double sum = over_blocks(s->losses, blocks, m->n_loss, l);
+		s->loss[l] = !mean ? sum : s->weight[l] > 0 ? sum / s->weight[l] : 0;
+		if (!isfinite(s->loss[l]))
+			return mtl_fail(e, MTL_NUMBERS, "", NULL, "loss %s is %s", m->loss[l].name,
+					isnan(s->loss[l]) ? "not a number" : "infinite");
+	}
+	mtl_pool_run(s->pool, ceil_div(m->n_acc, PIECE), sum_slices, s);
+	MtlFrame f = frame(s, 0);
+	f.acc = s->acc[0];
+	mtl_frame_call(&f, MTL_POST, 0, 0, 0);
+	return MTL_OK;
+}
+
+double mtl_step_total(const MtlStep *s)
+{
+	double sum = 0;
+	for (int l = 0; l < s->in->m->n_loss; l++) sum += s->in->m->loss[l].weight * s->loss[l];
+	return sum;
+}
+
+/* ---- update ---- */
+
+static uint64_t reached(const MtlStep *s)
+{
+	uint64_t mask = 0;
+	for (int l = 0; l < s->in->m->n_loss; l++)
+		if (s->weight[l] > 0) mask |= mtl_loss_bit(l);
+	return mask;
+}
+
+static void update_piece(void *arg, int64_t i, int worker)
+{
+	MtlStep *s = arg;
+	const int64_t *q = s->piece + 3 * i;
+	if (!(s->in->m->param[q[0]].losses & reached(s)))
+		return; /* no row spoke to it: value and moments stay */
+	MtlFrame f = frame(s, worker);
+	f.hyper = s->hyper_dense;
+	mtl_frame_call(&f, MTL_UPDATE, 0, q[1], q[2]);
+}
+
+static void update_table(void *arg, int64_t i, int worker)
+{
+	MtlStep *s = arg;
+	const MtlTouched *g = s->touched;
+	int64_t lo = i * TOUCHED, hi = lo + TOUCHED < g->n_uniq ? lo + TOUCHED : g->n_uniq;
+	MtlFrame f = frame(s, worker);
+	f.touched = g;
+	f.hyper = s->hyper_tables;
+	mtl_frame_call(&f, MTL_FIRST_TABLE + s->table, 0, lo, hi);
+}
+
+static void set_hyper(float h[3], const MtlOptimizer *o, int64_t t)
+{
+	h[0] = (float)o->lr;
+	h[1] = o->kind == MTL_ADAM ? (float)(1 / -expm1((double)t * log(o->beta1))) : 1;
+	h[2] = o->kind == MTL_ADAM ? (float)(1 / -expm1((double)t * log(o->beta2))) : 1;
+}
+
+void mtl_step_apply(MtlStep *s, const MtlTouched *touched)
+{
+	const MtlModel *m = s->in->m;
+	s->step++;
+	set_hyper(s->hyper_dense, &s->dense, s->step);
+	set_hyper(s->hyper_tables, &s->tables, s->step);
+	mtl_pool_run(s->pool, s->n_piece, update_piece, s);
+	for (int t = 0; t < m->n_table; t++) {
+		if (m->table[t].frozen || !(m->table[t].losses & reached(s))) continue;
+		s->table = t;
+		s->touched = &touched[t];
+		mtl_pool_run(s->pool, ceil_div(touched[t].n_uniq, TOUCHED), update_table, s);
+	}
+	mtl_instance_pack(s->in);
+}

@@ -1,0 +1,54 @@
+/*
+ * One training step, and its halves: gradients of a batch; their use.
+ *
+ * A batch of n rows is cut in slices of MTL_BLOCK * ceil(n / (MTL_SLICES * MTL_BLOCK)) rows.  Every slice has
+ * sums of its own, added up in the order of the slices; everything else belongs to one row, one parameter or
+ * one table row. So the bits do not depend on which thread did what.
+ */
+#ifndef MTL_STEP_H
+#define MTL_STEP_H
+#include "frame.h"
+#include "pool.h"
+
+typedef struct {
+	MtlInstance *in;
+	MtlThreads *pool;
+	MtlOptimizer dense, tables; /* the model's, with another learning rate perhaps */
+	bool dropout;
+	uint64_t seed;	   /* of the dropout */
+	int64_t step;	   /* steps done: t of the bias corrections is one more */
+	int64_t rows_seen; /* rows of all batches so far: the counter of the dropout */
+	int64_t cap;	   /* rows of the largest batch */
+
+	double *loss, *weight; /* [n_loss] of the last batch: mean, and its denominator (0: no row, mean 0) */
+	float *grad;	       /* [n_param] of the last batch */
+	float *drows;	       /* [cap, n_drow] */
+
+	float *acc[MTL_SLICES];
+	float **work;  /* [threads] */
+	float **noise; /* [n_noise][cap * width] */
+	float *inv, *count, *losses;
+	float hyper_dense[3], hyper_tables[3];
+	int64_t *piece;
+	int n_piece;	       /* [n_piece][3] parameter, lo, hi: what one job of UPDATE does */
+	const MtlBatch *batch; /* of the running half, with what its jobs need */
+	const MtlTouched *touched;
+	int64_t slice;
+	int n_slice, table;
+} MtlStep;
+
+/* Memory for batches of up to `cap` rows.  *s needs mtl_step_free after a failure too. */
+MtlStatus mtl_step_init(MtlStep *s, MtlInstance *in, MtlThreads *pool, int64_t cap, MtlError *e);
+void mtl_step_free(MtlStep *s);
+/*
+ * Losses, gradients of the dense parameters (grad) and of the looked-up rows (drows).
+ * With `mean` false no loss is divided: loss[] are sums.  MTL_NUMBERS names a loss that is not finite.
+ */
+MtlStatus mtl_step_gradients(MtlStep *s, const MtlBatch *b, bool mean, MtlError *e);
+/* One step of the optimisers on what the losses with rows in this batch reach, then PRE. */
+void mtl_step_apply(MtlStep *s, const MtlTouched *touched /* [n_table] */);
+/* Weighted sum of the means of the last batch. */
+double mtl_step_total(const MtlStep *s);
+/* Bit of loss l in the `losses` masks. */
+uint64_t mtl_loss_bit(int l);
+#endif
