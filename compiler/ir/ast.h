@@ -83,6 +83,7 @@ typedef struct {
 	Str text;          /* with its '#', without the newline */
 	bool own_line;
 } Comment;
+typedef VEC(Comment) Comments;
 
 /* A name and its place. */
 typedef struct {
