@@ -253,3 +253,34 @@ void chains_tree(Fn *f, Chains c, ExprOp op)
 		f_set(f, c.reg, aff_c(0), aff_c(0), e_op2(f, op, chain(f, c, 0), turned));
 	}
 }
+
+/*
+ * Exact widths: masked accesses to partial rows cost several times as much on the machines measured, and these touch
+ * nothing beyond the row.
+ */
+void f_copy(Fn *f, int W, int64_t width, int Y, Aff y, int X, Aff x)
+{
+	int64_t at = 0;
+	if (width / W > 8) {
+		int c = f_for(f, "c", aff_c(0), aff_c(width / W * W), W);
+		f_store(f, Y, aff_plus(y, c, 1), e_load(f, W, X, aff_plus(x, c, 1)));
+		f_end(f, 1);
+		at = width / W * W;
+	}
+	for (int w = W; w; w /= 2)
+		for (; width - at >= w; at += w)
+			f_store(f, Y, aff_off(y, at), e_load(f, w, X, aff_off(x, at)));
+}
+
+void lo_copy(Lowering *l, Loc from, Loc to, int64_t width, bool rows, Span span)
+{
+	bool fresh;
+	Fn *f = lo_kernel(l, &fresh, "copy_%lld_s%d_%d%s", (long long)width, (int)from.stride, (int)to.stride, rows ? "" : "_free");
+	if (fresh) {
+		int X = f_buf(f, BUF_IN, ELEM_F32, "x", 0), Y = f_buf(f, BUF_OUT, ELEM_F32, "y", 0), n = rows ? f_size(f, "n") : -1;
+		int r = f_for(f, "r", aff_c(0), rows ? aff_v(n) : aff_c(1), 1);
+		f_copy(f, l->t->W, width, Y, aff_mul(aff_v(r), to.stride), X, aff_mul(aff_v(r), from.stride));
+		f_end(f, 1);
+	}
+	lo_call(l, f, 2, (Loc[]){from, to}, rows, span);
+}

@@ -95,6 +95,10 @@ SrcKind src_kind(const Graph *g, NodeId operand, NodeId user);
 Fn *lo_kernel(Lowering *l, bool *fresh, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* A call with n places; rows: the number of rows of the block comes last. */
 void lo_call(Lowering *l, Fn *f, int n, const Loc *arg, bool rows, Span span);
+/* `width` elements of every row (or once, without rows) as they are. */
+void lo_copy(Lowering *l, Loc from, Loc to, int64_t width, bool rows, Span span);
+/* In a kernel: `width` elements from buffer X at x to Y at y, in pieces of exactly the widths that exist. */
+void f_copy(Fn *f, int W, int64_t width, int Y, Aff y, int X, Aff x);
 /* Room in PACKED under a key; *fresh when it is new and l->packing->pre must be told how to fill it. */
 Loc lo_packed(Lowering *l, int64_t size, bool *fresh, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 /* Places temps in WORK (first fit by lifetime) and writes the entry as an exported function. */

@@ -1,5 +1,4 @@
 /* Table rows by id: gathered, or pooled over a bag.  Their gradient leaves as a DROW root, row by row. */
-#include "ops/copy.h"
 #include "ops/family.h"
 
 enum { AHEAD = 16 /* rows of the block whose records are asked for in advance */ };
@@ -20,7 +19,7 @@ static void gather_rows(Fn *f, const Target *t, int dim, int64_t stride, int64_t
 	for (int c = 0; c < dim; c += 16)
 		f_prefetch(f, T, aff_off(aff_mul(aff_v(next), stride), c));
 	int id = f_load(f, "id", I, aff_v(r));
-	copy_pieces(f, t->W, dim, Y, aff_mul(aff_v(r), ys), T, aff_mul(aff_v(id), stride));
+	f_copy(f, t->W, dim, Y, aff_mul(aff_v(r), ys), T, aff_mul(aff_v(id), stride));
 	f_end(f, 1);
 }
 

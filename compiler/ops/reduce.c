@@ -17,8 +17,8 @@ static void sum_rows_grad(Graph *g, NodeId id, NodeId d, NodeId *din)
 	din[0] = graph_push(g, OP_SPREAD, s, 1, &d, (Attr){0}, g->node.at[id].span);
 }
 
-/* A sum of one number per row: eight chains over the rows of the block, a tree, then onto what is there. */
-static void sum_column(Fn *f, const Lowering *l, int64_t stride, int X, int Y, int n)
+/* A sum of one number per row: eight chains over the rows of the block, a tree; onto what is there, or alone. */
+static void sum_column(Fn *f, const Lowering *l, int64_t stride, bool onto, int X, int Y, int n)
 {
 	Chains s = chains_new(l, f, "s");
 	chains_zero(f, s);
@@ -54,7 +54,8 @@ static void sum_column(Fn *f, const Lowering *l, int64_t stride, int X, int Y, i
 		f_end(f, 1);
 	}
 	chains_tree(f, s, E_ADD);
-	f_store(f, Y, aff_c(0), e_op2(f, E_ADD, e_load(f, 1, Y, aff_c(0)), e_lane(f, e_reg(f, s.reg, aff_c(0), aff_c(0)), 0)));
+	int sum = e_lane(f, e_reg(f, s.reg, aff_c(0), aff_c(0)), 0);
+	f_store(f, Y, aff_c(0), onto ? e_op2(f, E_ADD, e_load(f, 1, Y, aff_c(0)), sum) : sum);
 }
 
 /* One ascending chain per column, eight vectors of columns at a time. */
@@ -94,7 +95,7 @@ static void sum_rows_lower(Lowering *l, NodeId id)
 	if (fresh) {
 		int X = f_buf(f, BUF_IN, ELEM_F32, "x", 0), Y = f_buf(f, BUF_INOUT, ELEM_F32, "y", 0), rows = f_size(f, "n");
 		if (d == 1)
-			sum_column(f, l, arg[0].stride, X, Y, rows);
+			sum_column(f, l, arg[0].stride, true, X, Y, rows);
 		else
 			sum_columns(f, l->t, d, arg[0].stride, X, Y, rows);
 	}
@@ -103,6 +104,29 @@ static void sum_rows_lower(Lowering *l, NodeId id)
 
 const Op op_sum_rows = {.word = "sum_rows", .n_in = 1, .group = GROUP_REDUCE, .doc = "The sum over the rows of a batch.", .formula = "y = sum over n of x",
                         .shape = sum_rows_shape, .grad = sum_rows_grad, .lower = sum_rows_lower};
+
+static bool block_sum_shape(const Graph *g, int n, const NodeId *in, const Attr *attr, Shape *out, const char **why)
+{
+	(void)g, (void)n, (void)in, (void)attr, (void)why;
+	*out = shape_scalar(false);
+	return true;
+}
+
+static void block_sum_lower(Lowering *l, NodeId id)
+{
+	const Node *n = &l->g->node.at[id];
+	Loc arg[2] = {lo_value(l, n->in[0]), lo_result(l, id)};
+	bool fresh;
+	Fn *f = lo_kernel(l, &fresh, "block_sum_s%d", (int)arg[0].stride);
+	if (fresh) {
+		int X = f_buf(f, BUF_IN, ELEM_F32, "x", 0), Y = f_buf(f, BUF_OUT, ELEM_F32, "y", 0), rows = f_size(f, "n");
+		sum_column(f, l, arg[0].stride, false, X, Y, rows);
+	}
+	lo_call(l, f, 2, arg, true, n->span);
+}
+
+const Op op_block_sum = {.word = "block_sum", .n_in = 1, .group = GROUP_REDUCE, .doc = "The sum over the rows of one block.",
+                         .formula = "y = sum over the block of x", .shape = block_sum_shape, .lower = block_sum_lower};
 
 /* ---- over the last dimension: [n, .., d] -> [n, ..] ---- */
 

@@ -1,6 +1,5 @@
 /* Form: joining, cutting, other shapes of the same elements. */
 #include "ops/family.h"
-#include "ops/copy.h"
 
 static bool concat_shape(const Graph *g, int n, const NodeId *in, const Attr *attr, Shape *out, const char **why)
 {
@@ -38,7 +37,7 @@ static void concat_lower(Lowering *l, NodeId id)
 		int width = (int)shape_size(l->g->node.at[n->in[i]].shape);
 		Loc from = lo_value(l, n->in[i]);
 		if (from.temp != to.temp || from.slot != to.slot || from.off != to.off || from.stride != to.stride)
-			copy_call(l, from, to, width, n->span);
+			lo_copy(l, from, to, width, true, n->span);
 		to = loc_column(to, width);
 	}
 }

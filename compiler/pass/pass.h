@@ -1,0 +1,45 @@
+/*
+ * Passes: one transformation of the graph each, and lowering.  They cannot fail; what they need is asserted.
+ */
+#ifndef PASS_H
+#define PASS_H
+#include "ir/lowering.h"
+#include "ir/spec.h"
+
+/* Makes equal nodes one, before anything else. */
+void pass_share(Spec *s);
+/* The forward graph with roots for losses and counts, then every gradient: roots GRAD and DROW. */
+void pass_autodiff(Spec *s, Graph *g);
+/* Scoring: outputs and watched events as roots; what exists in training only becomes a constant. */
+void pass_serve(Spec *s, Graph *g, bool watches);
+
+/* All three drop ids kept from before. */
+void pass_fold(Graph *g);
+void pass_cse(Graph *g);
+void pass_dce(Graph *g);
+
+/* Gives every table its record: the row and its moments. */
+void pass_records(Spec *s, int n_moment);
+
+/* ---- lowering: one module per target ---- */
+
+typedef struct {
+	Fn *fn;              /* NULL: absent */
+	int n_slot;
+	const Slot *slot;
+	int64_t work;
+} Entry;
+
+typedef struct {
+	const Target *target;
+	Mod *mod;
+	VEC(Entry) entry;    /* in the order of MtlEntryKind */
+	int64_t packed, n_acc;
+} Lowered;
+
+/* train NULL: a scorer, entries PRE and SCORE only. */
+Lowered *pass_lower(Arena *a, Spec *s, const Graph *train, const Graph *serve, const Graph *watch, const Target *t);
+int64_t spec_param_floats(const Spec *s);
+int64_t spec_param_offset(const Spec *s, int param);
+
+#endif
