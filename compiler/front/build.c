@@ -1,0 +1,258 @@
+/*
+ * From proven probabilities to graph nodes.
+ *
+ * A probability is its logit.  A diagram node MIX(w, hi, lo) with constant branches is an AND, an OR or a NOT: constants are
+ * folded here, at compile time, and never reach a kernel as infinities.
+ */
+#include "front/build.h"
+#include "base/diag.h"
+#include "ir/op.h"
+
+NodeId node_const(Graph *g, double k, Span span) { return graph_const(g, k, span); }
+
+NodeId node_op(Graph *g, OpCode op, int n, const NodeId *in, Span span) { return graph_op(g, op, n, in, (Attr){0}, span); }
+
+static NodeId row_const(Graph *g, double k, Span span)
+{
+	NodeId c = graph_const(g, k, span);
+	return graph_push(g, OP_SPREAD, shape_scalar(true), 1, &c, (Attr){0}, span);
+}
+
+/* ---- logits ---- */
+
+/* A constant probability or a logit. */
+typedef struct {
+	bool constant, one;
+	NodeId z;
+} Logit;
+
+static NodeId neg(Spec *s, NodeId z, Span span) { return node1(s->g, OP_NEG, z, span); }
+static Logit logit(NodeId z) { return (Logit){.z = z}; }
+
+static NodeId and(Spec *s, NodeId a, NodeId b, Span span) { return node2(s->g, OP_LOGIT_AND, a, b, span); }
+
+/* w hi + (1 - w) lo */
+static Logit mix(Spec *s, NodeId w, Logit hi, Logit lo, Span span)
+{
+	if (hi.constant && lo.constant) {
+		if (hi.one == lo.one)
+			return hi;
+		return logit(hi.one ? w : neg(s, w, span));
+	}
+	if (lo.constant && !lo.one)
+		return logit(and(s, w, hi.z, span));
+	if (hi.constant && !hi.one)
+		return logit(and(s, neg(s, w, span), lo.z, span));
+	if (hi.constant) /* w or lo: not (not w and not lo) */
+		return logit(neg(s, and(s, neg(s, w, span), neg(s, lo.z, span), span), span));
+	if (lo.constant) /* not w or hi */
+		return logit(neg(s, and(s, w, neg(s, hi.z, span), span), span));
+	return logit(node3(s->g, OP_LOGIT_MIX, w, hi.z, lo.z, span));
+}
+
+static Logit diagram_logit(Spec *s, const Diagram *d, int root, Span span)
+{
+	Logit *at = arena_new(s->arena, Logit, d->node.n + 2);
+	at[0] = (Logit){.constant = true};
+	at[1] = (Logit){.constant = true, .one = true};
+	/* Nodes come after their branches. */
+	for (int i = 2; i < d->node.n; i++) {
+		const DiagramNode *n = &d->node.at[i];
+		NodeId w = s->events->head.at[n->test].logit;
+		if (n->stop)
+			w = node1(s->g, OP_STOP, w, span);
+		at[i] = mix(s, w, at[n->hi], at[n->lo], span);
+	}
+	return at[root];
+}
+
+/* log p of a diagram that is not the constant 0 */
+static NodeId log_p(Spec *s, const Diagram *d, Span span)
+{
+	Logit z = diagram_logit(s, d, d->root, span);
+	if (z.constant)
+		return row_const(s->g, 0, span);
+	return node1(s->g, OP_LOGSIGMOID, z.z, span);
+}
+
+NodeId build_logit(Spec *s, const Derived *d, Span span)
+{
+	if (d->of) {
+		Logit z = diagram_logit(s, d->of, d->of->root, span);
+		/* Certain or impossible by the declarations alone: as far as a float logit goes. */
+		return z.constant ? row_const(s->g, z.one ? 100 : -100, span) : z.z;
+	}
+	return node2(s->g, OP_SUB, log_p(s, d->yes, span), log_p(s, d->no, span), span);
+}
+
+/* ---- labels ---- */
+
+static NodeId can(Spec *s, OpCode op, int event, Span span)
+{
+	return graph_push(s->g, op, shape_scalar(true), 0, NULL, (Attr){.i = event}, span);
+}
+
+/* A 0/1 value that may be known at compile time. */
+static Logit bit(bool one) { return (Logit){.constant = true, .one = one}; }
+
+static Logit both(Spec *s, Logit a, Logit b, Span span)
+{
+	if (a.constant)
+		return a.one ? b : a;
+	if (b.constant)
+		return b.one ? a : b;
+	return logit(node2(s->g, OP_MUL, a.z, b.z, span));
+}
+
+static Logit either(Spec *s, Logit a, Logit b, Span span)
+{
+	if (a.constant)
+		return a.one ? a : b;
+	if (b.constant)
+		return b.one ? b : a;
+	return logit(node2(s->g, OP_MAX, a.z, b.z, span));
+}
+
+/* 1 where some cell of the formula is consistent with the row's labels. */
+static Logit possible(Spec *s, const Formula *f, Span span)
+{
+	Diagram *d = diagram_events(s->events, f);
+	Logit *at = arena_new(s->arena, Logit, d->node.n + 2);
+	at[0] = bit(false);
+	at[1] = bit(true);
+	for (int i = 2; i < d->node.n; i++) {
+		const DiagramNode *n = &d->node.at[i];
+		Logit hi = both(s, logit(can(s, OP_CAN1, n->test, span)), at[n->hi], span);
+		Logit lo = both(s, logit(can(s, OP_CAN0, n->test, span)), at[n->lo], span);
+		at[i] = either(s, hi, lo, span);
+	}
+	return at[d->root];
+}
+
+static Logit not(Spec *s, Logit a, Span span)
+{
+	if (a.constant)
+		return bit(!a.one);
+	return logit(node2(s->g, OP_SUB, node_const(s->g, 1, span), a.z, span));
+}
+
+static NodeId as_node(Spec *s, Logit a, Span span) { return a.constant ? row_const(s->g, a.one, span) : a.z; }
+
+void build_label(Spec *s, const Formula *of, const Formula *given, Span span, NodeId *label, NodeId *known)
+{
+	const Events *e = s->events;
+	Logit yes = possible(s, formula_and(e, of, given, span), span);
+	Logit no = possible(s, formula_and(e, formula_not(e, of, span), given, span), span);
+	Logit inside = not(s, possible(s, formula_not(e, given, span), span), span);
+	/* Known: exactly one of yes and no is possible. */
+	Logit sure_yes = both(s, yes, not(s, no, span), span), sure_no = both(s, no, not(s, yes, span), span);
+	*label = as_node(s, sure_yes, span);
+	*known = as_node(s, both(s, inside, either(s, sure_yes, sure_no, span), span), span);
+}
+
+/* ---- the full likelihood of what was observed ---- */
+
+/*
+ * log P(cells consistent with the row) by the diagram of the conjunction of "each event is as observed": at each event, in the
+ * order of the tree, the branches that may be are added: log-add-exp of ls(h) + log P(rest | yes) and ls(-h) + log P(rest | no).
+ * Where only one branch is open it is that term alone; where both are and nothing below is known, exactly 0.
+ */
+typedef struct {
+	Spec *s;
+	Span span;
+	const int *event;
+	int n;
+} Joint;
+
+static bool joint_has(const Joint *j, int event)
+{
+	for (int i = 0; i < j->n; i++)
+		if (j->event[i] == event)
+			return true;
+	return false;
+}
+
+static NodeId joint_below(Joint *j, int parent);
+
+/* -log of the sum over the open branches of one event. */
+static NodeId joint_event(Joint *j, int event)
+{
+	Spec *s = j->s;
+	Graph *g = s->g;
+	const Events *e = s->events;
+	int parent = e->event.at[event].parent;
+	const Formula *given = parent >= 0 ? formula_event(e, parent, j->span) : formula_true();
+	Derived d = derive(e, NULL, formula_event(e, event, j->span), given);
+	if (!d.ok)
+		bug("joint over an event that was not checked");
+	NodeId z = build_logit(s, &d, j->span);
+	NodeId can1 = can(s, OP_CAN1, event, j->span), can0 = can(s, OP_CAN0, event, j->span);
+	NodeId below = joint_below(j, event);
+	NodeId yes = node1(g, OP_SOFTPLUS, neg(s, z, j->span), j->span); /* -log P(event) */
+	if (below)
+		yes = node2(g, OP_ADD, yes, below, j->span);
+	NodeId no = node1(g, OP_SOFTPLUS, z, j->span); /* -log P(not event) */
+	NodeId one = node_const(g, 1, j->span), zero = node_const(g, 0, j->span);
+	/* Both open: -log(e^-yes + e^-no) = min - log1p(e^-|yes - no|); nothing below known: P = 1. */
+	NodeId gap = node1(g, OP_ABS, node2(g, OP_SUB, yes, no, j->span), j->span);
+	NodeId tail = node1(g, OP_LOG1P, node1(g, OP_EXP, neg(s, gap, j->span), j->span), j->span);
+	NodeId sum = below ? node2(g, OP_SUB, node2(g, OP_MIN, yes, no, j->span), tail, j->span) : 0;
+	NodeId open = below ? node4(g, OP_SELLT, below, zero, zero, node4(g, OP_SELLT, zero, below, sum, zero, j->span), j->span) : zero;
+	NodeId no_or_open = node4(g, OP_SELLT, can1, one, no, open, j->span);
+	return node4(g, OP_SELLT, can0, one, yes, no_or_open, j->span);
+}
+
+/* Sum over the listed children of a parent: independent given it, or only one. */
+static NodeId joint_below(Joint *j, int parent)
+{
+	NodeId sum = 0;
+	for (int i = 0; i < j->s->events->event.n; i++)
+		if (j->s->events->event.at[i].parent == parent && joint_has(j, i)) {
+			NodeId one = joint_event(j, i);
+			sum = sum ? node2(j->s->g, OP_ADD, sum, one, j->span) : one;
+		}
+	return sum;
+}
+
+NodeId build_joint(Spec *s, int n, const int *event, Span span)
+{
+	Joint j = {.s = s, .span = span, .event = event, .n = n};
+	/* Roots: listed events whose parent is not listed. */
+	NodeId sum = 0;
+	for (int i = 0; i < n; i++) {
+		int parent = s->events->event.at[event[i]].parent;
+		if (parent >= 0 && joint_has(&j, parent))
+			continue;
+		NodeId one = joint_event(&j, event[i]);
+		sum = sum ? node2(s->g, OP_ADD, sum, one, span) : one;
+	}
+	return sum;
+}
+
+/* ---- what is reported ---- */
+
+int build_watch(Spec *s, Str estimate, const Formula *of, const Formula *given, const Derived *d, Span span)
+{
+	Str name = prob_name(s->events, estimate, of, given);
+	for (int i = 0; i < s->watch.n; i++)
+		if (s->watch.at[i].name == name)
+			return i;
+	Text text = {0}, expr = {0}, label = {0}, rows = {0};
+	prob_text(s->events, estimate, of, given, &text);
+	derived_text(s->events, d, &expr);
+	formula_text(s->events, of, &label);
+	if (given->kind == F_TRUE)
+		text_add(&rows, "all");
+	else
+		formula_text(s->events, given, &rows);
+	Watch w = {.name = name, .text = str_intern(s->str, text.at), .expression = str_intern(s->str, expr.at),
+	           .label_text = str_intern(s->str, label.at), .rows_text = str_intern(s->str, rows.at)};
+	w.logit = build_logit(s, d, span);
+	build_label(s, of, given, span, &w.label, &w.weight);
+	vec_push(s->arena, &s->watch, w);
+	text_free(&text);
+	text_free(&expr);
+	text_free(&label);
+	text_free(&rows);
+	return s->watch.n - 1;
+}
