@@ -29,7 +29,7 @@ typedef struct {
 static NodeId neg(Spec *s, NodeId z, Span span) { return node1(s->g, OP_NEG, z, span); }
 static Logit logit(NodeId z) { return (Logit){.z = z}; }
 
-static NodeId and(Spec *s, NodeId a, NodeId b, Span span) { return node2(s->g, OP_LOGIT_AND, a, b, span); }
+static NodeId and(Spec *s, NodeId a, NodeId b, Span span) { return node2(s->g, OP_LAND, a, b, span); }
 
 /* w hi + (1 - w) lo */
 static Logit mix(Spec *s, NodeId w, Logit hi, Logit lo, Span span)
@@ -47,7 +47,7 @@ static Logit mix(Spec *s, NodeId w, Logit hi, Logit lo, Span span)
 		return logit(neg(s, and(s, neg(s, w, span), neg(s, lo.z, span), span), span));
 	if (lo.constant) /* not w or hi */
 		return logit(neg(s, and(s, w, neg(s, hi.z, span), span), span));
-	return logit(node3(s->g, OP_LOGIT_MIX, w, hi.z, lo.z, span));
+	return logit(node3(s->g, OP_LMIX, w, hi.z, lo.z, span));
 }
 
 static Logit diagram_logit(Spec *s, const Diagram *d, int root, Span span)
