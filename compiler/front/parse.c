@@ -4,10 +4,10 @@
  * The lexer cuts, `arrange` goes over all tokens once, the grammar makes the tree.  Between lexer and grammar
  * because it needs to see ahead:
  *
- *  - words of the language that are names where they stand.  Columns, arguments and fields may be called
- * label or weight; inside ( ) and [ ], before a colon in braces, after a dot and where a value or a name is
- * due, a word is a name;
- *  - brackets.  What is not closed is reported once, at the place where it hurts, and closed; so the grammar
+ * Words: columns, arguments and fields may be called label or weight.  Inside ( ) and [ ] and in braces
+ * without statements, after a dot and where a value or a name is due, a word of the language is a name.
+ *
+ * Brackets: what is not closed is reported once, at the place where it hurts, and closed.  So the grammar
  * goes on behind it, and knows of every token in which brackets it stands, which is how it finds its way
  * after other errors.
  */
@@ -39,6 +39,7 @@ typedef struct {
 	double number;
 	bool first;    /* of its line */
 	bool inserted; /* not in the text: closes what the author left open */
+	bool spoiled;  /* a bracket before it was dropped */
 	bool open;     /* a bracket that the author left open */
 	int up;	       /* the bracket around it, -1: none; of a bracket: the one around the pair */
 	int match;     /* of a bracket: its other half */
@@ -206,6 +207,7 @@ typedef struct {
 	VEC(Open) open;
 	int statement; /* the word that the statement at hand began with */
 	bool balanced;
+	bool dropped; /* a bracket, just now */
 } Arranger;
 
 static bool balanced(const Token *token, int n, Arena *a)
@@ -228,6 +230,8 @@ static void put(Arranger *r, Token t)
 {
 	t.up = r->open.n ? top(r)->at : -1;
 	t.match = -1;
+	t.spoiled = r->dropped;
+	r->dropped = false;
 	vec_push(r->p->arena, &r->out, t);
 }
 
@@ -276,10 +280,15 @@ static Token name_or_word(Arranger *r, Token t, const Token *next)
 	if (!t.word || t.kind == PROB || t.kind == EXPECT) return t;
 	const Token *prev = r->out.n ? &r->out.at[r->out.n - 1] : NULL;
 	bool statement = like_statement(&t, next);
+	bool block = r->open.n == 0 || (top_kind(r) == '{' && top(r)->code);
 	bool name = prev && prev->kind == '.';
-	if (r->open.n && is_round(top_kind(r)) && (r->balanced || !statement)) name = true;
-	if (r->open.n && next->kind == ':' && !(t.kind == LOSS && top(r)->code)) name = true;
+	if (!block && (r->balanced || !statement)) name = true;
+	if (r->open.n && next->kind == ':' && !(t.kind == LOSS && block)) name = true;
 	if (prev && wants_more(prev) && !statement) name = true;
+	/* `event of click`: the name is missing, it is not `of` */
+	if (block && prev && class_of(prev->kind) && class_of(t.kind) == JOINT && next->kind == NAME &&
+	    !next->first)
+		name = false;
 	if (!name) return t;
 	t.kind = NAME;
 	t.text = str_intern(r->p->names, words[word_index(t.word)].text);
@@ -303,6 +312,7 @@ static void arrange_closer(Arranger *r, const Token *t)
 		;
 	if (depth < 0) {
 		diag_error(r->p->diag, t->span, "M0007", "this `%c` closes nothing", t->kind);
+		r->dropped = true;
 		return;
 	}
 	while (r->open.n > depth + 1) close_for_author(r, t);
@@ -321,6 +331,7 @@ static void arrange(Parser *p)
 		if (!r.balanced) close_before_statement(&r, &t, next);
 		WordClass class = class_of(t.kind);
 		if (class == ITEM || class == STATEMENT) r.statement = t.kind;
+		if (t.kind == ELSE) r.statement = IF;
 		if (t.kind == '=' && r.open.n && top(&r)->event) t.kind = EQ;
 		if (is_opener(t.kind)) {
 			if (r.open.n == DEEPEST_BRACKETS) {
@@ -498,7 +509,11 @@ Ast *syntax_group(Parser *p, Span span, Ident name, Ident side, Ast *features)
 static bool begins(const Parser *p, int i, Resume where)
 {
 	const Token *t = &p->token.at[i];
-	if (where == RESUME_DATA) return t->kind == NAME && p->token.at[i + 1].kind == ':';
+	const Token *next = t->kind == END ? t : &p->token.at[i + 1];
+	if (where == RESUME_DATA) return t->kind == NAME && next->kind == ':';
+	/* a line that is meant to be a statement, but is none yet */
+	if (t->kind == NAME && t->first && i > 0 && p->token.at[i - 1].kind != ',')
+		return !next->first && (next->kind == NAME || next->kind == '=');
 	if (t->kind == PROB || t->kind == EXPECT) return t->first;
 	WordClass class = class_of(t->kind);
 	return class == STATEMENT || (class == ITEM && where == RESUME_FILE);
@@ -663,7 +678,7 @@ void syntax_error(Parser *p, const char *const *expected, int n)
 {
 	int i = p->last;
 	const Token *t = &p->token.at[i], *prev = i ? &p->token.at[i - 1] : NULL;
-	if (t->inserted || (prev && prev->inserted) || p->too_deep || too_many(p)) return;
+	if (t->inserted || t->spoiled || (prev && prev->inserted) || p->too_deep || too_many(p)) return;
 	/* Inside brackets that the author left open, the place of the error has been shown. */
 	for (int k = t->up; k >= 0; k = p->token.at[k].up)
 		if (p->token.at[k].open && is_round(p->token.at[k].kind)) return;
