@@ -1,0 +1,552 @@
+/* What the language can do that is not a layer written in it: ops by their own names, and the few calls that
+ * make nodes. */
+#include "front/checker.h"
+#include "front/build.h"
+#include <math.h>
+#include <string.h>
+
+/* ---- arguments ---- */
+
+bool bind_args(Check *c, const CallSite *site, int n, const char *const *param, const Ast **ast,
+	       const Value **value)
+{
+	const Ast *call = site->call;
+	int n_given = call->kind == AST_CALL ? call->list.n : 0;
+	int next = 0;
+	bool ok = true;
+	memset(ast, 0, sizeof *ast * (size_t)n);
+	memset(value, 0, sizeof *value * (size_t)n);
+	if (site->piped) {
+		if (n == 0) {
+			told(c, call->span, "M0314", "%s takes no argument, and a value is sent into it",
+			     site->name);
+			return false;
+		}
+		value[next++] = site->piped;
+	}
+	for (int i = 0; i < n_given; i++) {
+		const Ast *arg = call->list.at[i];
+		int at = -1;
+		if (!arg->name) {
+			while (next < n && (ast[next] || value[next])) next++;
+			at = next++;
+			if (at >= n) {
+				told(c, arg->span, "M0314", "%s takes %d argument%s%s", site->name, n,
+				     n == 1 ? "" : "s",
+				     site->piped ? ", the value before -> is the first" : "");
+				return false;
+			}
+		} else {
+			Near near = {.arena = c->a};
+			for (int j = 0; j < n; j++) {
+				const char *name = param[j] + (*param[j] == '?');
+				near_add(&near, name);
+				if (!strcmp(name, arg->name)) at = j;
+			}
+			if (at < 0) {
+				told(c, arg->name_span.hi ? arg->name_span : arg->span, "M0315",
+				     "%s has no argument '%s'", site->name, arg->name);
+				help_near(c, &near, arg->name);
+				ok = false;
+				continue;
+			}
+			if (ast[at] || value[at]) {
+				told(c, arg->span, "M0315", "argument '%s' of %s is given twice", arg->name,
+				     site->name);
+				ok = false;
+				continue;
+			}
+		}
+		ast[at] = arg->a;
+	}
+	for (int j = 0; ok && j < n; j++) {
+		if (ast[j] || value[j] || *param[j] == '?') continue;
+		told(c, call->span, "M0314", "%s needs '%s'", site->name, param[j]);
+		Text t = {0};
+		for (int k = site->piped ? 1 : 0; k < n; k++)
+			text_printf(&t, "%s%s%s", k > (site->piped ? 1 : 0) ? ", " : "",
+				    param[k] + (*param[k] == '?'), *param[k] == '?' ? ": ..." : "");
+		diag_help(c->d, "%s%s(%s)", site->piped ? "... -> " : "", site->name, t.at ? t.at : "");
+		text_free(&t);
+		ok = false;
+	}
+	return ok;
+}
+
+enum { MOST_ARGS = 8 };
+typedef struct {
+	const Ast *ast[MOST_ARGS];
+	const Value *value[MOST_ARGS];
+	Span at[MOST_ARGS];
+} Bound;
+
+/* The same, with every argument evaluated; false: told, or poison. */
+static bool bound(Check *c, const CallSite *site, int n, const char *const *param, Bound *b)
+{
+	if (!bind_args(c, site, n, param, b->ast, b->value)) return false;
+	for (int i = 0; i < n; i++) {
+		b->at[i] = b->ast[i] ? b->ast[i]->span : b->value[i] ? b->value[i]->span : site->call->span;
+		if (b->value[i] && !b->at[i].hi) b->at[i] = site->call->span;
+		if (b->ast[i]) b->value[i] = eval(c, b->ast[i]);
+		if (b->value[i] && b->value[i]->kind == V_POISON) return false;
+	}
+	return true;
+}
+#define BOUND(...)                                                                                           \
+	static const char *const param[] = {__VA_ARGS__};                                                    \
+	Bound b;                                                                                             \
+	if (!bound(c, site, (int)(sizeof param / sizeof *param), param, &b)) return poison(c)
+
+/* Every argument of a call, lists and keyed values opened: concat(h), stack(a, b). */
+typedef VEC(NodeId) Nodes;
+static bool gather(Check *c, const Value *v, Span at, Nodes *out)
+{
+	if (v->kind == V_POISON) return false;
+	if (v->kind == V_LIST || v->kind == V_KEYED) {
+		for (int i = 0; i < v->item.n; i++)
+			if (!gather(c, v->item.at[i], at, out)) return false;
+		return true;
+	}
+	NodeId n = as_tensor(c, v, at);
+	if (n) vec_push(c->a, out, n);
+	return n != 0;
+}
+
+static bool gather_all(Check *c, const CallSite *site, Nodes *out)
+{
+	bool ok = !site->piped || gather(c, site->piped, site->call->span, out);
+	int n = site->call->kind == AST_CALL ? site->call->list.n : 0;
+	for (int i = 0; i < n; i++) {
+		const Ast *arg = site->call->list.at[i];
+		if (arg->name) {
+			told(c, arg->span, "M0315", "%s has no argument '%s'", site->name, arg->name);
+			return false;
+		}
+		ok &= gather(c, eval(c, arg->a), arg->span, out);
+	}
+	if (ok && !out->n) {
+		told(c, site->call->span, "M0314", "%s needs at least one value", site->name);
+		return false;
+	}
+	return ok;
+}
+
+/* [n, d] of a node; 0: told. */
+static NodeId flat(Check *c, NodeId n, Span at) { return as_matrix(c, tensor_value(c, n, at), at); }
+
+/* ---- calls ---- */
+
+/* Glorot and Bengio's uniform: variance 2 / (in + out). */
+static Init glorot(int in, int out)
+{
+	double limit = sqrt(6.0 / (in + out));
+	return (Init){INIT_UNIFORM, -limit, limit};
+}
+
+static const Value *call_dense(Check *c, const CallSite *site)
+{
+	BOUND("x", "units", "?act", "?bias");
+	Span at = site->call->span;
+	int64_t units, bias = 1;
+	NodeId x = as_matrix(c, b.value[0], b.at[0]);
+	bool ok = want_whole(c, b.value[1], b.at[1], "the width of a dense layer", 1, 65536, &units);
+	if (b.value[3]) ok &= want_whole(c, b.value[3], b.at[3], "bias (0 or 1)", 0, 1, &bias);
+	const Value *act = b.value[2];
+	if (act && act->kind != V_LAYER) {
+		told(c, b.at[2], "M0318", "act must be a layer such as relu, this is %s",
+		     value_kind_word(act));
+		ok = false;
+	}
+	if (!ok || !x) return poison(c);
+	int in = shape_of(c, x).d[0];
+	Naming *into = c->into ? c->into : naming_of(c, str_intern(c->str, "model"), false);
+	const char *name = arena_printf(c->a, "%s.%d", into->prefix, into->n_dense++);
+	NodeId w = new_param(c, arena_printf(c->a, "%s.weight", name), shape_2(false, in, (int)units),
+			     glorot(in, (int)units), at);
+	NodeId v = bias ? new_param(c, arena_printf(c->a, "%s.bias", name), shape_1(false, (int)units),
+				    (Init){INIT_ZERO, 0, 0}, at)
+			: 0;
+	NodeId y = push_op(c, OP_DENSE, 3, (NodeId[]){x, w, v}, (Attr){0}, at);
+	const Value *out = tensor_value(c, y, at);
+	if (!act || !y) return out;
+	Ast *as = ast_new(c->a, AST_NAME, b.at[2]);
+	as->name = act->name;
+	return call_value(c, act, &(CallSite){as, act->name, out});
+}
+
+static const Value *call_matmul(Check *c, const CallSite *site)
+{
+	BOUND("x", "weight");
+	NodeId x = as_matrix(c, b.value[0], b.at[0]), w = as_tensor(c, b.value[1], b.at[1]);
+	if (!x || !w) return poison(c);
+	return tensor_value(c, push_op(c, OP_DENSE, 3, (NodeId[]){x, w, 0}, (Attr){0}, site->call->span),
+			    site->call->span);
+}
+
+static const Value *call_concat(Check *c, const CallSite *site)
+{
+	Nodes n = {0};
+	if (!gather_all(c, site, &n)) return poison(c);
+	if (n.n == 1) return tensor_value(c, flat(c, n.at[0], site->call->span), site->call->span);
+	return tensor_value(c, push_op(c, OP_CONCAT, n.n, n.at, (Attr){0}, site->call->span),
+			    site->call->span);
+}
+
+/* [n, m] each -> [n, E, m] */
+static NodeId stacked(Check *c, Nodes *n, const char *what, Span at)
+{
+	for (int i = 0; i < n->n; i++) {
+		NodeId x = flat(c, n->at[i], at);
+		if (!x) return 0;
+		Shape s = shape_of(c, x), first = shape_of(c, n->at[0]);
+		if (i && !shape_eq(s, first)) {
+			told(c, at, "M0204", "%s needs equal widths: the first is %s, number %d is %s", what,
+			     shape_text(c->a, first), i + 1, shape_text(c->a, s));
+			diag_note(c->d, graph_node(c->g, n->at[i])->span, "the other one is made here");
+			return 0;
+		}
+		n->at[i] = x;
+	}
+	int m = shape_of(c, n->at[0]).d[0];
+	NodeId joined = n->n == 1 ? n->at[0] : push_op(c, OP_CONCAT, n->n, n->at, (Attr){0}, at);
+	return joined ? graph_push(c->g, OP_RESHAPE, shape_2(true, n->n, m), 1, &joined, (Attr){0}, at) : 0;
+}
+
+static const Value *call_stack(Check *c, const CallSite *site)
+{
+	Nodes n = {0};
+	if (!gather_all(c, site, &n)) return poison(c);
+	return tensor_value(c, stacked(c, &n, "stack", site->call->span), site->call->span);
+}
+
+/* softmax(x W / temperature) over the experts: no bias, no hidden layer. */
+static const Value *call_mix(Check *c, const CallSite *site)
+{
+	BOUND("experts", "by", "?temperature", "?dropout", "?topk");
+	Span at = site->call->span;
+	if (b.value[3]) unsupported(c, b.at[3], "dropout: of a gate");
+	if (b.value[4]) unsupported(c, b.at[4], "topk: of a gate");
+	double temperature = 1;
+	if (b.value[2] && !want_number(c, b.value[2], b.at[2], "temperature", &temperature)) return poison(c);
+	if (temperature <= 0) {
+		told(c, b.at[2], "M0311", "temperature must be above 0, not %g", temperature);
+		return poison(c);
+	}
+	if (b.value[0]->kind != V_LIST && b.value[0]->kind != V_KEYED) {
+		told(c, b.at[0], "M0203", "mix needs several experts, %s is %s", describe(c, b.value[0]),
+		     value_kind_word(b.value[0]));
+		diag_help(c->d, "experts e[8] = ... makes eight, [a, b] lists two");
+		return poison(c);
+	}
+	Nodes experts = {0};
+	if (!gather(c, b.value[0], b.at[0], &experts)) return poison(c);
+	NodeId x = as_matrix(c, b.value[1], b.at[1]);
+	if (!x) return poison(c);
+	NodeId all = stacked(c, &experts, "mix", at);
+	if (!all) return poison(c);
+	NodeId w = new_param(c, arena_printf(c->a, "%s.weight", prefix_now(c)),
+			     shape_2(false, shape_of(c, x).d[0], experts.n),
+			     glorot(shape_of(c, x).d[0], experts.n), at);
+	NodeId z = push_op(c, OP_DENSE, 3, (NodeId[]){x, w, 0}, (Attr){0}, at);
+	if (temperature != 1)
+		z = push_op(c, OP_MUL, 2, (NodeId[]){z, graph_const(c->g, 1 / temperature, at)}, (Attr){0},
+			    at);
+	NodeId gate = push_op(c, OP_SOFTMAX, 1, &z, (Attr){0}, at);
+	if (gate && c->into) c->g->node.at[gate].name = str_intern(c->str, c->into->prefix);
+	return tensor_value(c, push_op(c, OP_MIX, 2, (NodeId[]){gate, all}, (Attr){0}, at), at);
+}
+
+static const Value *call_dropout(Check *c, const CallSite *site)
+{
+	BOUND("x", "p");
+	Span at = site->call->span;
+	double p;
+	if (!want_number(c, b.value[1], b.at[1], "the share that is dropped", &p)) return poison(c);
+	if (p < 0 || p >= 1) {
+		told(c, b.at[1], "M0311", "the share that is dropped lies in [0, 1), %g does not", p);
+		return poison(c);
+	}
+	if (p == 0) return b.value[0];
+	NodeId x = as_matrix(c, b.value[0], b.at[0]);
+	if (!x) return poison(c);
+	int width = shape_of(c, x).d[0];
+	Str name = str_printf(c->str, "%s.dropout.%d", prefix_now(c), c->s->noise.n);
+	vec_push(c->a, &c->s->noise, (Noise){.width = width, .p = p, .name = name, .span = at});
+	NodeId noise = graph_push(c->g, OP_NOISE, shape_1(true, width), 0, NULL,
+				  (Attr){.i = c->s->noise.n - 1, .j = width}, at);
+	return tensor_value(c, push_op(c, OP_MUL, 2, (NodeId[]){x, noise}, (Attr){0}, at), at);
+}
+
+static const Value *call_sum(Check *c, const CallSite *site)
+{
+	BOUND("x");
+	NodeId x = as_tensor(c, b.value[0], b.at[0]);
+	if (!x) return poison(c);
+	bool mean = !strcmp(site->name, "mean");
+	Shape s = shape_of(c, x);
+	if (!s.nd) return tensor_value(c, x, site->call->span);
+	NodeId y = push_op(c, OP_SUM_LAST, 1, &x, (Attr){0}, site->call->span);
+	if (mean)
+		y = push_op(c, OP_MUL, 2,
+			    (NodeId[]){y, graph_const(c->g, 1.0 / s.d[s.nd - 1], site->call->span)},
+			    (Attr){0}, site->call->span);
+	return tensor_value(c, y, site->call->span);
+}
+
+/* [n, F, k] -> [n, k]: a mixture in which every field weighs 1. */
+static const Value *call_sum_fields(Check *c, const CallSite *site)
+{
+	BOUND("x");
+	Span at = site->call->span;
+	NodeId x = as_tensor(c, b.value[0], b.at[0]);
+	if (!x) return poison(c);
+	Shape s = shape_of(c, x);
+	if (!s.rows || s.nd != 2) {
+		told(c, at, "M0204", "sum_fields needs [n, fields, width], %s is %s", describe(c, b.value[0]),
+		     shape_text(c->a, s));
+		diag_help(c->d, "fields(group) and stack(a, b) give that form");
+		return poison(c);
+	}
+	NodeId one = graph_const(c->g, 1, at);
+	NodeId ones = graph_push(c->g, OP_SPREAD, shape_1(true, s.d[0]), 1, &one, (Attr){0}, at);
+	return tensor_value(c, push_op(c, OP_MIX, 2, (NodeId[]){ones, x}, (Attr){0}, at), at);
+}
+
+static const Value *call_width(Check *c, const CallSite *site)
+{
+	BOUND("x");
+	NodeId x = as_tensor(c, b.value[0], b.at[0]);
+	if (!x) return poison(c);
+	Shape s = shape_of(c, x);
+	return number_value(c, s.nd ? s.d[s.nd - 1] : 1, site->call->span);
+}
+
+static const Value *call_length(Check *c, const CallSite *site)
+{
+	BOUND("list");
+	if (b.value[0]->kind == V_GROUP)
+		return number_value(c, c->s->group.at[b.value[0]->group].feature.n, site->call->span);
+	if (b.value[0]->kind == V_LIST || b.value[0]->kind == V_KEYED)
+		return number_value(c, b.value[0]->item.n, site->call->span);
+	told(c, b.at[0], "M0203", "length needs a list, %s is %s", describe(c, b.value[0]),
+	     value_kind_word(b.value[0]));
+	return poison(c);
+}
+
+static const Value *call_range(Check *c, const CallSite *site)
+{
+	BOUND("from", "?to");
+	int64_t from, to;
+	if (!want_whole(c, b.value[0], b.at[0], "the end of a range", -1e6, 1e6, &from)) return poison(c);
+	if (!b.value[1])
+		to = from, from = 0;
+	else if (!want_whole(c, b.value[1], b.at[1], "the end of a range", -1e6, 1e6, &to))
+		return poison(c);
+	if (to - from > 4096) {
+		told(c, site->call->span, "M0311", "a range of %d steps would be unrolled; at most 4096 are",
+		     (int)(to - from));
+		return poison(c);
+	}
+	Value v = {.kind = V_LIST, .span = site->call->span};
+	for (int64_t i = from; i < to; i++)
+		vec_push(c->a, &v.item, number_value(c, (double)i, site->call->span));
+	return new_value(c, v);
+}
+
+/* embed(g), embed(g, set: ctr), embed(g, dim: 1), fields(g), raw(g) */
+static const Value *call_embed(Check *c, const CallSite *site)
+{
+	static const char *const param[] = {"group", "?set", "?dim"};
+	const Ast *ast[3];
+	const Value *value[3];
+	bool raw = !strcmp(site->name, "raw"), fields = !strcmp(site->name, "fields");
+	if (!bind_args(c, site, raw ? 1 : 3, param, ast, value)) return poison(c);
+	Span at = site->call->span;
+	const Value *g = ast[0] ? eval(c, ast[0]) : value[0];
+	if (g->kind == V_POISON) return poison(c);
+	if (g->kind != V_GROUP) {
+		told(c, ast[0] ? ast[0]->span : at, "M0203", "%s needs a feature group, %s is %s", site->name,
+		     describe(c, g), value_kind_word(g));
+		return poison(c);
+	}
+	if (raw) return tensor_value(c, group_raw(c, g->group, at), at);
+	Str set = NULL;
+	if (ast[1]) {
+		/* The name of a set needs no other meaning; a loop's variable stands for its word. */
+		const Binding *b = ast[1]->kind == AST_NAME ? scope_find(c->scope, ast[1]->name) : NULL;
+		if (b)
+			set = key_of(c, b->value);
+		else if (ast[1]->kind == AST_NAME)
+			set = ast[1]->name;
+		else if (ast[1]->kind == AST_STRING)
+			set = ast[1]->text;
+		else
+			told(c, ast[1]->span, "M0318", "set must be a name");
+	}
+	int64_t dim = 0;
+	if (ast[2] && !want_whole(c, eval(c, ast[2]), ast[2]->span, "a width", 1, 4096, &dim))
+		return poison(c);
+	NodeId n = fields ? group_fields(c, g->group, set, (int)dim, at)
+			  : group_node(c, g->group, set, (int)dim, at);
+	return tensor_value(c, n, at);
+}
+
+static const Value *call_stop(Check *c, const CallSite *site)
+{
+	BOUND("x");
+	Span at = site->call->span;
+	if (b.value[0]->kind == V_PROB) {
+		Prob *p = arena_new(c->a, Prob, 1);
+		*p = (Prob){.kind = PX_STOP, .a = b.value[0]->prob, .span = at};
+		return new_value(c, (Value){.kind = V_PROB, .prob = p, .span = at});
+	}
+	NodeId x = as_tensor(c, b.value[0], b.at[0]);
+	return x ? tensor_value(c, push_op(c, OP_STOP, 1, &x, (Attr){0}, at), at) : poison(c);
+}
+
+static const Value *call_leaky(Check *c, const CallSite *site)
+{
+	BOUND("x", "?slope");
+	double slope = 0.01;
+	if (b.value[1] && !want_number(c, b.value[1], b.at[1], "the slope", &slope)) return poison(c);
+	NodeId x = as_tensor(c, b.value[0], b.at[0]);
+	return x ? tensor_value(c, push_op(c, OP_LEAKY, 1, &x, (Attr){.k = slope}, site->call->span),
+				site->call->span)
+		 : poison(c);
+}
+
+static const Value *call_linear(Check *c, const CallSite *site)
+{
+	BOUND("x");
+	return b.value[0];
+}
+
+static const Value *call_later(Check *c, const CallSite *site)
+{
+	unsupported(c, site->call->span, arena_printf(c->a, "'%s'", site->name));
+	return poison(c);
+}
+
+/* ---- ops by their own names ---- */
+
+static double fold_op(OpCode op, double a, double b, bool *ok)
+{
+	*ok = true;
+	switch (op) {
+	case OP_EXP: return exp(a);
+	case OP_LOG: return log(a);
+	case OP_SQRT: return sqrt(a);
+	case OP_ABS: return fabs(a);
+	case OP_SQUARE: return a * a;
+	case OP_MIN: return fmin(a, b);
+	case OP_MAX: return fmax(a, b);
+	default: *ok = false; return 0;
+	}
+}
+
+static const Value *call_op(Check *c, OpCode op, const CallSite *site)
+{
+	static const char *const one[] = {"x"}, *const two[] = {"a", "b"};
+	int n = op_table[op]->n_in;
+	Bound b;
+	if (!bound(c, site, n, n == 1 ? one : two, &b)) return poison(c);
+	Span at = site->call->span;
+	bool numbers = b.value[0]->kind == V_NUMBER && (n == 1 || b.value[1]->kind == V_NUMBER), known;
+	if (numbers) {
+		double r = fold_op(op, b.value[0]->number, n == 2 ? b.value[1]->number : 0, &known);
+		if (known && isfinite(r)) return number_value(c, r, at);
+		if (known) {
+			told(c, at, "M0313", "%s of this is not a number", site->name);
+			return poison(c);
+		}
+	}
+	if (op == OP_LOG && b.value[0]->kind == V_PROB) {
+		NodeId z = prob_logit(c, b.value[0], b.at[0]);
+		return z ? tensor_value(c, node1(c->g, OP_LOGSIGMOID, z, at), at) : poison(c);
+	}
+	NodeId in[2] = {0};
+	for (int i = 0; i < n; i++)
+		if (!(in[i] = as_tensor(c, b.value[i], b.at[i]))) return poison(c);
+	return tensor_value(c, push_op(c, op, n, in, (Attr){0}, at), at);
+}
+
+static bool by_name(OpCode op)
+{
+	const Op *o = op_table[op];
+	if (op == OP_NEG || op == OP_STOP || op == OP_LEAKY) return false;
+	if (op == OP_MIN || op == OP_MAX || op == OP_SOFTMAX) return true;
+	return o->group == GROUP_UNARY;
+}
+
+typedef const Value *Builtin(Check *c, const CallSite *site);
+static const struct {
+	const char *name;
+	Builtin *call;
+} builtin[] = {
+    {"dense", call_dense},
+    {"matmul", call_matmul},
+    {"concat", call_concat},
+    {"stack", call_stack},
+    {"mix", call_mix},
+    {"dropout", call_dropout},
+    {"sum", call_sum},
+    {"mean", call_sum},
+    {"sum_fields", call_sum_fields},
+    {"width", call_width},
+    {"length", call_length},
+    {"range", call_range},
+    {"embed", call_embed},
+    {"fields", call_embed},
+    {"raw", call_embed},
+    {"stop", call_stop},
+    {"leaky_relu", call_leaky},
+    {"linear", call_linear},
+    {"bce", loss_bce},
+    {"joint", loss_joint},
+    {"symkl", loss_symkl},
+    {"label", loss_label},
+    /* words of the language that this version only knows by name */
+    {"train_only", call_later},
+    {"focal", call_later},
+    {"ce", call_later},
+    {"mse", call_later},
+    {"huber", call_later},
+    {"poisson", call_later},
+    {"wlogistic", call_later},
+    {"tweedie", call_later},
+    {"ziln", call_later},
+    {"ipw", call_later},
+    {"dr", call_later},
+    {"pairwise", call_later},
+    {"listwise", call_later},
+    {"lstm", call_later},
+    {"gru", call_later},
+    {"last", call_later},
+    {"attend", call_later},
+    {"fwfm", call_later},
+};
+enum { N_BUILTIN = sizeof builtin / sizeof *builtin };
+
+int builtin_find(Check *c, Str name)
+{
+	(void)c;
+	for (int i = 0; i < N_BUILTIN; i++)
+		if (!strcmp(builtin[i].name, name)) return i;
+	for (OpCode op = OP_NONE + 1; op < OP_N; op++)
+		if (by_name(op) && !strcmp(op_table[op]->word, name)) return N_BUILTIN + (int)op;
+	return -1;
+}
+
+const Value *builtin_call(Check *c, int b, const CallSite *site)
+{
+	return b < N_BUILTIN ? builtin[b].call(c, site) : call_op(c, (OpCode)(b - N_BUILTIN), site);
+}
+
+void near_callables(Check *c, Near *n)
+{
+	for (int i = 0; i < c->layer.n; i++) near_add(n, c->layer.at[i].name);
+	for (int i = 0; i < N_BUILTIN; i++)
+		if (builtin[i].call != call_later) near_add(n, builtin[i].name);
+	for (OpCode op = OP_NONE + 1; op < OP_N; op++)
+		if (by_name(op)) near_add(n, op_table[op]->word);
+}

@@ -1,0 +1,428 @@
+/*
+ * Losses, outputs, and what is watched: where probabilities are consumed.
+ *
+ * A loss on P(e | c) counts the rows where c holds and e is known; it is divided by the weight of those rows
+ * in the batch.
+ */
+#include "front/checker.h"
+#include "front/build.h"
+#include <string.h>
+
+static void use_prob(Check *c, bool trained, const ProbType *t, bool masked, Span at)
+{
+	vec_push(c->a, &c->use, (ProbUse){trained, masked, t->estimate, t->of, t->given, at});
+}
+
+static bool everywhere(const Formula *f) { return f->kind == F_TRUE; }
+
+static Str rows_text(Check *c, const Formula *given)
+{
+	if (everywhere(given)) return NULL;
+	Text t = {0};
+	formula_text(c->s->events, given, &t);
+	Str s = str_intern(c->str, t.at);
+	text_free(&t);
+	return s;
+}
+
+/* ---- the losses ---- */
+
+/* The probability that a loss is about; false: told. */
+static bool loss_prob(Check *c, const CallSite *site, const Ast *ast, const Value *v, ProbType *t, Span *at)
+{
+	*at = ast ? ast->span : site->call->span;
+	if (!v) v = eval(c, ast);
+	if (v->kind == V_POISON) return false;
+	if (v->kind == V_PROB) return prob_proven(c, v, t);
+	if (v->kind == V_SCORE) {
+		told(c, *at, "M0602",
+		     "%s needs the probability of an event, this is a score: no label belongs to it",
+		     site->name);
+		diag_help(c->d, "products without powers, P(a) * P(b | a), stay probabilities");
+	} else {
+		told(c, *at, "M0602", "%s needs the probability of an event, %s is %s", site->name,
+		     describe(c, v), value_kind_word(v));
+		if (v->role == ROLE_TOWER)
+			diag_help(
+			    c->d,
+			    "say which event it estimates, P(event) = sigmoid(%s), and train %s(P(event))",
+			    v->name, site->name);
+	}
+	return false;
+}
+
+/* `over: all`; false: told. */
+static bool over_all(Check *c, const Ast *e, bool *all)
+{
+	*all = e != NULL;
+	if (!e || (e->kind == AST_NAME && !strcmp(e->name, "all"))) return true;
+	told(c, e->span, "M0603", "over is followed by `all`: the loss is then divided by the whole batch");
+	return false;
+}
+
+static const Value *row_loss(Check *c, NodeId row, NodeId count, Str rows, Span at)
+{
+	return new_value(c, (Value){.kind = V_LOSS, .node = row, .count = count, .rows = rows, .span = at});
+}
+
+const Value *loss_bce(Check *c, const CallSite *site)
+{
+	static const char *const param[] = {"probability", "?assume_negative", "?over"};
+	const Ast *ast[3];
+	const Value *value[3];
+	ProbType t;
+	Span at;
+	bool all;
+	if (!bind_args(c, site, 3, param, ast, value)) return poison(c);
+	bool negative = ast[1] && ast[1]->kind == AST_NAME && !strcmp(ast[1]->name, "assume_negative");
+	if (ast[1] && !negative) {
+		told(c, ast[1]->span, "M0603",
+		     "the label of a probability follows from its event; bce takes no other");
+		diag_help(c->d, "the word `assume_negative` counts rows outside the condition as 0");
+		return poison(c);
+	}
+	if (!over_all(c, ast[2], &all) || !loss_prob(c, site, ast[0], value[0], &t, &at)) return poison(c);
+	const Formula *of = t.of, *given = t.given;
+	if (negative && everywhere(given)) {
+		told(c, ast[1]->span, "M0603",
+		     "assume_negative speaks of rows outside a condition, and this probability has none");
+		return poison(c);
+	}
+	if (negative) of = formula_and(c->s->events, of, given, at), given = formula_true();
+	NodeId label, known;
+	build_label(c->s, of, given, site->call->span, &label, &known);
+	NodeId z = build_logit(c->s, &t.derived, site->call->span);
+	NodeId loss = node2(c->g, OP_BCE, z, label, site->call->span);
+	use_prob(c, true, &t, !negative && !everywhere(given), site->call->span);
+	return row_loss(c, node2(c->g, OP_MUL, loss, known, site->call->span), all ? 0 : known,
+			all ? NULL : rows_text(c, given), site->call->span);
+}
+
+const Value *loss_joint(Check *c, const CallSite *site)
+{
+	Span at = site->call->span;
+	int n = site->call->kind == AST_CALL ? site->call->list.n : 0;
+	int *event = arena_new(c->a, int, n + 1);
+	const Events *events = c->s->events;
+	bool ok = n > 0;
+	if (!n)
+		told(c, at, "M0604",
+		     "joint needs the events whose observation it explains: joint(click, buy)");
+	for (int i = 0; i < n; i++) {
+		const Ast *e = site->call->list.at[i]->a;
+		const Formula *f = e->kind == AST_NAME ? formula_of(c, e) : NULL;
+		if (e->kind != AST_NAME) told(c, e->span, "M0604", "joint takes names of events");
+		ok &= f != NULL;
+		if (!f) continue;
+		event[i] = f->event;
+		for (int j = 0; j < i; j++)
+			if (event[j] == event[i]) {
+				told(c, e->span, "M0604", "event '%s' stands twice",
+				     events->event.at[event[i]].name);
+				ok = false;
+			}
+	}
+	if (!ok || c->heads_broken) return poison(c);
+	for (int i = 0; i < n; i++) {
+		const Event *ev = &events->event.at[event[i]];
+		Prob *p = arena_new(c->a, Prob, 1);
+		bool under =
+		    false; /* the parent is explained as well, so what is needed is the conditional */
+		for (int j = 0; j < n; j++) under |= event[j] == ev->parent;
+		*p = (Prob){.kind = PX_EVENT,
+			    .of = formula_event(events, event[i], at),
+			    .given = under ? formula_event(events, ev->parent, at) : formula_true(),
+			    .span = at};
+		ProbType t;
+		if (!prob_proven(c, new_value(c, (Value){.kind = V_PROB, .prob = p, .span = at}), &t))
+			return poison(c);
+		use_prob(c, true, &t, under, at);
+	}
+	return row_loss(c, build_joint(c->s, n, event, at), 0, NULL, at);
+}
+
+const Value *loss_symkl(Check *c, const CallSite *site)
+{
+	static const char *const param[] = {"p", "q"};
+	const Ast *ast[2];
+	const Value *value[2];
+	ProbType p, q;
+	Span pat, qat, at = site->call->span;
+	if (!bind_args(c, site, 2, param, ast, value)) return poison(c);
+	bool okp = loss_prob(c, site, ast[0], value[0], &p, &pat),
+	     okq = loss_prob(c, site, ast[1], value[1], &q, &qat);
+	if (!okp || !okq) return poison(c);
+	const Formula *all[] = {p.given, q.given, p.of, q.of};
+	Cells *cells = cells_new(c->s->events, 4, all);
+	if (cells && !cells_equal(cells, p.given, q.given)) {
+		Str a = rows_text(c, p.given), b = rows_text(c, q.given);
+		told(
+		    c, at, "M0604",
+		    "symkl compares two probabilities of the same rows: the first is given %s, the second %s",
+		    a ? a : "nothing", b ? b : "nothing");
+		return poison(c);
+	}
+	if (cells && !cells_equal(cells, p.of, q.of))
+		told_warn(c, at, "M0650", "symkl pulls together probabilities of two different events");
+	NodeId row =
+	    node2(c->g, OP_SYMKL, build_logit(c->s, &p.derived, at), build_logit(c->s, &q.derived, at), at);
+	if (everywhere(p.given)) return row_loss(c, row, 0, NULL, at);
+	NodeId holds, known;
+	build_label(c->s, p.given, formula_true(), at, &holds, &known);
+	NodeId mask = node2(c->g, OP_MUL, holds, known, at);
+	return row_loss(c, node2(c->g, OP_MUL, row, mask, at), mask, rows_text(c, p.given), at);
+}
+
+/* What was observed: 1, 0, and 0 where it is unknown. */
+const Value *loss_label(Check *c, const CallSite *site)
+{
+	static const char *const param[] = {"event"};
+	const Ast *ast[1];
+	const Value *value[1];
+	if (!bind_args(c, site, 1, param, ast, value)) return poison(c);
+	const Formula *f = ast[0] ? formula_of(c, ast[0]) : NULL;
+	if (!f) {
+		if (!ast[0])
+			told(c, site->call->span, "M0604", "label takes the name of an event: label(click)");
+		return poison(c);
+	}
+	NodeId label, known;
+	build_label(c->s, f, formula_true(), site->call->span, &label, &known);
+	return tensor_value(c, label, site->call->span);
+}
+
+/* ---- arithmetic of losses ---- */
+
+static bool same_rows(const Value *a, const Value *b)
+{
+	return a->count == b->count || (a->count && b->count && a->rows && a->rows == b->rows);
+}
+
+static const Value *loss_join(Check *c, AstKind op, const Value *a, const Value *b, Span at)
+{
+	if (op != AST_ADD && op != AST_SUB) {
+		told(c, at, "M0605", "two losses can be added or subtracted, not multiplied or divided");
+		return poison(c);
+	}
+	if (!same_rows(a, b)) {
+		told(c, at, "M0605", "these losses count different rows: %s%s, %s%s", a->rows ? "where " : "",
+		     a->rows ? a->rows : "all that are known", b->rows ? "where " : "",
+		     b->rows ? b->rows : "all that are known");
+		diag_help(c->d,
+			  "write two `loss` lines, each divided by its own rows, or give both `over: all`");
+		return poison(c);
+	}
+	return row_loss(c, node2(c->g, op == AST_ADD ? OP_ADD : OP_SUB, a->node, b->node, at), a->count,
+			a->rows, at);
+}
+
+const Value *loss_arith(Check *c, AstKind op, const Value *a, const Value *b, Span at)
+{
+	if (a->kind == V_POISON || b->kind == V_POISON) return poison(c);
+	if (a->kind == V_LOSS && b->kind == V_LOSS) return loss_join(c, op, a, b, at);
+	const Value *loss = a->kind == V_LOSS ? a : b, *other = loss == a ? b : a;
+	NodeId x = as_tensor(c, other, at);
+	if (!x) return poison(c);
+	if (shape_size(shape_of(c, x)) != 1) {
+		told(c, at, "M0605", "a loss has one number per row, %s has %d", describe(c, other),
+		     (int)shape_size(shape_of(c, x)));
+		return poison(c);
+	}
+	if (op == AST_POW || (op == AST_DIV && loss == b)) {
+		told(c, at, "M0605", "a loss can be scaled and added to, nothing else");
+		return poison(c);
+	}
+	x = as_column(c, x);
+	/* What is added counts in the rows of the loss only. */
+	if ((op == AST_ADD || op == AST_SUB) && loss->count) x = node2(c->g, OP_MUL, x, loss->count, at);
+	OpCode code = op == AST_ADD ? OP_ADD : op == AST_SUB ? OP_SUB : op == AST_MUL ? OP_MUL : OP_DIV;
+	NodeId row = loss == a ? node2(c->g, code, loss->node, x, at) : node2(c->g, code, x, loss->node, at);
+	return row_loss(c, row, loss->count, loss->rows, at);
+}
+
+/* ---- loss lines ---- */
+
+static NodeId spread(Check *c, NodeId n, Span at)
+{
+	return shape_of(c, n).rows ? n
+				   : graph_push(c->g, OP_SPREAD, shape_scalar(true), 1, &n, (Attr){0}, at);
+}
+
+/* `loss t:` in a loop is named after what t stands for. */
+static Str loss_name(Check *c, const Ast *st)
+{
+	Str name = st->name;
+	for (const Binding *b = c->scope; b; b = b->next)
+		if (b->name == name) {
+			Str key = b->value && b->role == ROLE_LOOP ? key_of(c, b->value) : NULL;
+			if (key) {
+				*b->used = true;
+				name = key;
+			}
+			break;
+		}
+	if (st->b) {
+		const Value *i = eval(c, st->b);
+		Str key = i->kind == V_POISON ? NULL : key_of(c, i);
+		if (key) name = str_printf(c->str, "%s.%s", name, key);
+	}
+	return name;
+}
+
+static void check_loss_line(Check *c, const Pending *p)
+{
+	const Ast *st = p->ast;
+	c->scope = p->scope;
+	Str name = loss_name(c, st);
+	for (int i = 0; i < c->s->loss.n; i++)
+		if (c->s->loss.at[i].name == name) {
+			told(c, st->name_span, "M0606", "there are two losses called '%s'", name);
+			diag_note(c->d, c->s->loss.at[i].span, "the first one is here");
+			return;
+		}
+	double weight = 1;
+	if (st->c && want_number(c, eval(c, st->c), st->c->span, "the weight of a loss", &weight) &&
+	    weight < 0) {
+		told(c, st->c->span, "M0311", "the weight of a loss is 0 or more, not %g", weight);
+		weight = 1;
+	}
+	c->into = naming_of(c, str_printf(c->str, "loss.%s", name), false);
+	const Value *v = eval(c, st->a);
+	c->into = NULL;
+	if (v->kind == V_PROB) {
+		told(c, st->a->span, "M0607", "a probability is no loss");
+		Text t = {0};
+		ast_expr_text(st->a, &t);
+		diag_help(c->d, "bce(%s)", t.at);
+		text_free(&t);
+		return;
+	}
+	NodeId row = v->kind == V_LOSS ? v->node : as_tensor(c, v, st->a->span);
+	if (!row) return;
+	if (shape_size(shape_of(c, row)) != 1) {
+		told(c, st->a->span, "M0607", "loss '%s' needs one number per row, %s has %d", name,
+		     describe(c, v), (int)shape_size(shape_of(c, row)));
+		diag_help(c->d, "sum(...) and mean(...) reduce it");
+		return;
+	}
+	row = spread(c, as_column(c, row), st->a->span);
+	NodeId count = v->kind == V_LOSS ? v->count : 0;
+	if (!count) count = graph_const(c->g, 1, st->a->span);
+	vec_push(c->a, &c->s->loss,
+		 (Loss){.name = name,
+			.weight = weight,
+			.row = row,
+			.count = spread(c, count, st->a->span),
+			.span = st->name_span});
+}
+
+void check_losses(Check *c)
+{
+	for (int i = 0; i < c->loss.n; i++) check_loss_line(c, &c->loss.at[i]);
+	if (!c->loss.n && !c->heads_broken) {
+		diag_error(c->d, c->model_at, "M0601", "the model has no loss: nothing would be learnt");
+		diag_help(c->d, "loss NAME: bce(P(event))");
+	}
+}
+
+/* ---- outputs ---- */
+
+static void add_output(Check *c, Str name, NodeId node, Span at)
+{
+	for (int i = 0; i < c->s->output.n; i++)
+		if (c->s->output.at[i].name == name) {
+			told(c, at, "M0608", "there are two outputs called '%s'", name);
+			diag_note(c->d, c->s->output.at[i].span, "the first one is here");
+			return;
+		}
+	vec_push(c->a, &c->s->output, (Output){name, node, at});
+}
+
+static void output_value(Check *c, Str name, const Value *v, Span at)
+{
+	NodeId n = 0;
+	if (v->kind == V_LOSS) {
+		told(c, at, "M0609",
+		     "a loss needs labels, which do not exist when scoring: it cannot be an output");
+		return;
+	}
+	if (v->kind == V_PROB) {
+		ProbType t;
+		if (!prob_proven(c, v, &t)) return;
+		use_prob(c, false, &t, false, at);
+		n = node1(c->g, OP_SIGMOID, build_logit(c->s, &t.derived, at), at);
+		if (!name) name = prob_name(c->s->events, t.estimate, t.of, t.given);
+	} else {
+		n = as_tensor(c, v, at);
+	}
+	if (!n) return;
+	if (shape_size(shape_of(c, n)) != 1) {
+		told(c, at, "M0609", "an output is one number per row, %s has %d", describe(c, v),
+		     (int)shape_size(shape_of(c, n)));
+		return;
+	}
+	if (!name) name = v->name;
+	if (!name) {
+		told(c, at, "M0609", "this output needs a name: output NAME = ...");
+		return;
+	}
+	add_output(c, name, spread(c, as_column(c, n), at), at);
+}
+
+void check_outputs(Check *c)
+{
+	for (int i = 0; i < c->output.n; i++) {
+		c->scope = c->output.at[i].scope;
+		const Ast *st = c->output.at[i].ast;
+		for (int j = 0; j < st->list.n; j++) {
+			const Ast *arg = st->list.at[j];
+			const Value *v = eval(c, arg->a);
+			if (v->kind != V_POISON) output_value(c, arg->name, v, arg->span);
+		}
+	}
+	/* A model that names no output gives all its heads. */
+	const Events *e = c->s->events;
+	for (int i = 0; !c->output.n && !c->heads_broken && i < e->head.n; i++) {
+		const Head *h = &e->head.at[i];
+		Prob *p = arena_new(c->a, Prob, 1);
+		*p = (Prob){.kind = PX_EVENT,
+			    .estimate = h->estimate,
+			    .of = h->of,
+			    .given = h->given,
+			    .span = h->span};
+		output_value(c, NULL, new_value(c, (Value){.kind = V_PROB, .prob = p, .span = h->span}),
+			     h->span);
+	}
+	if (!c->output.n && !e->head.n && !c->heads_broken && c->loss.n)
+		diag_error(c->d, c->model_at, "M0610",
+			   "the model has no output: a scorer would print nothing");
+}
+
+/* ---- what eval reports ---- */
+
+static int watch(Check *c, Str estimate, const Formula *of, const Formula *given, Span at)
+{
+	Derived d = derive(c->s->events, estimate, of, given);
+	return d.ok ? build_watch(c->s, estimate, of, given, &d, at) : -1;
+}
+
+void check_watches(Check *c)
+{
+	const Events *e = c->s->events;
+	for (int i = 0; i < e->head.n; i++) {
+		const Head *h = &e->head.at[i];
+		int w = watch(c, h->estimate, h->of, h->given, h->span);
+		if (w >= 0) c->s->watch.at[w].head = true;
+	}
+	for (int i = 0; i < c->use.n; i++) {
+		const ProbUse *u = &c->use.at[i];
+		int w = watch(c, u->estimate, u->of, u->given, u->at);
+		if (w >= 0) *(u->trained ? &c->s->watch.at[w].trained : &c->s->watch.at[w].served) = true;
+	}
+	for (int i = 0; i < e->event.n; i++) {
+		const Event *ev = &e->event.at[i];
+		const Formula *f = formula_event(e, i, ev->span);
+		watch(c, NULL, f, formula_true(), ev->span);
+		if (ev->parent >= 0) watch(c, NULL, f, formula_event(e, ev->parent, ev->span), ev->span);
+	}
+}

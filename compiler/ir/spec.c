@@ -1,0 +1,23 @@
+/* A checked model: constructors.  Decisions are taken in front/. */
+#include "ir/spec.h"
+
+Spec *spec_new(Arena *a, StrTab *str)
+{
+	Spec *s = arena_new(a, Spec, 1);
+	s->arena = a;
+	s->str = str;
+	s->events = events_new(a, str);
+	s->g = graph_new(a, str);
+	s->dense = (Optimizer){.kind = OPT_ADAM, .lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8};
+	s->tables = s->dense;
+	s->batch = 1024;
+	s->epochs = 1;
+	s->seed = 1;
+	return s;
+}
+
+int spec_param(Spec *s, Param p)
+{
+	vec_push(s->arena, &s->param, p);
+	return s->param.n - 1;
+}
