@@ -1,0 +1,284 @@
+/*
+ * Metrics from sorted scores.
+ *
+ * Rows are sorted by (logit, label, weight), so every sum below runs in an order that depends on the rows
+ * alone: not on the threads that made them, nor on the order in which they came.
+ */
+#include "metrics.h"
+#include <math.h>
+#include <string.h>
+
+/* One row, or whatever else is to be sorted: words from the least significant on. */
+typedef struct {
+	uint32_t word[4];
+} Record;
+
+enum { WEIGHT, LABEL, LOGIT, INDEX, SORTED_WORDS = 3, ECE_BINS = 10 };
+
+struct MtlScores {
+	const MtlSys *sys;
+	Record *row;
+	uint64_t *group; /* by INDEX; NULL until a group is seen; 0: the row belongs to none */
+	int64_t n, cap;
+};
+
+/* ---- collecting ---- */
+
+/* Bits whose order as unsigned numbers is that of the floats, for any float but NaN and -0. */
+static uint32_t ordered(float x)
+{
+	uint32_t b;
+	memcpy(&b, &x, sizeof b);
+	return b & 0x80000000u ? ~b : b | 0x80000000u;
+}
+
+static double value(uint32_t key)
+{
+	uint32_t b = key & 0x80000000u ? key & 0x7fffffffu : ~key;
+	float x;
+	memcpy(&x, &b, sizeof x);
+	return (double)x;
+}
+
+MtlScores *mtl_scores_new(const MtlSys *sys)
+{
+	MtlScores *s = mtl_new(sys, MtlScores, 1);
+	if (s) s->sys = sys;
+	return s;
+}
+
+void mtl_scores_free(MtlScores *s)
+{
+	if (!s) return;
+	mtl_release(s->sys, s->row);
+	mtl_release(s->sys, s->group);
+	mtl_release(s->sys, s);
+}
+
+void mtl_scores_clear(MtlScores *s)
+{
+	if (s->group) memset(s->group, 0, (size_t)s->n * sizeof *s->group);
+	s->n = 0;
+}
+
+static MtlStatus make_room(MtlScores *s, int64_t more, bool groups, MtlError *e)
+{
+	int64_t need, cap = s->cap;
+	if (__builtin_add_overflow(s->n, more, &need) || need > UINT32_MAX)
+		return mtl_fail(e, MTL_LIMIT, "", NULL, "more than %u rows to evaluate at once", UINT32_MAX);
+	if (need > cap) cap = need > 2 * cap ? (need > 4096 ? need : 4096) : 2 * cap;
+	Record *row = cap > s->cap ? mtl_new(s->sys, Record, cap) : s->row;
+	uint64_t *group =
+	    (groups || s->group) && (cap > s->cap || !s->group) ? mtl_new(s->sys, uint64_t, cap) : s->group;
+	if (!row || ((groups || s->group) && !group)) {
+		if (row != s->row) mtl_release(s->sys, row);
+		if (group != s->group) mtl_release(s->sys, group);
+		return mtl_fail(e, MTL_LIMIT, "", NULL, "no memory for the scores of %lld rows",
+				(long long)need);
+	}
+	if (row != s->row) {
+		if (s->n) memcpy(row, s->row, (size_t)s->n * sizeof *row);
+		mtl_release(s->sys, s->row);
+		s->row = row;
+	}
+	if (group != s->group) {
+		if (s->group) memcpy(group, s->group, (size_t)s->n * sizeof *group);
+		mtl_release(s->sys, s->group);
+		s->group = group;
+	}
+	s->cap = cap;
+	return MTL_OK;
+}
+
+MtlStatus mtl_scores_add(MtlScores *s, const float *row, int64_t stride, int64_t n, const uint64_t *group,
+			 MtlError *e)
+{
+	MtlStatus st = make_room(s, n, group != NULL, e);
+	if (st) return st;
+	int64_t at = s->n;
+	for (int64_t i = 0; i < n; i++, row += stride) {
+		float logit = row[0] + 0.0f, label = row[1] + 0.0f,
+		      weight = row[2]; /* + 0 makes -0 equal to 0 */
+		if (weight == 0) continue;
+		if (isnan(logit))
+			return mtl_fail(e, MTL_NUMBERS, "", NULL, "a prediction is not a number (NaN)");
+		if (!(label >= 0 && label <= 1))
+			return mtl_fail(e, MTL_NUMBERS, "", NULL, "a label is not between 0 and 1: %g",
+					(double)label);
+		if (!(weight > 0 && weight < INFINITY))
+			return mtl_fail(e, MTL_NUMBERS, "", NULL,
+					"a row weight is not a finite positive number: %g", (double)weight);
+		s->row[at] = (Record){{ordered(weight), ordered(label), ordered(logit), (uint32_t)at}};
+		if (s->group) s->group[at] = group ? group[i] : 0;
+		at++;
+	}
+	s->n = at;
+	return MTL_OK;
+}
+
+/* ---- sorting ---- */
+
+enum { DIGITS = 3, DIGIT_BITS = 11, BUCKETS = 1 << DIGIT_BITS };
+
+static uint32_t digit_of(uint32_t word, int d) { return (word >> (d * DIGIT_BITS)) & (BUCKETS - 1); }
+
+/* Stable, by word 0 .. words - 1, the last one first in importance; digits equal in all records cost nothing.
+ */
+static void radix_sort(Record *a, Record *scratch, int64_t n, int words)
+{
+	Record *from = a, *to = scratch;
+	for (int w = 0; w < words && n > 1; w++) {
+		uint32_t count[DIGITS][BUCKETS] = {{0}};
+		for (int64_t i = 0; i < n; i++)
+			for (int d = 0; d < DIGITS; d++) count[d][digit_of(from[i].word[w], d)]++;
+		for (int d = 0; d < DIGITS; d++) {
+			if (count[d][digit_of(from[0].word[w], d)] == (uint64_t)n) continue;
+			uint32_t place = 0;
+			for (int b = 0; b < BUCKETS; b++) {
+				uint32_t c = count[d][b];
+				count[d][b] = place;
+				place += c;
+			}
+			for (int64_t i = 0; i < n; i++)
+				to[count[d][digit_of(from[i].word[w], d)]++] = from[i];
+			Record *swap = from;
+			from = to;
+			to = swap;
+		}
+	}
+	if (from != a) memcpy(a, from, (size_t)n * sizeof *a);
+}
+
+/* ---- measuring ---- */
+
+static double weight_of(const Record *r) { return value(r->word[WEIGHT]); }
+static double label_of(const Record *r) { return value(r->word[LABEL]); }
+static double logit_of(const Record *r) { return value(r->word[LOGIT]); }
+
+/* log(1 + e^z) */
+static double softplus(double z) { return (z > 0 ? z : 0) + log1p(exp(-fabs(z))); }
+
+static double sigmoid(double z)
+{
+	double e = exp(-fabs(z));
+	return (z >= 0 ? 1 : e) / (1 + e);
+}
+
+/*
+ * A share y of a row counts as positive, 1 - y as negative: the probability that a positive is above a
+ * negative, by weight, ties half.  Fed with rows of rising logit.
+ */
+typedef struct {
+	double positive, negative;	   /* below the current logit */
+	double tie_positive, tie_negative; /* at it */
+	double pairs;			   /* won */
+	uint32_t logit;
+} Auc;
+
+static void auc_tie(Auc *a)
+{
+	a->pairs += a->tie_positive * (a->negative + 0.5 * a->tie_negative);
+	a->positive += a->tie_positive;
+	a->negative += a->tie_negative;
+	a->tie_positive = a->tie_negative = 0;
+}
+
+static void auc_add(Auc *a, const Record *r)
+{
+	double w = weight_of(r), y = label_of(r);
+	if (r->word[LOGIT] != a->logit) auc_tie(a);
+	a->logit = r->word[LOGIT];
+	a->tie_positive += w * y;
+	a->tie_negative += w * (1 - y);
+}
+
+static double auc_end(Auc *a)
+{
+	auc_tie(a);
+	return a->pairs / (a->positive * a->negative); /* 0 / 0 with one class only */
+}
+
+static void sums(const MtlScores *s, MtlMetrics *m)
+{
+	Auc auc = {0};
+	double loss = 0, predicted = 0, off = 0, bin = 0;
+	int bins = 0; /* closed */
+
+	for (int64_t i = 0; i < s->n; i++) {
+		const Record *r = &s->row[i];
+		double z = logit_of(r), y = label_of(r), w = weight_of(r), p = sigmoid(z);
+		auc_add(&auc, r);
+		/* Not y * sp(-z) + ... at once: 0 * inf would be NaN where the loss of the row is 0. */
+		if (y > 0) loss += w * y * softplus(-z);
+		if (y < 1) loss += w * (1 - y) * softplus(z);
+		m->weight += w;
+		m->positives += w * y;
+		predicted += w * p;
+		bin += w * (p - y);
+		bool tie = i + 1 < s->n && r[1].word[LOGIT] == r->word[LOGIT];
+		if (!tie && i + 1 >= s->n * (bins + 1) / ECE_BINS) {
+			off += fabs(bin);
+			bin = 0;
+			while (bins < ECE_BINS && i + 1 >= s->n * (bins + 1) / ECE_BINS) bins++;
+		}
+	}
+	m->auc = auc_end(&auc);
+	m->logloss = loss / m->weight;
+	m->mean_prediction = predicted / m->weight;
+	m->mean_label = m->positives / m->weight;
+	m->ece = off / m->weight;
+	double base = m->mean_label, entropy = -base * log(base) - (1 - base) * log1p(-base);
+	m->ne = base > 0 && base < 1 ? m->logloss / entropy : NAN;
+	m->calibration = base > 0 ? m->mean_prediction / base : NAN;
+}
+
+/* Rows brought together by group, in rising logit within each since the sort is stable. */
+static MtlStatus grouped(const MtlScores *s, Record *scratch, double *gauc, MtlError *e)
+{
+	Record *member = mtl_new(s->sys, Record, s->n);
+	if (!member)
+		return mtl_fail(e, MTL_LIMIT, "", NULL, "no memory to sort %lld rows by group",
+				(long long)s->n);
+	int64_t n = 0;
+	for (int64_t i = 0; i < s->n; i++) {
+		uint64_t g = s->group[s->row[i].word[INDEX]];
+		if (g) member[n++] = (Record){{(uint32_t)g, (uint32_t)(g >> 32), (uint32_t)i, 0}};
+	}
+	radix_sort(member, scratch, n, 2);
+
+	double sum = 0, weights = 0;
+	for (int64_t i = 0; i < n;) {
+		uint32_t low = member[i].word[0], high = member[i].word[1];
+		Auc auc = {0};
+		for (; i < n && member[i].word[0] == low && member[i].word[1] == high; i++)
+			auc_add(&auc, &s->row[member[i].word[2]]);
+		double a = auc_end(&auc), w = auc.positive + auc.negative;
+		if (isnan(a)) continue;
+		sum += w * a;
+		weights += w;
+	}
+	mtl_release(s->sys, member);
+	*gauc = sum / weights;
+	return MTL_OK;
+}
+
+MtlStatus mtl_scores_metrics(MtlScores *s, MtlMetrics *out, MtlError *e)
+{
+	*out = (MtlMetrics){.rows = s->n,
+			    .auc = NAN,
+			    .logloss = NAN,
+			    .ne = NAN,
+			    .calibration = NAN,
+			    .ece = NAN,
+			    .gauc = NAN,
+			    .mean_prediction = NAN,
+			    .mean_label = NAN};
+	if (s->n == 0) return MTL_OK;
+	Record *scratch = mtl_new(s->sys, Record, s->n);
+	if (!scratch) return mtl_fail(e, MTL_LIMIT, "", NULL, "no memory to sort %lld rows", (long long)s->n);
+	radix_sort(s->row, scratch, s->n, SORTED_WORDS);
+	sums(s, out);
+	MtlStatus st = s->group ? grouped(s, scratch, &out->gauc, e) : MTL_OK;
+	mtl_release(s->sys, scratch);
+	return st;
+}
