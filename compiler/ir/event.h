@@ -79,6 +79,13 @@ bool cells_equal(Cells *c, const Formula *a, const Formula *b);
 bool cells_subset(Cells *c, const Formula *a, const Formula *b);      /* a implies b */
 bool cells_disjoint(Cells *c, const Formula *a, const Formula *b);
 bool cells_empty(Cells *c, const Formula *a);
+int cells_words(const Cells *c);
+const uint64_t *cells_all(const Cells *c);
+/*
+ * The shortest formula we find for `set`, given that `within` holds (a condition, or cells_all): "buy", "click & !act".
+ * F_TRUE when set contains within.
+ */
+const Formula *cells_formula(Cells *c, const uint64_t *set, const uint64_t *within);
 
 /* ---- decision diagrams: over heads (probabilities) or over events (labels) ---- */
 typedef struct {
@@ -93,12 +100,23 @@ typedef struct {
 } Diagram;
 
 /*
- * The formula as a diagram over events, each tested after its parent and only where the parent holds.  With runtime-normalised labels
- * (child true: ancestors true; parent false: descendants false) a path exists exactly when a consistent cell does.
+ * Reduced: equal nodes are one, a node whose branches are equal is that branch.  A node comes after what it points to.
+ */
+Diagram *diagram_new(const Events *e);
+int diagram_node(const Events *e, Diagram *d, int test, bool stop, int hi, int lo);
+
+/*
+ * The formula as a diagram over events, each tested after its parent and only where the parent holds.  With runtime-normalised
+ * labels (child true: ancestors true; parent false: descendants false) a path exists exactly when a consistent cell does.
  */
 Diagram *diagram_events(const Events *e, const Formula *f);
+/* n, and in *cell one formula for each way the listed events can turn out together. */
+int joint_cells(const Events *e, int n, const int *event, const Formula *const **cell);
 
-/* A probability over heads: one diagram (logit by MIX), or log P(yes) - log P(no) of two. */
+/*
+ * A probability over heads: one diagram (logit by MIX), or log P(yes) - log P(no) of two.  A diagram may be a constant (root 0
+ * or 1): P(click | buy) is 1 where buy is part of click.
+ */
 typedef struct {
 	bool ok;
 	Diagram *of;                 /* P(of | given), when it can be reached from `given` */
@@ -111,6 +129,11 @@ typedef struct {
 
 /* E2 of the reference.  estimate NULL: main heads only; else heads of that estimate where there are any. */
 Derived derive(const Events *e, Str estimate, const Formula *of, const Formula *given);
+/* The same without some heads: without[head], or NULL. */
+Derived derive_without(const Events *e, Str estimate, const Formula *of, const Formula *given, const bool *without);
+/* Its value, where head_prob[i] is the probability that head i gives. */
+double derived_eval(const Events *e, const Derived *d, const double *head_prob);
+bool derived_uses(const Derived *d, int head);
 /* "AND(ctr, MIX(y2, y3, y4))" with the heads' names. */
 void derived_text(const Events *e, const Derived *d, Text *out);
 
@@ -128,7 +151,8 @@ struct Prob {
 /* What a probability expression was proven to denote (E1): P(of | given), with its diagram. */
 typedef struct {
 	Str estimate;
-	const Formula *of, *given;
+	const Formula *of, *given;   /* given F_TRUE when it is unconditional, however it was written */
 	Derived derived;             /* with PX_STOP's heads marked */
+	bool read_only;              /* written as a ratio: to be served, not trained */
 } ProbType;
 #endif
