@@ -30,6 +30,8 @@ struct MtlFeed {
 	int64_t n_filled, n_freed; /* since the start; slot of the k-th is k % RING */
 	bool held, quit, ended;
 	MtlError error; /* what ended it, status MTL_OK: the end of the data */
+	MtlRowCounts final;
+	/* of the consumer */
 	MtlRowCounts counts;
 };
 
@@ -149,7 +151,7 @@ static void *produce(void *arg)
 		if (end) {
 			f->ended = true;
 			f->error = e;
-			f->counts = *mtl_reader_counts(f->reader);
+			f->final = *mtl_reader_counts(f->reader);
 		} else {
 			f->n_filled++;
 		}
@@ -208,8 +210,11 @@ MtlStatus mtl_feed_next(MtlFeed *f, MtlFed **out, MtlError *e)
 	if (f->n_filled > f->n_freed) {
 		f->held = true;
 		*out = &f->ring[f->n_freed % RING];
-	} else if ((st = f->error.status) != MTL_OK && e->status == MTL_OK) {
-		*e = f->error;
+		f->counts = (*out)->counts;
+	} else {
+		f->counts = f->final;
+		st = f->error.status;
+		if (st && !e->status) *e = f->error;
 	}
 	pthread_mutex_unlock(&f->lock);
 	return st;

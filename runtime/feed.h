@@ -36,7 +36,7 @@ MtlStatus mtl_feed_open(MtlFeed **out, const MtlSys *sys, const MtlModel *m, con
 /* The next batch, valid until the next call; NULL at the end.  Errors of the reader come in their place among
  * the batches. */
 MtlStatus mtl_feed_next(MtlFeed *f, MtlFed **out, MtlError *e);
-/* What has become of the rows, once mtl_feed_next has given NULL or an error. */
+/* What has become of the rows up to where mtl_feed_next has come. */
 MtlRowCounts mtl_feed_counts(const MtlFeed *f);
 MtlStatus mtl_feed_close(MtlFeed *f, MtlError *e); /* NULL is fine */
 

@@ -30,7 +30,7 @@ void mtl_touched_free(MtlTouched *g, const MtlSys *sys)
 
 MtlStatus mtl_touched_room(MtlTouched *g, const MtlSys *sys, int64_t n, MtlError *e)
 {
-	if (n <= g->cap) return MTL_OK;
+	if (g->cap && n <= g->cap) return MTL_OK;
 	if (n > INT32_MAX / 2)
 		return mtl_fail(e, MTL_LIMIT, "", NULL,
 				"a batch with %lld table look-ups: at most %d are possible", (long long)n,

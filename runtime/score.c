@@ -3,12 +3,7 @@
  * written in order.
  */
 #include "score.h"
-#if __has_include("shortest.h")
 #include "shortest.h"
-#else
-#include <stdio.h>
-static int mtl_print_float(char *to, float x) { return sprintf(to, "%.9g", (double)x); }
-#endif
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

@@ -171,7 +171,7 @@ static MtlStatus one_batch(Run *r, const MtlFed *fed, MtlError *e)
 		MtlError why = *e;
 		*e = (MtlError){0};
 		return mtl_fail(e, st, why.code, NULL, "%.300s in epoch %lld, batch %lld (rows %lld to %lld)",
-				why.text, (long long)r->state.epoch + 1,
+				why.text + strlen("error: "), (long long)r->state.epoch + 1,
 				(long long)(fed->first / r->o->batch + 1), (long long)fed->first + 1,
 				(long long)(fed->first + fed->batch.n));
 	}

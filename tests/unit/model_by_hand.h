@@ -8,7 +8,7 @@
  */
 #ifndef MODEL_BY_HAND_H
 #define MODEL_BY_HAND_H
-#include "model.h"
+#include "runtime/model.h"
 #include <math.h>
 
 enum {
