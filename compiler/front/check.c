@@ -3,6 +3,7 @@
  * bottom; then, with every head known, losses, outputs and what is watched.
  */
 #include "front/checker.h"
+#include "front/prob.h"
 #include <stdarg.h>
 #include <string.h>
 
@@ -198,21 +199,6 @@ static void collect_prelude(Check *c, const Ast *prelude)
 		if (prelude->list.at[i]->kind == AST_LAYER) collect_layer(c, prelude->list.at[i], true);
 }
 
-/* What must be computed, for the passes (see RootKind). */
-static void roots(Spec *s)
-{
-	for (int i = 0; i < s->output.n; i++) graph_root(s->g, ROOT_OUTPUT, i, s->output.at[i].node);
-	for (int i = 0; i < s->watch.n; i++) {
-		graph_root(s->g, ROOT_WATCH, 3 * i, s->watch.at[i].logit);
-		graph_root(s->g, ROOT_WATCH, 3 * i + 1, s->watch.at[i].label);
-		graph_root(s->g, ROOT_WATCH, 3 * i + 2, s->watch.at[i].weight);
-	}
-	for (int i = 0; i < s->loss.n; i++) {
-		graph_root(s->g, ROOT_LOSS, i, s->loss.at[i].row);
-		graph_root(s->g, ROOT_COUNT, i, s->loss.at[i].count);
-	}
-}
-
 Spec *check(Arena *a, StrTab *str, Diag *d, const Ast *file, const Ast *prelude, const Defines *defines)
 {
 	Spec *s = spec_new(a, str);
@@ -231,6 +217,7 @@ Spec *check(Arena *a, StrTab *str, Diag *d, const Ast *file, const Ast *prelude,
 	finish_features(c);
 
 	network(c, file);
+	if (!c->heads_broken) heads_check(s->events, d);
 
 	check_losses(c);
 	check_outputs(c);
@@ -243,6 +230,5 @@ Spec *check(Arena *a, StrTab *str, Diag *d, const Ast *file, const Ast *prelude,
 	check_watches(c);
 	lint(c);
 	if (diag_errors(d) > before) return NULL;
-	roots(s);
 	return s;
 }

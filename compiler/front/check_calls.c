@@ -85,8 +85,7 @@ static bool bound(Check *c, const CallSite *site, int n, const char *const *para
 {
 	if (!bind_args(c, site, n, param, b->ast, b->value)) return false;
 	for (int i = 0; i < n; i++) {
-		b->at[i] = b->ast[i] ? b->ast[i]->span : b->value[i] ? b->value[i]->span : site->call->span;
-		if (b->value[i] && !b->at[i].hi) b->at[i] = site->call->span;
+		b->at[i] = b->ast[i] ? b->ast[i]->span : b->value[i] ? site->piped_at : site->call->span;
 		if (b->ast[i]) b->value[i] = eval(c, b->ast[i]);
 		if (b->value[i] && b->value[i]->kind == V_POISON) return false;
 	}
@@ -114,7 +113,7 @@ static bool gather(Check *c, const Value *v, Span at, Nodes *out)
 
 static bool gather_all(Check *c, const CallSite *site, Nodes *out)
 {
-	bool ok = !site->piped || gather(c, site->piped, site->call->span, out);
+	bool ok = !site->piped || gather(c, site->piped, site->piped_at, out);
 	int n = site->call->kind == AST_CALL ? site->call->list.n : 0;
 	for (int i = 0; i < n; i++) {
 		const Ast *arg = site->call->list.at[i];
@@ -171,7 +170,7 @@ static const Value *call_dense(Check *c, const CallSite *site)
 	if (!act || !y) return out;
 	Ast *as = ast_new(c->a, AST_NAME, b.at[2]);
 	as->name = act->name;
-	return call_value(c, act, &(CallSite){as, act->name, out});
+	return call_value(c, act, &(CallSite){as, act->name, out, at});
 }
 
 static const Value *call_matmul(Check *c, const CallSite *site)

@@ -193,13 +193,15 @@ bool prob_proven(Check *c, const Value *v, ProbType *out)
 {
 	if (c->heads_broken)
 		return false; /* a head was refused: what rests on it would only complain again */
-	return prob_type(c->d, c->s->events, v->prob, out);
+	return prob_check(c->s->events, v->prob, c->d, out);
 }
 
 NodeId prob_logit(Check *c, const Value *v, Span at)
 {
 	ProbType t;
-	return prob_proven(c, v, &t) ? build_logit(c->s, &t.derived, at) : 0;
+	if (!prob_proven(c, v, &t)) return 0;
+	if (c->in_loss) use_prob(c, true, &t, false, at);
+	return build_logit(c->s, &t.derived, at);
 }
 
 /* ---- heads ---- */
@@ -290,7 +292,7 @@ void exec_head(Check *c, const Ast *h)
 		     .name = name ? name : plain,
 		     .span = h->a->span,
 		     .logit = z};
-	if (!head_fits(c->d, c->s->events, &head)) {
+	if (!head_check(c->s->events, &head, c->d)) {
 		c->heads_broken = true;
 		return;
 	}

@@ -165,11 +165,11 @@ const Value *call_value(Check *c, const Value *f, const CallSite *site)
 	return f->layer >= 0 ? call_layer(c, f->layer, site) : builtin_call(c, -1 - f->layer, site);
 }
 
-static const Value *eval_call(Check *c, const Ast *e, const Value *piped)
+static const Value *eval_call(Check *c, const Ast *e, const Value *piped, Span piped_at)
 {
 	const Value *f = callee(c, e);
 	if (!f || (piped && piped->kind == V_POISON)) return poison(c);
-	return call_value(c, f, &(CallSite){e, e->name, piped});
+	return call_value(c, f, &(CallSite){e, e->name, piped, piped_at});
 }
 
 /* ---- indices and fields ---- */
@@ -410,12 +410,12 @@ const Value *eval(Check *c, const Ast *e)
 	case AST_NAME: return eval_name(c, e);
 	case AST_LIST: return eval_list(c, e);
 	case AST_KEYED: return eval_keyed(c, e);
-	case AST_CALL: return eval_call(c, e, NULL);
+	case AST_CALL: return eval_call(c, e, NULL, e->span);
 	case AST_INDEX: return eval_index(c, e);
 	case AST_FIELD: return eval_field(c, e);
 	case AST_PIPE: {
 		const Value *x = eval(c, e->a);
-		return eval_call(c, e->b, x);
+		return eval_call(c, e->b, x, e->a->span);
 	}
 	case AST_ADD:
 	case AST_SUB:

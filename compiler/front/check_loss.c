@@ -8,9 +8,9 @@
 #include "front/build.h"
 #include <string.h>
 
-static void use_prob(Check *c, bool trained, const ProbType *t, bool masked, Span at)
+void use_prob(Check *c, bool trained, const ProbType *t, bool masked, Span at)
 {
-	vec_push(c->a, &c->use, (ProbUse){trained, masked, t->estimate, t->of, t->given, at});
+	vec_push(c->a, &c->use, (ProbUse){.trained = trained, .masked = masked, .type = *t, .at = at});
 }
 
 static bool everywhere(const Formula *f) { return f->kind == F_TRUE; }
@@ -33,7 +33,13 @@ static bool loss_prob(Check *c, const CallSite *site, const Ast *ast, const Valu
 	*at = ast ? ast->span : site->call->span;
 	if (!v) v = eval(c, ast);
 	if (v->kind == V_POISON) return false;
-	if (v->kind == V_PROB) return prob_proven(c, v, t);
+	if (v->kind == V_PROB) {
+		if (!prob_proven(c, v, t)) return false;
+		if (!t->read_only) return true;
+		told(c, *at, "M0602", "a ratio of probabilities can be served, but not trained");
+		diag_help(c->d, "declare a head for it: P(e | c) = sigmoid(...)");
+		return false;
+	}
 	if (v->kind == V_SCORE) {
 		told(c, *at, "M0602",
 		     "%s needs the probability of an event, this is a score: no label belongs to it",
@@ -98,6 +104,52 @@ const Value *loss_bce(Check *c, const CallSite *site)
 			all ? NULL : rows_text(c, given), site->call->span);
 }
 
+static bool promised(const Events *e, int a, int b)
+{
+	for (int i = 0; i < e->independent.n; i++) {
+		const Independent *p = &e->independent.at[i];
+		bool has_a = false, has_b = false;
+		for (int j = 0; j < p->event.n; j++)
+			has_a |= p->event.at[j] == a, has_b |= p->event.at[j] == b;
+		if (has_a && has_b && p->given == e->event.at[a].parent) return true;
+	}
+	return false;
+}
+
+/* Each event under its parent, which is explained too; siblings independent given it. */
+static bool joint_tree(Check *c, int n, const int *event, const Ast *call)
+{
+	const Events *e = c->s->events;
+	for (int i = 0; i < n; i++) {
+		const Event *ev = &e->event.at[event[i]];
+		bool has_parent = ev->parent < 0;
+		for (int j = 0; j < n; j++) {
+			has_parent |= event[j] == ev->parent;
+			if (j >= i || e->event.at[event[j]].parent != ev->parent ||
+			    promised(e, event[i], event[j]))
+				continue;
+			told(c, call->list.at[i]->span, "M0604",
+			     "'%s' and '%s' may depend on each other: their joint probability is not the "
+			     "product",
+			     e->event.at[event[j]].name, ev->name);
+			if (ev->parent >= 0)
+				diag_help(c->d, "independent %s, %s given %s", e->event.at[event[j]].name,
+					  ev->name, e->event.at[ev->parent].name);
+			else
+				diag_help(c->d, "independent %s, %s", e->event.at[event[j]].name, ev->name);
+			return false;
+		}
+		if (has_parent) continue;
+		told(c, call->list.at[i]->span, "M0604",
+		     "'%s' happens where '%s' does, and joint leaves that out", ev->name,
+		     e->event.at[ev->parent].name);
+		diag_help(c->d, "add '%s', or train bce(P(%s | %s)) by itself", e->event.at[ev->parent].name,
+			  ev->name, e->event.at[ev->parent].name);
+		return false;
+	}
+	return true;
+}
+
 const Value *loss_joint(Check *c, const CallSite *site)
 {
 	Span at = site->call->span;
@@ -113,31 +165,30 @@ const Value *loss_joint(Check *c, const CallSite *site)
 		const Formula *f = e->kind == AST_NAME ? formula_of(c, e) : NULL;
 		if (e->kind != AST_NAME) told(c, e->span, "M0604", "joint takes names of events");
 		ok &= f != NULL;
-		if (!f) continue;
-		event[i] = f->event;
-		for (int j = 0; j < i; j++)
-			if (event[j] == event[i]) {
-				told(c, e->span, "M0604", "event '%s' stands twice",
-				     events->event.at[event[i]].name);
-				ok = false;
-			}
+		event[i] = f ? f->event : -1;
+		for (int j = 0; f && j < i; j++) {
+			if (event[j] != event[i]) continue;
+			told(c, e->span, "M0604", "event '%s' stands twice", events->event.at[event[i]].name);
+			ok = false;
+		}
 	}
-	if (!ok || c->heads_broken) return poison(c);
+	if (!ok || c->heads_broken || !joint_tree(c, n, event, site->call)) return poison(c);
 	for (int i = 0; i < n; i++) {
-		const Event *ev = &events->event.at[event[i]];
+		int parent = events->event.at[event[i]].parent;
 		Prob *p = arena_new(c->a, Prob, 1);
-		bool under =
-		    false; /* the parent is explained as well, so what is needed is the conditional */
-		for (int j = 0; j < n; j++) under |= event[j] == ev->parent;
 		*p = (Prob){.kind = PX_EVENT,
 			    .of = formula_event(events, event[i], at),
-			    .given = under ? formula_event(events, ev->parent, at) : formula_true(),
+			    .given = formula_true(),
 			    .span = at};
+		if (parent >= 0) p->given = formula_event(events, parent, at);
 		ProbType t;
 		if (!prob_proven(c, new_value(c, (Value){.kind = V_PROB, .prob = p, .span = at}), &t))
 			return poison(c);
-		use_prob(c, true, &t, under, at);
+		vec_push(
+		    c->a, &c->use,
+		    (ProbUse){.trained = true, .masked = parent >= 0, .of_joint = true, .type = t, .at = at});
 	}
+	vec_push(c->a, &c->use, (ProbUse){.trained = true, .n_joint = n, .joint = event, .at = at});
 	return row_loss(c, build_joint(c->s, n, event, at), 0, NULL, at);
 }
 
@@ -166,6 +217,8 @@ const Value *loss_symkl(Check *c, const CallSite *site)
 		told_warn(c, at, "M0650", "symkl pulls together probabilities of two different events");
 	NodeId row =
 	    node2(c->g, OP_SYMKL, build_logit(c->s, &p.derived, at), build_logit(c->s, &q.derived, at), at);
+	use_prob(c, true, &p, false, at);
+	use_prob(c, true, &q, false, at);
 	if (everywhere(p.given)) return row_loss(c, row, 0, NULL, at);
 	NodeId holds, known;
 	build_label(c->s, p.given, formula_true(), at, &holds, &known);
@@ -287,17 +340,21 @@ static void check_loss_line(Check *c, const Pending *p)
 		weight = 1;
 	}
 	c->into = naming_of(c, str_printf(c->str, "loss.%s", name), false);
+	c->in_loss = true;
 	const Value *v = eval(c, st->a);
-	c->into = NULL;
 	if (v->kind == V_PROB) {
 		told(c, st->a->span, "M0607", "a probability is no loss");
 		Text t = {0};
 		ast_expr_text(st->a, &t);
 		diag_help(c->d, "bce(%s)", t.at);
 		text_free(&t);
+		c->in_loss = false;
+		c->into = NULL;
 		return;
 	}
 	NodeId row = v->kind == V_LOSS ? v->node : as_tensor(c, v, st->a->span);
+	c->in_loss = false;
+	c->into = NULL;
 	if (!row) return;
 	if (shape_size(shape_of(c, row)) != 1) {
 		told(c, st->a->span, "M0607", "loss '%s' needs one number per row, %s has %d", name,
@@ -416,7 +473,7 @@ void check_watches(Check *c)
 	}
 	for (int i = 0; i < c->use.n; i++) {
 		const ProbUse *u = &c->use.at[i];
-		int w = watch(c, u->estimate, u->of, u->given, u->at);
+		int w = u->n_joint ? -1 : watch(c, u->type.estimate, u->type.of, u->type.given, u->at);
 		if (w >= 0) *(u->trained ? &c->s->watch.at[w].trained : &c->s->watch.at[w].served) = true;
 	}
 	for (int i = 0; i < e->event.n; i++) {

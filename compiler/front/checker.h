@@ -44,8 +44,10 @@ typedef struct {
 typedef struct {
 	bool trained; /* by a loss; else served by an output */
 	bool masked;  /* the loss counts the rows of the condition only */
-	Str estimate;
-	const Formula *of, *given;
+	ProbType type;
+	bool of_joint; /* as a part of a joint, which has an entry of its own */
+	int n_joint;   /* > 0: the full likelihood of these events */
+	const int *joint;
 	Span at;
 } ProbUse;
 
@@ -72,6 +74,7 @@ typedef struct {
 	int dim;		    /* the default width, 0 until `embed` */
 	Span dim_at;
 	bool heads_broken; /* a head was refused */
+	bool in_loss;	   /* inside a loss line: probabilities that become numbers there are trained */
 	const Ast *train, *rows;
 	Span model_at, stop_at;
 	VEC(ProbUse) use;	    /* probabilities that a loss trains or an output serves */
@@ -143,6 +146,7 @@ typedef struct {
 	const Ast *call; /* the place, and the arguments */
 	Str name;
 	const Value *piped; /* the first argument of x -> f(...), or NULL */
+	Span piped_at;	    /* where that stands */
 } CallSite;
 /* Arguments in the order of `param`; a leading '?' marks an optional one. -1 and a message when they do not
  * fit. */
@@ -155,6 +159,7 @@ const Value *call_value(Check *c, const Value *f, const CallSite *site);
 const Value *call_layer(Check *c, int layer, const CallSite *site); /* check_net.c */
 
 /* ---- check_loss.c, check_train.c, lint.c ---- */
+void use_prob(Check *c, bool trained, const ProbType *t, bool masked, Span at);
 void check_losses(Check *c);
 void check_outputs(Check *c);
 void check_watches(Check *c);

@@ -1,5 +1,6 @@
 /* What is allowed, and still hardly ever meant. */
 #include "front/checker.h"
+#include "front/identify.h"
 #include <string.h>
 
 /* ---- reach ---- */
@@ -148,8 +149,8 @@ static void idle_events(Check *c)
 	const Events *e = c->s->events;
 	bool *seen = arena_new(c->a, bool, e->event.n + 1);
 	for (int i = 0; i < c->use.n; i++) {
-		mention(c->use.at[i].of, e, seen);
-		mention(c->use.at[i].given, e, seen);
+		mention(c->use.at[i].type.of, e, seen);
+		mention(c->use.at[i].type.given, e, seen);
 	}
 	for (int i = 0; i < e->event.n; i++)
 		if (!seen[i])
@@ -163,30 +164,32 @@ static void served_outside(Check *c)
 {
 	for (int i = 0; i < c->use.n; i++) {
 		const ProbUse *out = &c->use.at[i];
-		if (out->trained || out->given->kind == F_TRUE) continue;
+		if (out->trained || out->n_joint || out->type.given->kind == F_TRUE) continue;
 		const ProbUse *masked = NULL;
 		bool entire = false;
 		for (int j = 0; j < c->use.n; j++) {
 			const ProbUse *t = &c->use.at[j];
-			if (!t->trained) continue;
-			const Formula *all[] = {out->of, out->given, t->of, t->given};
+			if (!t->trained || t->n_joint) continue;
+			const Formula *all[] = {out->type.of, out->type.given, t->type.of, t->type.given};
 			Cells *cells = cells_new(c->s->events, 4, all);
 			if (!cells) continue;
-			const Formula *both = formula_and(c->s->events, out->of, out->given, out->at);
-			if (t->masked && t->estimate == out->estimate && cells_equal(cells, t->of, out->of) &&
-			    cells_equal(cells, t->given, out->given))
+			const Formula *both =
+			    formula_and(c->s->events, out->type.of, out->type.given, out->at);
+			if (t->masked && t->type.estimate == out->type.estimate &&
+			    cells_equal(cells, t->type.of, out->type.of) &&
+			    cells_equal(cells, t->type.given, out->type.given))
 				masked = t;
-			if (!t->masked && cells_subset(cells, t->of, both)) entire = true;
+			if (!t->masked && cells_subset(cells, t->type.of, both)) entire = true;
 		}
 		if (!masked || entire) continue;
 		Text p = {0}, g = {0};
-		prob_text(c->s->events, out->estimate, out->of, out->given, &p);
-		formula_text(c->s->events, out->given, &g);
+		prob_text(c->s->events, out->type.estimate, out->type.of, out->type.given, &p);
+		formula_text(c->s->events, out->type.given, &g);
 		diag_warn(c->d, out->at, "M0652",
 			  "%s is served for all rows, and learnt only from those with %s", p.at, g.at);
 		diag_note(c->d, masked->at, "this loss sees the rows with %s", g.at);
 		Text of = {0};
-		formula_text(c->s->events, out->of, &of);
+		formula_text(c->s->events, out->type.of, &of);
 		diag_help(c->d, "a loss on P(%s), over all rows, teaches it there too", of.at);
 		text_free(&p);
 		text_free(&g);
@@ -199,9 +202,9 @@ static void small_batches(Check *c)
 	if (c->s->batch > 128) return;
 	for (int i = 0; i < c->use.n; i++) {
 		const ProbUse *t = &c->use.at[i];
-		if (!t->trained || !t->masked) continue;
+		if (!t->trained || !t->masked || t->of_joint) continue;
 		Text g = {0};
-		formula_text(c->s->events, t->given, &g);
+		formula_text(c->s->events, t->type.given, &g);
 		diag_warn(c->d, t->at, "M0653",
 			  "a batch of %d rows may hold none with %s; this loss is then 0 and teaches nothing",
 			  c->s->batch, g.at);
@@ -279,6 +282,19 @@ static void stop_metric(Check *c)
 	help_near(c, &names, name);
 }
 
+/* E5 */
+static void identifiable(Check *c)
+{
+	Trained *t = arena_new(c->a, Trained, c->use.n + 1);
+	int n = 0;
+	for (int i = 0; i < c->use.n; i++) {
+		const ProbUse *u = &c->use.at[i];
+		if (u->trained && !u->of_joint)
+			t[n++] = (Trained){.prob = u->type.derived, .n_joint = u->n_joint, .joint = u->joint};
+	}
+	identify_check(c->s->events, n, t, c->d);
+}
+
 void lint(Check *c)
 {
 	bool *served = from_outputs(c), *trained = from_losses(c);
@@ -289,6 +305,7 @@ void lint(Check *c)
 	untrained_parts(c, trained, served);
 	columns(c);
 	idle_events(c);
+	identifiable(c);
 	served_outside(c);
 	small_batches(c);
 	equal_experts(c);
