@@ -49,6 +49,19 @@ Graph *graph_new(Arena *a, StrTab *str)
 	return g;
 }
 
+Graph *graph_copy(const Graph *g)
+{
+	Graph *c = graph_new(g->arena, g->str);
+	for (NodeId id = 1; id < g->node.n; id++) {
+		const Node *n = &g->node.at[id];
+		NodeId copy = graph_push(c, n->op, n->shape, n->n_in, n->in, n->attr, n->span);
+		c->node.at[copy].name = n->name;
+	}
+	for (int r = 0; r < g->root.n; r++)
+		vec_push(c->arena, &c->root, g->root.at[r]);
+	return c;
+}
+
 NodeId graph_push(Graph *g, OpCode op, Shape s, int n_in, const NodeId *in, Attr attr, Span span)
 {
 	Node n = {.op = op, .shape = s, .n_in = n_in, .attr = attr, .span = span};

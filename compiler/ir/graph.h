@@ -69,6 +69,8 @@ typedef struct {
 	Init init;
 	Span span;
 	bool frozen;
+	uint64_t losses; /* by pass_reach: the losses whose gradient it receives (bit 63: all from 63 on) */
+	bool serving;    /* by pass_reach: an output depends on it */
 	bool expert;     /* part of a replicated block (symmetry lint, reports) */
 } Param;
 
@@ -92,6 +94,7 @@ typedef struct {
 } Graph;
 
 Graph *graph_new(Arena *a, StrTab *str);
+Graph *graph_copy(const Graph *g);                        /* operands copied too */
 /* Shape and span of the new node: by the op's shape rule, and given. */
 NodeId graph_push(Graph *g, OpCode op, Shape s, int n_in, const NodeId *in, Attr attr, Span span);
 /* The same, with the shape from the op's rule; a refusal is a bug. */

@@ -104,6 +104,22 @@ Loc lo_packed(Lowering *l, int64_t size, bool *fresh, const char *fmt, ...) __at
 /* Places temps in WORK (first fit by lifetime) and writes the entry as an exported function. */
 Fn *lowering_finish(Lowering *l);
 
+/* ---- what lowering leaves: one module per target ---- */
+
+typedef struct {
+	Fn *fn;              /* NULL: absent */
+	int n_slot;
+	const Slot *slot;
+	int64_t work;
+} Entry;
+
+typedef struct {
+	const Target *target;
+	Mod *mod;
+	VEC(Entry) entry;    /* in the order of MtlEntryKind */
+	int64_t packed, n_acc;
+} Lowered;
+
 /* ---- the fixed order of a sum over few outputs or lanes: eight chains by index mod 8, then a tree (loops.md) ---- */
 
 /* Eight chains in eight lanes, as n registers of `lanes`: chain v * lanes + i in lane i of reg[v]. */

@@ -21,3 +21,13 @@ int spec_param(Spec *s, Param p)
 	vec_push(s->arena, &s->param, p);
 	return s->param.n - 1;
 }
+
+int64_t spec_param_offset(const Spec *s, int param)
+{
+	int64_t at = 0;
+	for (int i = 0; i < param; i++)
+		at += (shape_size(s->param.at[i].shape) + 15) / 16 * 16;
+	return at;
+}
+
+int64_t spec_param_floats(const Spec *s) { return spec_param_offset(s, s->param.n); }

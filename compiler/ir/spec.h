@@ -46,6 +46,8 @@ typedef struct {
 	int feature;             /* whose rows these are */
 	int64_t rows;            /* 0: known after statistics */
 	int dim;
+	uint64_t losses;         /* by pass_reach: bit l for loss l (bit 63: all from 63 on) */
+	bool serving;
 	int stride;              /* floats per record, chosen before lowering: the row, then its moments */
 	Init init;
 	Span span;
@@ -126,6 +128,9 @@ typedef struct {
 	int stop_patience;
 } Spec;
 
+/* Dense parameters lie one after the other, each from a multiple of 16 floats on. */
+int64_t spec_param_offset(const Spec *s, int param);
+int64_t spec_param_floats(const Spec *s);
 Spec *spec_new(Arena *a, StrTab *str);
 int spec_param(Spec *s, Param p);        /* index; names are made unique by the caller */
 #endif

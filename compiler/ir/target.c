@@ -20,3 +20,21 @@ const Target *target_find(const char *name)
 			return &targets[i];
 	return NULL;
 }
+
+bool target_runs(const Target *t)
+{
+#if defined(__x86_64__)
+	__builtin_cpu_init();
+	switch (t->level) {
+	case 4:
+		return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd") &&
+		       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+	case 3: return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
+	case 2: return __builtin_cpu_supports("sse4.2");
+	default: return false;
+	}
+#else
+	(void)t;
+	return false;
+#endif
+}

@@ -17,5 +17,6 @@ typedef struct {
 
 extern const Target targets[];
 extern const int n_targets;
+bool target_runs(const Target *t);            /* on this machine */
 const Target *target_find(const char *name); /* NULL */
 #endif

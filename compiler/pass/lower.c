@@ -35,16 +35,6 @@ typedef struct {
 	Loc *acc;            /* train graph: where PHASE_SUM nodes lie in ACC (offset), or none */
 } Lower;
 
-int64_t spec_param_offset(const Spec *s, int param)
-{
-	int64_t at = 0;
-	for (int i = 0; i < param; i++)
-		at += (shape_size(s->param.at[i].shape) + 15) / 16 * 16;
-	return at;
-}
-
-int64_t spec_param_floats(const Spec *s) { return spec_param_offset(s, s->param.n); }
-
 void pass_records(Spec *s, int n_moment)
 {
 	for (int i = 0; i < s->table.n; i++) {
@@ -142,7 +132,8 @@ static bool given(Plan *p, NodeId id)
 static bool left_over(Plan *p, NodeId id, Phase phase)
 {
 	Loc from = p->part->phase[id] == PHASE_PRE ? p->part->free[id] : p->part->phase[id] == PHASE_SUM && p->w->acc ? p->w->acc[id] : loc_none;
-	if (p->part->phase[id] == phase || (phase == PHASE_ROW && p->part->phase[id] == PHASE_SUM) || !loc_is(from))
+	OpCode op = p->part->g->node.at[id].op;
+	if (op == OP_PARAM || op == OP_CONST || p->part->phase[id] == phase || (phase == PHASE_ROW && p->part->phase[id] == PHASE_SUM) || !loc_is(from))
 		return false;
 	p->l->loc[id] = lo_slot(p->l, p->part->phase[id] == PHASE_PRE ? SLOT_PACKED : SLOT_ACC, 0, 0, false);
 	p->l->loc[id].off = from.off;

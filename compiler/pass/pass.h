@@ -18,28 +18,11 @@ void pass_fold(Graph *g);
 void pass_cse(Graph *g);
 void pass_dce(Graph *g);
 
+/* Which losses reach each parameter and table, and which of them scoring needs. */
+void pass_reach(Spec *s);
 /* Gives every table its record: the row and its moments. */
 void pass_records(Spec *s, int n_moment);
 
-/* ---- lowering: one module per target ---- */
-
-typedef struct {
-	Fn *fn;              /* NULL: absent */
-	int n_slot;
-	const Slot *slot;
-	int64_t work;
-} Entry;
-
-typedef struct {
-	const Target *target;
-	Mod *mod;
-	VEC(Entry) entry;    /* in the order of MtlEntryKind */
-	int64_t packed, n_acc;
-} Lowered;
-
 /* train NULL: a scorer, entries PRE and SCORE only. */
 Lowered *pass_lower(Arena *a, Spec *s, const Graph *train, const Graph *serve, const Graph *watch, const Target *t);
-int64_t spec_param_floats(const Spec *s);
-int64_t spec_param_offset(const Spec *s, int param);
-
 #endif

@@ -1,0 +1,32 @@
+/* What mtlc can be asked to do, a function each; the result is the exit code. */
+#ifndef COMMANDS_H
+#define COMMANDS_H
+#include "driver/compile.h"
+#include "driver/link.h"
+#include "runtime/options.h"
+
+enum { DEFINES_MAX = 64 };
+
+typedef struct {
+	const MtlOptionTable *table;
+	MtlOptions o;
+	const char *operand;
+	Define define[DEFINES_MAX];
+	int n_define;
+	int argc;               /* train, eval, score: the program's own command line */
+	char **argv;
+} Request;
+
+int command_check(const Request *c);
+int command_build(const Request *c);
+int command_run(const Request *c);
+int command_gen(const Request *c);
+int command_bench(const Request *c);
+int command_gradcheck(const Request *c);
+int command_fmt(const Request *c);
+
+/* Shared: the request of a command line; false: said on stderr (exit 2). */
+bool request_of(const Request *c, CompileRequest *r, LinkRequest *l);
+/* Messages to stderr, or as JSON to stdout. */
+void say_messages(const Compilation *c, bool json);
+#endif

@@ -1,0 +1,41 @@
+/* The journey of a model, from text to modules. */
+#ifndef COMPILE_H
+#define COMPILE_H
+#include "base/diag.h"
+#include "front/check.h"
+#include "ir/lowering.h"
+
+enum { TARGETS_MAX = 8 };
+
+typedef struct {
+	const char *path;
+	Defines defines;
+	const Target *target[TARGETS_MAX];
+	int n_target;
+	bool scorer;             /* scoring only */
+	const char *dump;        /* stage after which to print and stop, or NULL */
+} CompileRequest;
+
+typedef struct {
+	Arena *arena;
+	StrTab *str;
+	Sources sources;
+	Diag *diag;
+	Ast *ast;
+	Spec *spec;
+	Graph *train, *serve, *watch;
+	VEC(Lowered *) lowered;  /* per target */
+	Text dump;               /* what was asked for */
+	bool dumped;
+	Str digest;
+} Compilation;
+
+void compilation_init(Compilation *c);
+void compilation_free(Compilation *c);
+/* Parses and checks.  False: the author has been told why (diag). */
+bool compile_front(Compilation *c, const CompileRequest *r);
+/* All of it.  False: errors in diag.  c->dumped: stopped after the stage that was asked for. */
+bool compile(Compilation *c, const CompileRequest *r);
+/* Stages `--dump` knows, for messages: NULL-terminated. */
+extern const char *const compile_stages[];
+#endif

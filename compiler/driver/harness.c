@@ -1,0 +1,247 @@
+/* Entries on random data. */
+#include "driver/harness.h"
+#include "base/diag.h"
+#include <dlfcn.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef void Kernel(void *const *buf, const int64_t *size);
+
+enum { ENTRY_PRE, ENTRY_SCORE, ENTRY_WATCH, ENTRY_COUNT, ENTRY_STEP, ENTRY_POST, ENTRY_UPDATE };
+
+double harness_random(uint64_t *state)
+{
+	uint64_t z = *state += 0x9E3779B97F4A7C15u;
+	z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
+	z = (z ^ z >> 27) * 0x94D049BB133111EBu;
+	return (double)((z ^ z >> 31) >> 11) * 0x1p-53;
+}
+
+static const Elem elem_of[] = {
+#define f32 ELEM_F32
+#define i32 ELEM_I32
+#define SLOT(name, elem, doc) elem,
+#include "runtime/abi.def"
+#undef SLOT
+#undef f32
+#undef i32
+};
+
+enum { BAG = 3 /* items of every bag */ };
+
+static int64_t blocks(const Harness *h) { return (h->rows + ROW_BLOCK - 1) / ROW_BLOCK; }
+
+static int64_t size_of(const Harness *h, const Slot *s)
+{
+	const Spec *p = h->spec;
+	int64_t n = h->rows;
+	switch (s->kind) {
+	case SLOT_WORK: {
+		int64_t most = 16;
+		for (int i = 0; i < h->low->entry.n; i++)
+			most = h->low->entry.at[i].work > most ? h->low->entry.at[i].work : most;
+		return most;
+	}
+	case SLOT_PARAM:
+	case SLOT_GRAD:
+	case SLOT_MOMENT: return spec_param_floats(p) + 16;
+	case SLOT_PACKED: return h->low->packed + 16;
+	case SLOT_ACC: return h->low->n_acc + 16;
+	case SLOT_BAG_START: return n + 1;
+	case SLOT_BAG_ITEM:
+	case SLOT_BAG_SCALE: return BAG * n + 1;
+	case SLOT_TABLE: return h->table_rows * p->table.at[s->index].stride;
+	case SLOT_INV: return p->loss.n + 1;
+	case SLOT_COUNT:
+	case SLOT_LOSS: return (blocks(h) + 1) * (p->loss.n + 1);
+	case SLOT_HYPER: return 4;
+	case SLOT_UNIQ:
+	case SLOT_START:
+	case SLOT_SRC:
+	case SLOT_SCALE: return n * (BAG + 1) * (p->lookup.n + 1) + 1;
+	default: return n * (s->stride > 0 ? s->stride : 1) + 1;
+	}
+}
+
+Buffer *harness_buffer(Harness *h, SlotKind kind, int index)
+{
+	for (int i = 0; i < h->buffer.n; i++)
+		if (h->buffer.at[i].kind == kind && h->buffer.at[i].index == index)
+			return &h->buffer.at[i];
+	return NULL;
+}
+
+double harness_get(const Buffer *b, RunMode mode, int64_t i)
+{
+	return b->elem == ELEM_I32 ? b->i[i] : mode == RUN_KERNEL ? (double)b->f[i] : b->d[i];
+}
+
+void harness_set(Buffer *b, int64_t i, double x)
+{
+	b->f[i] = (float)x;
+	b->d[i] = x;
+}
+
+static void fill(Harness *h, Buffer *b, uint64_t *rng)
+{
+	int64_t n = h->rows;
+	switch (b->kind) {
+	case SLOT_ID:
+		for (int64_t i = 0; i < n; i++)
+			b->i[i] = (int32_t)(harness_random(rng) * (double)h->table_rows);
+		break;
+	case SLOT_BAG_START:
+		for (int64_t i = 0, at = 0; i <= n; i++) {
+			b->i[i] = (int32_t)at;
+			at += (int64_t)(harness_random(rng) * (BAG + 1));
+			at = at > BAG * n ? BAG * n : at;
+		}
+		break;
+	case SLOT_BAG_ITEM:
+		for (int64_t i = 0; i < b->n; i++)
+			b->i[i] = (int32_t)(harness_random(rng) * (double)h->table_rows);
+		break;
+	case SLOT_BAG_SCALE:
+	case SLOT_WEIGHT:
+		for (int64_t i = 0; i < b->n; i++)
+			harness_set(b, i, 0.5 + harness_random(rng));
+		break;
+	case SLOT_NOISE:
+		for (int64_t i = 0; i < b->n; i++)
+			harness_set(b, i, harness_random(rng) < 0.25 ? 0 : 4.0 / 3);
+		break;
+	case SLOT_PRESENT:
+		for (int64_t i = 0; i < b->n; i++)
+			harness_set(b, i, harness_random(rng) < 0.75);
+		break;
+	case SLOT_PARAM:
+	case SLOT_TABLE:
+	case SLOT_REAL:
+	case SLOT_SAMPLE:
+	case SLOT_MOMENT:
+		for (int64_t i = 0; i < b->n; i++)
+			harness_set(b, i, b->kind == SLOT_MOMENT ? harness_random(rng) : 0.6 * (harness_random(rng) - 0.5));
+		break;
+	default: break;
+	}
+}
+
+/* Labels: mostly known, children only under true parents, as the runtime leaves them. */
+static void labels(Harness *h, uint64_t *rng)
+{
+	const Events *e = h->spec->events;
+	int *value = arena_new(h->arena, int, e->event.n + 1);
+	for (int64_t r = 0; r < h->rows; r++)
+		for (int i = 0; i < e->event.n; i++) {
+			int parent = e->event.at[i].parent;
+			double u = harness_random(rng);
+			value[i] = u < 0.15 ? 2 : u < 0.65; /* 2: unknown */
+			if (parent >= 0 && value[parent] == 0)
+				value[i] = 0;
+			if (parent >= 0 && value[parent] == 2 && value[i] == 1)
+				value[i] = 2;
+			Buffer *one = harness_buffer(h, SLOT_CAN1, i), *zero = harness_buffer(h, SLOT_CAN0, i);
+			if (one)
+				harness_set(one, r, value[i] != 0);
+			if (zero)
+				harness_set(zero, r, value[i] != 1);
+		}
+}
+
+Harness *harness_new(Arena *a, Spec *s, const Lowered *low, void *lib, int64_t rows, uint64_t seed)
+{
+	Harness *h = arena_new(a, Harness, 1);
+	*h = (Harness){.arena = a, .spec = s, .low = low, .lib = lib, .rows = rows, .table_rows = rows < 8 ? 8 : rows};
+	for (int e = 0; e < low->entry.n; e++)
+		for (int i = 0; i < low->entry.at[e].n_slot; i++) {
+			const Slot *slot = &low->entry.at[e].slot[i];
+			int64_t n = size_of(h, slot);
+			Buffer *b = harness_buffer(h, slot->kind, slot->index);
+			if (b && b->n >= n)
+				continue;
+			if (!b) {
+				vec_push(a, &h->buffer, (Buffer){.kind = slot->kind, .index = slot->index, .elem = elem_of[slot->kind]});
+				b = &h->buffer.at[h->buffer.n - 1];
+			}
+			b->n = n;
+			/* Whole cache lines behind 64-byte alignment, as the runtime gives them. */
+			char *raw = arena_alloc(a, (size_t)n * sizeof(float) + 128);
+			b->f = (float *)(void *)(raw + (64 - (uintptr_t)raw % 64));
+			b->i = (int32_t *)(void *)b->f;
+			if (b->elem == ELEM_F32)
+				b->d = arena_new(a, double, n);
+		}
+	for (int i = 0; i < h->buffer.n; i++)
+		fill(h, &h->buffer.at[i], &seed);
+	labels(h, &seed);
+	harness_sync(h);
+	return h;
+}
+
+void harness_sync(Harness *h)
+{
+	for (int i = 0; i < h->buffer.n; i++)
+		for (int64_t k = 0; h->buffer.at[i].elem == ELEM_F32 && k < h->buffer.at[i].n; k++)
+			h->buffer.at[i].d[k] = h->buffer.at[i].f[k];
+}
+
+bool harness_run(Harness *h, RunMode mode, int entry, const int64_t *size)
+{
+	const Entry *e = &h->low->entry.at[entry];
+	if (!e->fn)
+		return false;
+	if (mode == RUN_KERNEL) {
+		void *buf[64];
+		for (int i = 0; i < e->n_slot; i++)
+			buf[i] = harness_buffer(h, e->slot[i].kind, e->slot[i].index)->f;
+		char name[256];
+		snprintf(name, sizeof name, "%s_%s", h->low->mod->name, e->fn->name);
+		Kernel *k;
+		*(void **)&k = dlsym(h->lib, name);
+		if (!k)
+			bug("no kernel %s", name);
+		k(buf, size);
+		return true;
+	}
+	Mem mem[64];
+	for (int i = 0; i < e->n_slot; i++) {
+		Buffer *b = harness_buffer(h, e->slot[i].kind, e->slot[i].index);
+		mem[i] = (Mem){b->elem == ELEM_I32 ? (void *)b->i : (void *)b->d, b->n};
+	}
+	return loop_run(h->low->mod, fn_index(h->low->mod, e->fn), mem, size, mode == RUN_FLOAT, h->fault);
+}
+
+static void zero(Harness *h, SlotKind kind)
+{
+	Buffer *b = harness_buffer(h, kind, 0);
+	for (int64_t i = 0; b && i < b->n; i++)
+		harness_set(b, i, 0);
+}
+
+double harness_step(Harness *h, RunMode mode)
+{
+	const Spec *s = h->spec;
+	int64_t n[1] = {h->rows};
+	zero(h, SLOT_ACC);
+	if (!harness_run(h, mode, ENTRY_PRE, n) || !harness_run(h, mode, ENTRY_COUNT, n))
+		return NAN;
+	Buffer *count = harness_buffer(h, SLOT_COUNT, 0), *inv = harness_buffer(h, SLOT_INV, 0), *loss = harness_buffer(h, SLOT_LOSS, 0);
+	for (int l = 0; l < s->loss.n && inv; l++) {
+		double d = 0;
+		for (int64_t b = 0; b < blocks(h); b++)
+			d += harness_get(count, mode, b * s->loss.n + l);
+		if (mode == RUN_DOUBLE)
+			inv->d[l] = d > 0 ? 1 / d : 0;
+		else
+			harness_set(inv, l, (float)(d > 0 ? 1 / d : 0));
+	}
+	if (!harness_run(h, mode, ENTRY_STEP, n) || !harness_run(h, mode, ENTRY_POST, n))
+		return NAN;
+	double total = 0;
+	for (int l = 0; l < s->loss.n; l++)
+		for (int64_t b = 0; b < blocks(h); b++)
+			total += s->loss.at[l].weight * harness_get(loss, mode, b * s->loss.n + l) * harness_get(inv, mode, l);
+	return total;
+}

@@ -1,0 +1,17 @@
+/* The constant data of a program, as C. */
+#ifndef EMIT_MODEL_H
+#define EMIT_MODEL_H
+#include "ir/lowering.h"
+
+typedef struct {
+	const Spec *spec;
+	int n;                    /* variants, best first */
+	Lowered *const *variant;
+	const char *digest, *compiler;
+	bool scorer;
+	const char *weights;      /* path of the model file to hold inside, or NULL */
+	uint64_t n_weights;
+} EmitModel;
+
+void emit_model(Text *o, const EmitModel *m);
+#endif
