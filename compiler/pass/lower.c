@@ -163,7 +163,7 @@ static void mark(Plan *p, Phase phase, bool (*wanted)(const Root *))
 			}
 	}
 	for (NodeId id = 1; id < g->node.n; id++)
-		if (p->live[id] && given(p, id))
+		if (p->live[id] && (phase != PHASE_PRE || p->part->phase[id] == PHASE_PRE) && given(p, id))
 			p->live[id] = false;
 }
 
