@@ -7,8 +7,8 @@
 # Installs what a fresh Debian 12 lacks (as root or through sudo).
 set -eu
 cd "$(dirname -- "$0")/.."
-build=build
-w=${1:-build/quickstart}
+build=${MTL_BUILD:-build}
+w=${1:-$build/quickstart}
 rows=${ROWS:-400000}
 
 step() { printf '\n== %s\n' "$*"; }
@@ -23,7 +23,7 @@ tests/install.sh build
 mkdir -p "$build" "$w"
 { cmake -S . -B "$build" -DCMAKE_BUILD_TYPE=Release && cmake --build "$build" --target mtlc -j "$(nproc)"; } >"$build/build.log" 2>&1 ||
 	{ tail -n 20 "$build/build.log" >&2; echo "quickstart: the build failed; all it said is in $build/build.log" >&2; exit 1; }
-PATH=$PWD/$build:$PATH
+PATH=$(cd "$build" && pwd):$PATH
 begin=$(date +%s)
 run mtlc --version
 
