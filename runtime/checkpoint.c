@@ -227,7 +227,7 @@ static MtlStatus fetch_moment(const MtlStore *s, const char *where, int k, MtlTe
 	snprintf(name, sizeof name, "optim.%d.%s", k, want.name);
 	const MtlTensor *have = mtl_store_find(s, name);
 	if (!have || !mtl_same_shape(have, &want))
-		return mtl_fail(e, MTL_REFUSED, "F0016", where,
+		return mtl_fail(e, MTL_REFUSED, "F0208", where,
 				"%s %s: the run cannot be resumed from this file",
 				have ? "wrong shape of" : "no tensor", name);
 	mtl_store_copy(have, dst, want.stride);
@@ -239,11 +239,11 @@ MtlStatus mtl_checkpoint_resume(MtlInstance *in, const MtlStore *s, const char *
 {
 	const MtlModel *m = in->m;
 	if (!mtl_store_meta(s, MTL_META_STATE))
-		return mtl_fail(e, MTL_REFUSED, "F0017", where,
+		return mtl_fail(e, MTL_REFUSED, "F0209", where,
 				"holds no state of a training run (saved with --no-state?): use --init to "
 				"start from its weights");
 	if (!mtl_checkpoint_state(s, state))
-		return mtl_fail(e, MTL_REFUSED, "F0018", where,
+		return mtl_fail(e, MTL_REFUSED, "F0210", where,
 				"the state of the training run is not understood");
 	if (mtl_instance_load(in, s, where, true, e)) return e->status;
 	for (int k = 0; k < m->train.dense.n_moment; k++)

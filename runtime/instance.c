@@ -80,7 +80,7 @@ MtlStatus mtl_instance_init(MtlInstance *in, const MtlSys *sys, const MtlModel *
 {
 	*in = (MtlInstance){.sys = sys, .m = m};
 	if (m->abi != MTL_ABI)
-		return mtl_fail(e, MTL_REFUSED, "F0001", m->name,
+		return mtl_fail(e, MTL_REFUSED, "F0201", m->name,
 				"compiled for runtime interface %d, this runtime has %d", m->abi, MTL_ABI);
 	if (mtl_variant_choose(&in->variant, m, getenv("MTL_VARIANT"), e)) return e->status;
 	return mtl_codes_init(&in->codes, sys, m, e);
@@ -203,10 +203,10 @@ const char *mtl_shape_text(const MtlTensor *t, char text[96])
 static MtlStatus fetch(const MtlStore *s, const char *where, const MtlTensor *want, float *dst, MtlError *e)
 {
 	const MtlTensor *have = mtl_store_find(s, want->name);
-	if (!have) return mtl_fail(e, MTL_REFUSED, "F0010", where, "no tensor %s", want->name);
+	if (!have) return mtl_fail(e, MTL_REFUSED, "F0202", where, "no tensor %s", want->name);
 	if (!mtl_same_shape(have, want)) {
 		char a[96], b[96];
-		return mtl_fail(e, MTL_REFUSED, "F0011", where, "tensor %s is %s here and %s in this program",
+		return mtl_fail(e, MTL_REFUSED, "F0203", where, "tensor %s is %s here and %s in this program",
 				want->name, mtl_shape_text(have, a), mtl_shape_text(want, b));
 	}
 	mtl_store_copy(have, dst, want->stride);
@@ -228,11 +228,11 @@ MtlStatus mtl_instance_load(MtlInstance *in, const MtlStore *s, const char *wher
 	const MtlModel *m = in->m;
 	const char *digest = mtl_store_meta(s, MTL_META_DIGEST), *name = mtl_store_meta(s, MTL_META_MODEL);
 	if (!digest)
-		return mtl_fail(e, MTL_REFUSED, "F0012", where,
+		return mtl_fail(e, MTL_REFUSED, "F0204", where,
 				"it does not say which model it belongs to; weights of other origin enter by "
 				"train --init");
 	if (strcmp(digest, m->digest) != 0)
-		return mtl_fail(e, MTL_REFUSED, "F0013", where,
+		return mtl_fail(e, MTL_REFUSED, "F0205", where,
 				"it belongs to another structure (model %s, digest %s) than this program "
 				"(model %s, digest %s)",
 				name ? name : "?", digest, m->name, m->digest);
@@ -240,7 +240,7 @@ MtlStatus mtl_instance_load(MtlInstance *in, const MtlStore *s, const char *wher
 	if (codes) {
 		if (mtl_codes_from_json(&in->codes, in->sys, m, codes, e)) return e->status;
 	} else if (!in->codes.complete) {
-		return mtl_fail(e, MTL_REFUSED, "F0014", where,
+		return mtl_fail(e, MTL_REFUSED, "F0206", where,
 				"it lacks the vocabularies taken from the data");
 	}
 	if (mtl_instance_memory(in, training, e)) return e->status;
@@ -256,7 +256,7 @@ MtlStatus mtl_instance_load(MtlInstance *in, const MtlStore *s, const char *wher
 	}
 	for (int i = 0; i < mtl_store_count(s) && !mtl_model_is_scorer(m); i++)
 		if (!is_known(in, mtl_store_tensor(s, i)->name))
-			return mtl_fail(e, MTL_REFUSED, "F0015", where, "this program has no tensor %s",
+			return mtl_fail(e, MTL_REFUSED, "F0207", where, "this program has no tensor %s",
 					mtl_store_tensor(s, i)->name);
 	return MTL_OK;
 }

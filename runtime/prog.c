@@ -1,11 +1,12 @@
 /*
- * The model's program: train, eval, score, grad, init, info, bench.
+ * The model's program: train, eval, score, grad, init, info, gradcheck, bench.
  *
  * `interrupts` is the one writable variable of the runtime: a signal handler has nowhere else to write.
  */
 #define _GNU_SOURCE
 #include "eval.h"
 #include "grad.h"
+#include "gradcheck.h"
 #include "program.h"
 #include "train.h"
 #include <errno.h>
@@ -19,7 +20,7 @@
 
 /* ---- the command line ---- */
 
-enum { TRAIN, EVAL, SCORE, GRAD, INIT, INFO, BENCH };
+enum { TRAIN, EVAL, SCORE, GRAD, INIT, INFO, GRADCHECK, BENCH };
 #define ON(c) (1u << (c))
 
 static const MtlCommand command[] = {
@@ -29,17 +30,18 @@ static const MtlCommand command[] = {
     {"grad", NULL, "Losses and every gradient of all rows as one batch, as a model file."},
     {"init", NULL, "Writes fresh parameters."},
     {"info", NULL, "Inputs, outputs, parameters, digest and kernels."},
+    {"gradcheck", NULL, "The kernels' gradients against differences of their losses, on random rows."},
     {"bench", NULL, "Rows per second and latency of scoring and of a training step, on random rows."},
 };
 
 #define READS (ON(TRAIN) | ON(EVAL) | ON(GRAD))
 
 static const MtlOption option[] = {
-    {"data", 0, MTL_ARG_LIST, "F[,F...]", READS | ON(INIT), READS,
+    {"data", 0, MTL_ARG_LIST, "F[,F...]", READS | ON(INIT) | ON(GRADCHECK) | ON(BENCH), READS,
      "logs: CSV or TSV, plain, gzip or zstd; - is stdin"},
     {"valid", 0, MTL_ARG_LIST, "F[,F...]", ON(TRAIN), 0, "logs for the metrics after each epoch"},
-    {"model", 'm', MTL_ARG_TEXT, "M", ON(EVAL) | ON(SCORE) | ON(GRAD) | ON(INFO) | ON(BENCH), 0,
-     "model file (default: the weights in the program, if any)"},
+    {"model", 'm', MTL_ARG_TEXT, "M", ON(EVAL) | ON(SCORE) | ON(GRAD) | ON(INFO) | ON(GRADCHECK) | ON(BENCH),
+     0, "model file (default: the weights in the program, if any)"},
     {"out", 0, MTL_ARG_TEXT, "M", ON(TRAIN) | ON(GRAD) | ON(INIT), ON(TRAIN) | ON(GRAD) | ON(INIT),
      "the file to write"},
     {"init", 0, MTL_ARG_TEXT, "M", ON(TRAIN), 0,
@@ -53,9 +55,10 @@ static const MtlOption option[] = {
      "rows of the shuffle buffer, 0: file order (default: the model's)"},
     {"lr", 0, MTL_ARG_REAL, "X", ON(TRAIN), 0,
      "learning rate; a rate of its own for tables changes by the same factor"},
-    {"seed", 0, MTL_ARG_SEED, "N", ON(TRAIN) | ON(INIT), 0,
+    {"seed", 0, MTL_ARG_SEED, "N", ON(TRAIN) | ON(INIT) | ON(GRADCHECK) | ON(BENCH), 0,
      "of initial parameters, shuffling and dropout (default: the model's)"},
-    {"threads", 0, MTL_ARG_COUNT, "N", ON(TRAIN) | ON(EVAL) | ON(SCORE) | ON(GRAD) | ON(BENCH), 0,
+    {"threads", 0, MTL_ARG_COUNT, "N",
+     ON(TRAIN) | ON(EVAL) | ON(SCORE) | ON(GRAD) | ON(GRADCHECK) | ON(BENCH), 0,
      "threads (default: as many as the machine grants); the result does not depend on it"},
     {"early-stop", 0, MTL_ARG_TEXT, "NAME.METRIC[:N]", ON(TRAIN), 0,
      "keep the best epoch by auc, logloss or ne on --valid, stop after N without a better one; or none"},
@@ -121,9 +124,11 @@ typedef struct {
 	const char *log_path;
 	bool quiet, terminal, colour;
 	double begin, epoch_begin, last, wait; /* seconds; wait: until the next line */
-	int64_t rows_at_last, rows_first;
-	double *sum, *weight; /* [n_loss] since the last line */
-	bool open_line;	      /* a line of progress waits to be overwritten */
+	double trained;			       /* when the last batch was done: validation comes after */
+	int64_t rows_at_last, rows_first;      /* of this epoch; a resumed one does not begin at 0 */
+	bool fresh;			       /* no batch of this epoch was seen */
+	double *sum, *weight;		       /* [n_loss] since the last line */
+	bool open_line;			       /* a line of progress waits to be overwritten */
 	bool log_failed;
 } Progress;
 
@@ -140,6 +145,10 @@ static void clear_line(Progress *g)
 static void duration(char text[32], double s)
 {
 	long n = s < 0 ? 0 : s > 1e7 ? 10000000 : (long)(s + 0.5);
+	if (s < 10) {
+		snprintf(text, 32, "%.1fs", s < 0 ? 0 : s);
+		return;
+	}
 	if (n >= 3600)
 		snprintf(text, 32, "%ldh%02ldm", n / 3600, n / 60 % 60);
 	else if (n >= 60)
@@ -220,10 +229,9 @@ static void on_tick(void *self, const MtlTrainTick *t)
 		g->weight[l] += t->weight[l];
 	}
 	double now = mtl_now();
-	if (t->rows == t->batch_rows || g->rows_first < 0) {
-		g->rows_first = t->rows - t->batch_rows;
-		if (t->rows == t->batch_rows) g->rows_at_last = 0;
-	}
+	if (g->fresh) g->rows_first = g->rows_at_last = t->rows - t->batch_rows;
+	g->fresh = false;
+	g->trained = now;
 	if (now - g->last < g->wait) return;
 	progress_line(g, t, now);
 	/* A terminal's line is rewritten in place; a file grows slower and slower. */
@@ -290,8 +298,8 @@ static void on_epoch(void *self, const MtlTrainEpoch *t)
 	Progress *g = self;
 	double now = mtl_now();
 	char speed[32], took[32];
-	int64_t rows = t->rows - (g->rows_first > 0 ? g->rows_first : 0);
-	rate(speed, (double)rows / (now - g->epoch_begin));
+	double training = (g->fresh ? now : g->trained) - g->epoch_begin;
+	rate(speed, training > 0 ? (double)(t->rows - (g->fresh ? t->rows : g->rows_first)) / training : 0);
 	duration(took, now - g->epoch_begin);
 	if (!g->quiet) {
 		clear_line(g);
@@ -299,10 +307,7 @@ static void on_epoch(void *self, const MtlTrainEpoch *t)
 			t->epochs, t->rows, took, speed);
 		for (int l = 0; l < g->m->n_loss; l++)
 			if (t->weight[l] > 0) fprintf(stderr, " %s %.5f", g->m->loss[l].name, t->loss[l]);
-		fputs(t->valid
-			  ? (t->best ? "; best so far\n" : "; not better\n") + (t->saved || !t->best ? 0 : 0)
-			  : "\n",
-		      stderr);
+		fputs(!t->judged ? "\n" : t->best ? "; best so far\n" : "; not better\n", stderr);
 		if (t->valid) metrics_table(stderr, g->m, t->valid->watch, "  ");
 		if (t->last) mtl_say_counts(stderr, t->counts);
 	}
@@ -321,7 +326,7 @@ static void on_epoch(void *self, const MtlTrainEpoch *t)
 		log_end(g);
 	}
 	g->epoch_begin = g->last = mtl_now();
-	g->rows_at_last = g->rows_first = 0;
+	g->fresh = true;
 	for (int l = 0; l < g->m->n_loss; l++) g->sum[l] = g->weight[l] = 0;
 }
 
@@ -423,7 +428,7 @@ static MtlStatus open_log(Progress *g, const char *path, bool append, MtlError *
 	g->log = fopen(path, append ? "ae" : "we");
 	return g->log
 		   ? MTL_OK
-		   : mtl_fail(e, MTL_SYSTEM, "F0031", path, "cannot open for writing: %s", strerror(errno));
+		   : mtl_fail(e, MTL_SYSTEM, "F0213", path, "cannot open for writing: %s", strerror(errno));
 }
 
 static MtlStatus train(MtlProgram *p, MtlError *e)
@@ -449,7 +454,7 @@ static MtlStatus train(MtlProgram *p, MtlError *e)
 		      .quiet = mtl_program_has(p, "quiet"),
 		      .terminal = isatty(STDERR_FILENO) && term && strcmp(term, "dumb") != 0,
 		      .wait = 1,
-		      .rows_first = -1};
+		      .fresh = true};
 	g.colour = g.terminal && !(no_colour && *no_colour);
 	const char **data = files(p, "data", &o.n_data, e), **valid = files(p, "valid", &o.n_valid, e);
 	o.data = data;
@@ -471,7 +476,7 @@ static MtlStatus train(MtlProgram *p, MtlError *e)
 			snprintf(e->text, sizeof e->text, "interrupted; go on with --resume %.400s", o.out);
 	}
 	if (g.log && (fclose(g.log) != 0 || g.log_failed))
-		st = mtl_fail(e, MTL_SYSTEM, "F0030", g.log_path, "cannot write the log");
+		st = mtl_fail(e, MTL_SYSTEM, "F0212", g.log_path, "cannot write the log");
 	mtl_release(p->sys, g.sum);
 	mtl_release(p->sys, g.weight);
 	mtl_release(p->sys, data);
@@ -570,10 +575,6 @@ static MtlStatus fresh(const MtlProgram *p, MtlInstance *in, bool training, MtlE
 		if (!data)
 			st = mtl_fail(e, MTL_USAGE, "", NULL,
 				      "the model takes statistics from the data: give --data");
-		else if (has_stdin(data, n))
-			st = mtl_fail(e, MTL_USAGE, "", NULL,
-				      "the model takes statistics from the data before training: --data "
-				      "cannot be stdin");
 		else
 			st = mtl_codes_from_data(&in->codes, p->sys, p->m, data, n, e);
 	}
@@ -592,6 +593,110 @@ static MtlStatus init(MtlProgram *p, MtlError *e)
 	return st;
 }
 
+/* A model to try things on: the file given, or fresh parameters. */
+static MtlStatus open_or_fresh(const MtlProgram *p, MtlInstance *in, MtlError *e)
+{
+	const char *path = mtl_program_text(p, "model");
+	if (!path) {
+		if (fresh(p, in, true, e)) return e->status;
+		mtl_instance_pack(in);
+		return MTL_OK;
+	}
+	MtlStore *s = NULL;
+	if (mtl_instance_init(in, p->sys, p->m, e) || mtl_store_open(&s, p->sys, path, false, e))
+		return e->status;
+	MtlStatus st = mtl_instance_load(in, s, path, true, e);
+	mtl_store_close(s);
+	if (!st) mtl_instance_pack(in);
+	return st;
+}
+
+static void gradcheck_line(void *self, const MtlGradcheckLine *l)
+{
+	char shape[96];
+	(void)self;
+	printf("%-40s %-16s  norm %10.3e  error %8.2e  %s\n", l->tensor.name,
+	       mtl_shape_text(&l->tensor, shape), l->size, l->error, l->good ? "good" : "WRONG");
+}
+
+static MtlStatus gradcheck(MtlProgram *p, MtlError *e)
+{
+	enum { CHECK_ROWS = 200 };
+	MtlInstance in = {0};
+	MtlThreads *pool = NULL;
+	MtlBatch b = {0};
+	MtlStatus st = open_or_fresh(p, &in, e);
+	if (!st) st = mtl_pool_new(&pool, p->sys, (int)mtl_program_count(p, "threads", 0), e);
+	if (!st) st = mtl_random_batch(&b, &in, CHECK_ROWS, e);
+	if (!st) st = mtl_gradcheck(&in, pool, &b, gradcheck_line, NULL, e);
+	if (st == MTL_NO) mtl_fail(e, MTL_NO, "", NULL, "a gradient is wrong");
+	mtl_batch_free(&b, p->sys, p->m);
+	mtl_pool_free(pool);
+	mtl_instance_free(&in);
+	return st;
+}
+
+/* Seconds of a training step: the median of several. */
+static MtlStatus step_seconds(MtlStep *s, MtlGroups *g, const MtlBatch *b, double *out, MtlError *e)
+{
+	enum { RUNS = 15 };
+	double run[RUNS];
+	for (int r = -2; r < RUNS; r++) {
+		double from = mtl_now();
+		if (mtl_groups_fill(g, 0, b, e) || mtl_step_gradients(s, b, true, e)) return e->status;
+		mtl_step_apply(s, mtl_groups_of(g, 0));
+		double took = mtl_now() - from;
+		int i = r;
+		for (; i > 0 && run[i - 1] > took; i--) run[i] = run[i - 1];
+		if (i >= 0) run[i] = took;
+	}
+	*out = run[RUNS / 2];
+	return MTL_OK;
+}
+
+static MtlStatus bench_step(MtlInstance *in, MtlThreads *pool, int64_t rows, bool json, bool first,
+			    MtlError *e)
+{
+	MtlStep step = {0};
+	MtlGroups groups = {0};
+	MtlBatch b = {0};
+	double t = 0;
+	MtlStatus st = mtl_step_init(&step, in, pool, rows, e);
+	if (!st) st = mtl_groups_init(&groups, in->sys, in->m, in->table_rows, 1, rows, e);
+	if (!st) st = mtl_random_batch(&b, in, rows, e);
+	step.dropout = true;
+	if (!st) st = step_seconds(&step, &groups, &b, &t, e);
+	if (!st && json)
+		printf("%s{\"batch\":%" PRId64 ",\"us\":%.3f,\"rows_per_s\":%.0f}", first ? "" : ",", rows,
+		       1e6 * t, (double)rows / t);
+	else if (!st)
+		printf("train  batch %5" PRId64 "  %10.2f us a step  %12.0f rows/s\n", rows, 1e6 * t,
+		       (double)rows / t);
+	mtl_batch_free(&b, in->sys, in->m);
+	mtl_groups_free(&groups);
+	mtl_step_free(&step);
+	return st;
+}
+
+static MtlStatus bench(MtlProgram *p, MtlError *e)
+{
+	MtlInstance in = {0};
+	MtlThreads *pool = NULL;
+	bool json = mtl_program_has(p, "json");
+	const int64_t own = p->m->train.batch, size[] = {64, 1024, own};
+	MtlStatus st = open_or_fresh(p, &in, e);
+	if (!st) st = mtl_pool_new(&pool, p->sys, (int)mtl_program_count(p, "threads", 1), e);
+	if (!st) st = mtl_bench_scores(&in, pool, json, e);
+	if (!st && json) fputs("],\"train\":[", stdout);
+	for (int i = 0; !st && i < 3; i++)
+		if (i < 2 || (own != size[0] && own != size[1]))
+			st = bench_step(&in, pool, size[i], json, i == 0, e);
+	if (!st && json) fputs("]}\n", stdout);
+	mtl_pool_free(pool);
+	mtl_instance_free(&in);
+	return st;
+}
+
 int mtl_prog_main(const MtlModel *m, int argc, char **argv)
 {
 	MtlProgram p;
@@ -606,7 +711,8 @@ int mtl_prog_main(const MtlModel *m, int argc, char **argv)
 	case GRAD: grad(&p, &e); break;
 	case INIT: init(&p, &e); break;
 	case INFO: mtl_program_info(&p, &e); break;
-	case BENCH: mtl_program_bench(&p, &e); break;
+	case GRADCHECK: gradcheck(&p, &e); break;
+	case BENCH: bench(&p, &e); break;
 	}
 	return mtl_program_end(&p, &e);
 }

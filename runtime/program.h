@@ -5,6 +5,7 @@
 #define MTL_PROGRAM_H
 #include "instance.h"
 #include "options.h"
+#include "pool.h"
 #include "reader.h"
 #include <stdio.h>
 
@@ -38,7 +39,8 @@ bool mtl_program_has(const MtlProgram *p, const char *option);
 /* The commands both have. */
 MtlStatus mtl_program_score(MtlProgram *p, MtlError *e);
 MtlStatus mtl_program_info(MtlProgram *p, MtlError *e);
-MtlStatus mtl_program_bench(MtlProgram *p, MtlError *e);
+/* Rows per second of scoring; JSON is left open after its last figure. */
+MtlStatus mtl_bench_scores(const MtlInstance *in, MtlThreads *pool, bool json, MtlError *e);
 
 /* Rows at random, as `bench` needs them: ids within their tables, labels in keeping with the event tree. */
 MtlStatus mtl_random_batch(MtlBatch *b, const MtlInstance *in, int64_t n, MtlError *e);

@@ -182,7 +182,7 @@ static MtlStatus write_all(Job *j, const Text *t, bool *closed, MtlError *e)
 		if (n < 0 && errno == EPIPE)
 			*closed = true;
 		else if (n < 0)
-			return mtl_fail(e, MTL_SYSTEM, "F0030", j->o->out_name, "cannot write: %s",
+			return mtl_fail(e, MTL_SYSTEM, "F0212", j->o->out_name, "cannot write: %s",
 					strerror(errno));
 		else
 			at += (size_t)n;

@@ -89,7 +89,7 @@ int mtl_program_end(const MtlProgram *p, const MtlError *e)
 	if (e->status && e->status != MTL_NO && e->text[0]) fprintf(stderr, "%s: %s\n", p->name, e->text);
 	if (e->status) return (int)e->status;
 	if (!failed || why == EPIPE || why == EBADF) return 0;
-	fprintf(stderr, "%s: cannot write to stdout: %s\n", p->name, why ? strerror(why) : "unknown");
+	fprintf(stderr, "%s: error: cannot write to stdout: %s\n", p->name, why ? strerror(why) : "unknown");
 	return MTL_SYSTEM;
 }
 
@@ -194,7 +194,7 @@ static MtlStatus output_open(Output *out, const MtlSys *sys, const char *path, M
 	}
 	out->fd = sys->open(sys->self, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
 	if (out->fd >= 0) return MTL_OK;
-	mtl_fail(e, MTL_SYSTEM, "F0031", path, "cannot open for writing: %s", strerror(errno));
+	mtl_fail(e, MTL_SYSTEM, "F0213", path, "cannot open for writing: %s", strerror(errno));
 	mtl_release(sys, out->temporary);
 	return e->status;
 }
@@ -214,7 +214,7 @@ static MtlStatus output_close(Output *out, const MtlSys *sys, bool good, MtlErro
 		why = errno;
 	}
 	if (out->temporary && (!good || !done)) (void)sys->remove(sys->self, out->temporary);
-	if (!done) st = mtl_fail(e, MTL_SYSTEM, "F0030", out->path, "cannot write: %s", strerror(why));
+	if (!done) st = mtl_fail(e, MTL_SYSTEM, "F0212", out->path, "cannot write: %s", strerror(why));
 	mtl_release(sys, out->temporary);
 	return st;
 }
@@ -508,28 +508,35 @@ static MtlStatus bench_size(const MtlInstance *in, MtlThreads *pool, float *cons
 	return st;
 }
 
-MtlStatus mtl_program_bench(MtlProgram *p, MtlError *e)
+MtlStatus mtl_bench_scores(const MtlInstance *in, MtlThreads *pool, bool json, MtlError *e)
 {
 	static const int64_t size[] = {1, 64, 1024};
+	const MtlSys *sys = in->sys;
+	int threads = mtl_pool_threads(pool);
+	float **work = mtl_new(sys, float *, threads);
+	MtlStatus st = work ? MTL_OK : mtl_fail(e, MTL_LIMIT, "", NULL, "no memory");
+	for (int i = 0; !st && i < threads; i++)
+		if (!(work[i] = mtl_new(sys, float, mtl_frame_work(in, MTL_SCORE, MTL_SCORE) + 1)))
+			st = mtl_fail(e, MTL_LIMIT, "", NULL, "no memory");
+	if (!st && json) printf("{\"variant\":\"%s\",\"threads\":%d,\"score\":[", in->variant->name, threads);
+	if (!st && !json)
+		printf("kernels %s, %d thread%s\n", in->variant->name, threads, threads == 1 ? "" : "s");
+	for (int i = 0; !st && i < 3; i++) st = bench_size(in, pool, work, size[i], json, i == 0, e);
+	for (int i = 0; work && i < threads; i++) mtl_release(sys, work[i]);
+	mtl_release(sys, work);
+	return st;
+}
+
+static MtlStatus bench(MtlProgram *p, MtlError *e)
+{
 	MtlInstance in = {0};
 	MtlThreads *pool = NULL;
 	bool json = mtl_program_has(p, "json");
 	MtlStatus st = mtl_instance_init(&in, p->sys, p->m, e);
-	if (!st) st = mtl_instance_open(&in, mtl_program_text(p, "model"), e);
+	if (!st) st = mtl_instance_open(&in, NULL, e);
 	if (!st) st = mtl_pool_new(&pool, p->sys, (int)mtl_program_count(p, "threads", 1), e);
-	int threads = pool ? mtl_pool_threads(pool) : 0;
-	float **work = mtl_new(p->sys, float *, threads + 1);
-	if (!st && !work) st = mtl_fail(e, MTL_LIMIT, "", NULL, "no memory");
-	for (int i = 0; !st && i < threads; i++)
-		if (!(work[i] = mtl_new(p->sys, float, mtl_frame_work(&in, MTL_SCORE, MTL_SCORE) + 1)))
-			st = mtl_fail(e, MTL_LIMIT, "", NULL, "no memory");
-	if (!st && json) printf("{\"variant\":\"%s\",\"threads\":%d,\"score\":[", in.variant->name, threads);
-	if (!st && !json)
-		printf("kernels %s, %d thread%s\n", in.variant->name, threads, threads == 1 ? "" : "s");
-	for (int i = 0; !st && i < 3; i++) st = bench_size(&in, pool, work, size[i], json, i == 0, e);
+	if (!st) st = mtl_bench_scores(&in, pool, json, e);
 	if (!st && json) fputs("]}\n", stdout);
-	for (int i = 0; work && i < threads; i++) mtl_release(p->sys, work[i]);
-	mtl_release(p->sys, work);
 	mtl_pool_free(pool);
 	mtl_instance_free(&in);
 	return st;
@@ -546,7 +553,7 @@ int mtl_scorer_main(const MtlModel *m, int argc, char **argv)
 	switch (p.o.command) {
 	case SCORE: mtl_program_score(&p, &e); break;
 	case INFO: mtl_program_info(&p, &e); break;
-	case BENCH: mtl_program_bench(&p, &e); break;
+	case BENCH: bench(&p, &e); break;
 	}
 	return mtl_program_end(&p, &e);
 }

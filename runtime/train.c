@@ -39,11 +39,6 @@ static bool interrupted(const Run *r) { return r->h->interrupted && r->h->interr
 static MtlStatus codes_from_data(Run *r, MtlError *e)
 {
 	if (r->in.codes.complete) return MTL_OK;
-	for (int i = 0; i < r->o->n_data; i++)
-		if (strcmp(r->o->data[i], "-") == 0)
-			return mtl_fail(e, MTL_USAGE, "", NULL,
-					"the model takes statistics from the data before training: --data "
-					"cannot be stdin");
 	return mtl_codes_from_data(&r->in.codes, r->sys, r->m, r->o->data, r->o->n_data, e);
 }
 
@@ -73,7 +68,7 @@ static MtlStatus begin_fresh(Run *r, MtlError *e)
 		snprintf(line, sizeof line, "%d of %d tensors start from %.150s", kept, all, r->o->init);
 		note(r, line);
 		if (kept == 0)
-			mtl_fail(e, MTL_REFUSED, "F0019", r->o->init,
+			mtl_fail(e, MTL_REFUSED, "F0211", r->o->init,
 				 "no tensor has a name and shape of this model");
 	}
 out:
@@ -270,6 +265,7 @@ static MtlStatus end_epoch(Run *r, const MtlRowCounts *counts, bool *enough, Mtl
 							 .weight = r->weight,
 							 .counts = counts,
 							 .valid = o->n_valid ? &valid : NULL,
+							 .judged = o->stop_metric,
 							 .best = best,
 							 .saved = best && o->out,
 							 .last = *enough || r->state.epoch >= o->epochs});

@@ -44,7 +44,8 @@ typedef struct {
 	    *weight; /* means over the rows of the epoch this call has seen, each when its batch was met */
 	const MtlRowCounts *counts;
 	const MtlEvalResult *valid; /* NULL without validation */
-	bool best, saved;	    /* early stop: best so far; the file was written */
+	bool judged, best;	    /* early stop is on; this epoch is the best so far */
+	bool saved;		    /* the file was written */
 	bool last;		    /* no epoch follows */
 } MtlTrainEpoch;
 

@@ -330,7 +330,7 @@ static void what_cannot_be_resumed(void)
 	other.digest = "fedcba9876543210";
 	o.seed_given = false;
 	CU_ASSERT_EQUAL(run_on(&mtl_sys, &other, &o, &s, &e), MTL_REFUSED);
-	CU_ASSERT_STRING_EQUAL(e.code, "F0013");
+	CU_ASSERT_STRING_EQUAL(e.code, "F0205");
 }
 
 static void warm_start(void)
