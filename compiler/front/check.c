@@ -50,7 +50,7 @@ void told_warn(Check *c, Span at, const char *code, const char *fmt, ...)
 
 void unsupported(Check *c, Span at, const char *what)
 {
-	told(c, at, "M0001", "%s: part of the language, but this version cannot compile it yet", what);
+	told(c, at, "M0090", "%s: part of the language, but this version cannot compile it yet", what);
 }
 
 void help_near(Check *c, const Near *n, const char *wanted)
@@ -114,7 +114,7 @@ static void collect_layer(Check *c, const Ast *item, bool prelude)
 static void single(Check *c, const Ast **kept, const Ast *item, const char *what)
 {
 	if (*kept) {
-		told(c, item->span, "M0002", "a second '%s' block", what);
+		told(c, item->span, "M0091", "a second '%s' block", what);
 		diag_note(c->d, (*kept)->span, "the first one is here");
 		return;
 	}
@@ -124,7 +124,7 @@ static void single(Check *c, const Ast **kept, const Ast *item, const char *what
 static void collect_embed(Check *c, const Ast *it)
 {
 	if (c->dim_at.hi) {
-		told(c, it->span, "M0004", "the default width is set twice");
+		told(c, it->span, "M0093", "the default width is set twice");
 		diag_note(c->d, c->dim_at, "the first time here");
 		return;
 	}
@@ -150,7 +150,7 @@ static void collect(Check *c, const Ast *items, Phase phase)
 		if (phase == NAMES) switch (it->kind) {
 			case AST_MODEL:
 				if (c->s->name)
-					told(c, it->span, "M0003", "the model already has the name '%s'",
+					told(c, it->span, "M0092", "the model already has the name '%s'",
 					     c->s->name);
 				c->s->name = it->name;
 				c->model_at = it->span;

@@ -380,9 +380,6 @@ void collect_features(Check *c, const Ast *item)
 		diag_note(c->d, c->s->group.at[old].span, "the first time here");
 		return;
 	}
-	if (item->text && strcmp(item->text, "request") && strcmp(item->text, "candidate"))
-		told(c, item->name_span, "M0112", "a group is per request or per candidate, not per %s",
-		     item->text);
 	vec_push(c->a, &c->s->group,
 		 (Group){.name = item->name,
 			 .span = item->name_span,
