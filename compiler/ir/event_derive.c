@@ -164,25 +164,6 @@ static void dead_end(Search *s, const uint64_t *set, bool start)
 	if (end.score > s->end->score) *s->end = end;
 }
 
-/* The diagram with other nodes for its constants. */
-static int grafted(Search *s, int root, int one, int zero)
-{
-	if (root < 2) return root ? one : zero;
-	int *moved = arena_new(s->e->arena, int, root + 1);
-	bool *live = arena_new(s->e->arena, bool, root + 1);
-	live[root] = true;
-	for (int i = root; i >= 2; i--)
-		if (live[i]) live[s->d->node.at[i].hi] = live[s->d->node.at[i].lo] = true;
-	moved[0] = zero;
-	moved[1] = one;
-	for (int i = 2; i <= root; i++) {
-		if (!live[i]) continue;
-		DiagramNode n = s->d->node.at[i];
-		moved[i] = diagram_node(s->e, s->d, n.test, n.stop, moved[n.hi], moved[n.lo]);
-	}
-	return moved[root];
-}
-
 static int solve(Search *s, const uint64_t *set, bool start);
 
 /*
@@ -229,7 +210,7 @@ static int split_by_promise(Search *s, const uint64_t *set)
 			int by = promised(s, k, p->event.at[i], given);
 			int yes = by == FAILED ? FAILED : solve(s, hi, false);
 			int no = yes == FAILED ? FAILED : solve(s, lo, false);
-			if (no != FAILED) return grafted(s, by, yes, no);
+			if (no != FAILED) return diagram_grafted(s->e, s->d, by, yes, no);
 		}
 	}
 	return FAILED;

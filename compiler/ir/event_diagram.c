@@ -46,6 +46,35 @@ Diagram *diagram_kept(const Events *e, const Diagram *d, int root)
 	return out;
 }
 
+int diagram_grafted(const Events *e, Diagram *d, int root, int one, int zero)
+{
+	if (root < 2) return root ? one : zero;
+	bool *live = arena_new(e->arena, bool, root + 1);
+	int *moved = arena_new(e->arena, int, root + 1);
+	live[root] = true;
+	for (int i = root; i >= 2; i--)
+		if (live[i]) live[d->node.at[i].hi] = live[d->node.at[i].lo] = true;
+	moved[0] = zero;
+	moved[1] = one;
+	for (int i = 2; i <= root; i++) {
+		if (!live[i]) continue;
+		DiagramNode n = d->node.at[i];
+		moved[i] = diagram_node(e, d, n.test, n.stop, moved[n.hi], moved[n.lo]);
+	}
+	return moved[root];
+}
+
+int diagram_copied(const Events *e, Diagram *d, const Diagram *from, bool stop)
+{
+	int *moved = arena_new(e->arena, int, from->node.n);
+	moved[1] = 1;
+	for (int i = 2; i < from->node.n; i++) {
+		DiagramNode n = from->node.at[i];
+		moved[i] = diagram_node(e, d, n.test, n.stop || stop, moved[n.hi], moved[n.lo]);
+	}
+	return moved[from->root];
+}
+
 /* ---- over events ---- */
 
 typedef struct {
