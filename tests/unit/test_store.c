@@ -635,6 +635,27 @@ static void short_and_interrupted_calls(void)
 	unlink(path);
 }
 
+/* Some file systems (NFS) say only now that the disk is full. */
+static int bad_close(void *self, int fd)
+{
+	(void)self;
+	close(fd);
+	return errno = ENOSPC, -1;
+}
+
+static void a_failing_close_is_noticed(void)
+{
+	MtlSys sys = mtl_sys;
+	MtlError e = {0};
+	const char *path = in_folder("target");
+	sys.close = bad_close;
+	spill(path, "old", 3);
+	CU_ASSERT_EQUAL(write_small(&sys, path, &e), MTL_SYSTEM);
+	CU_ASSERT(is_old(path));
+	CU_ASSERT_EQUAL(files_in_folder(), 1);
+	unlink(path);
+}
+
 int main(void)
 {
 	CU_initialize_registry();
@@ -653,6 +674,7 @@ int main(void)
 	CU_ADD_TEST(s, links_and_leftovers);
 	CU_ADD_TEST(s, a_failing_write_leaves_no_trace);
 	CU_ADD_TEST(s, a_failing_read_is_clean);
+	CU_ADD_TEST(s, a_failing_close_is_noticed);
 	CU_ADD_TEST(s, short_and_interrupted_calls);
 	CU_basic_run_tests();
 	int failures = (int)CU_get_number_of_failures();
