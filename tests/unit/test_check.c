@@ -204,6 +204,32 @@ static void reference(void)
 	free(text);
 }
 
+/* Every code the checker can say is explained. */
+static void codes(void)
+{
+	static const char *const file[] = {
+	    "check.c",	     "check_features.c", "check_events.c", "check_expr.c", "check_net.c",
+	    "check_calls.c", "check_loss.c",	 "check_train.c",  "eval_const.c", "lint.c"};
+	char *doc = read_file(MTL_SOURCE_DIR "/docs/codes-check.md");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(doc);
+	int n = 0;
+	for (size_t i = 0; i < sizeof file / sizeof *file; i++) {
+		char path[1024], heading[16];
+		snprintf(path, sizeof path, "%s/compiler/front/%s", MTL_SOURCE_DIR, file[i]);
+		char *text = read_file(path);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(text);
+		for (const char *p = text; (p = strstr(p, "\"M0")); p++) {
+			snprintf(heading, sizeof heading, "## %.5s ", p + 1);
+			if (!strstr(doc, heading)) printf("\nnot explained: %s\n", heading);
+			CU_ASSERT_PTR_NOT_NULL(strstr(doc, heading));
+			n++;
+		}
+		free(text);
+	}
+	CU_ASSERT(n > 80);
+	free(doc);
+}
+
 /* ---- what a checked model holds ---- */
 
 static const char base[] =
@@ -419,6 +445,7 @@ int main(void)
 	CU_add_test(s, "wrong models get the messages they announce", wrong_models);
 	CU_add_test(s, "the examples are right", examples);
 	CU_add_test(s, "the models of the language reference are right", reference);
+	CU_add_test(s, "every message is explained", codes);
 	CU_add_test(s, "parameters, tables, lookups", parameters);
 	CU_add_test(s, "names of experts, gates, towers", names);
 	CU_add_test(s, "-D", defined_from_outside);
