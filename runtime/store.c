@@ -163,7 +163,7 @@ static MtlStatus parse(MtlStore *s, const char *text, size_t n, MtlError *e)
 	s->header = json_loadb(text, n, JSON_REJECT_DUPLICATES, &why);
 	if (s->header) return MTL_OK;
 	if (json_error_code(&why) == json_error_out_of_memory)
-		return mtl_fail(e, MTL_LIMIT, "F0021", s->name, "no memory for its header of %zu bytes", n);
+		return mtl_fail(e, MTL_LIMIT, "F0011", s->name, "no memory for its header of %zu bytes", n);
 	return REFUSE("F0004", "its header is not valid JSON: %s, at byte %d", why.text,
 		      why.position + LENGTH);
 }
@@ -270,7 +270,7 @@ static MtlStatus read_entries(MtlStore *s, bool any_order, int64_t bytes, MtlErr
 	Placed *p = n < INT_MAX ? mtl_new(s->sys, Placed, n + 1) : NULL;
 	s->tensor = p ? mtl_new(s->sys, MtlTensor, n + 1) : NULL;
 	if (!s->tensor)
-		st = mtl_fail(e, MTL_LIMIT, "F0021", s->name, "no memory for the entries of %zu tensors", n);
+		st = mtl_fail(e, MTL_LIMIT, "F0011", s->name, "no memory for the entries of %zu tensors", n);
 	json_object_foreach(s->header, name, entry)
 	{
 		if (st || strcmp(name, META) == 0) continue;
@@ -335,7 +335,7 @@ static MtlStatus check_numbers(MtlStore *s, const float *data, bool own, MtlErro
 			return REFUSE("F0009", "damaged: tensor \"%s\" does not have the digest it should",
 				      t->name);
 		if (!finite)
-			return REFUSE("F0020", "tensor \"%s\" holds a number that is not finite", t->name);
+			return REFUSE("F0010", "tensor \"%s\" holds a number that is not finite", t->name);
 	}
 	return MTL_OK;
 }
@@ -343,7 +343,7 @@ static MtlStatus check_numbers(MtlStore *s, const float *data, bool own, MtlErro
 static MtlStatus new_store(MtlStore **out, const MtlSys *sys, const char *name, MtlError *e)
 {
 	*out = mtl_new(sys, MtlStore, 1);
-	if (!*out) return mtl_fail(e, MTL_LIMIT, "F0021", name, "no memory");
+	if (!*out) return mtl_fail(e, MTL_LIMIT, "F0011", name, "no memory");
 	(*out)->sys = sys;
 	(*out)->name = name;
 	return MTL_OK;
@@ -395,7 +395,7 @@ static MtlStatus read_file(MtlStore *s, int fd, bool foreign, MtlError *e)
 
 	char *text = mtl_new(s->sys, char, n);
 	if (!text)
-		return mtl_fail(e, MTL_LIMIT, "F0021", s->name, "no memory for its header of %zu bytes",
+		return mtl_fail(e, MTL_LIMIT, "F0011", s->name, "no memory for its header of %zu bytes",
 				(size_t)n);
 	size_t bytes = (size_t)info.st_size - LENGTH - (size_t)n;
 	st = read_all(s, fd, text, n, e);
@@ -404,7 +404,7 @@ static MtlStatus read_file(MtlStore *s, int fd, bool foreign, MtlError *e)
 	if (st) return st;
 
 	s->data = mtl_new(s->sys, char, bytes);
-	if (!s->data) return mtl_fail(e, MTL_LIMIT, "F0021", s->name, "no memory for its %zu bytes", bytes);
+	if (!s->data) return mtl_fail(e, MTL_LIMIT, "F0011", s->name, "no memory for its %zu bytes", bytes);
 	st = read_all(s, fd, s->data, bytes, e);
 	return st ? st : check_numbers(s, s->data, own, e);
 }
@@ -434,7 +434,7 @@ static MtlStatus read_memory(MtlStore *s, const char *p, size_t n, MtlError *e)
 		size_t bytes = n - LENGTH - header;
 		s->data = mtl_new(s->sys, char, bytes);
 		if (!s->data)
-			return mtl_fail(e, MTL_LIMIT, "F0021", s->name, "no memory for its %zu bytes", bytes);
+			return mtl_fail(e, MTL_LIMIT, "F0011", s->name, "no memory for its %zu bytes", bytes);
 		data = memcpy(s->data, data, bytes);
 	}
 	return check_numbers(s, (const float *)(const void *)data, own, e);
@@ -537,7 +537,7 @@ static MtlStatus put(Out *o, const void *from, size_t n, MtlError *e)
 }
 
 #define REJECT(code, ...) mtl_fail(e, MTL_REFUSED, code, path, __VA_ARGS__)
-#define NO_MEMORY()	  mtl_fail(e, MTL_LIMIT, "F0021", path, "no memory to write its header")
+#define NO_MEMORY()	  mtl_fail(e, MTL_LIMIT, "F0011", path, "no memory to write its header")
 
 /* Takes over `value`; NULL, or a key that is not UTF-8, is false. */
 static bool set(json_t *object, const char *key, json_t *value)
@@ -575,7 +575,7 @@ static MtlStatus describe_tensor(json_t *header, json_t *meta, const MtlTensor *
 	if (!sizes(t, &all, &width) || __builtin_add_overflow(*at, all * (int64_t)sizeof(float), &end))
 		return REJECT("F0006", "tensor \"%s\": its shape is empty or too large", t->name);
 	if (!digest(t, hex))
-		return mtl_fail(e, MTL_NUMBERS, "F0020", path,
+		return mtl_fail(e, MTL_NUMBERS, "F0010", path,
 				"not written: tensor \"%s\" holds a number that is not finite", t->name);
 
 	size_t n = strlen(DIGEST) + strlen(t->name) + 1;
@@ -614,7 +614,7 @@ static MtlStatus print_header(char **out, size_t *size, const json_t *header, co
 
 	if (n == 0) return NO_MEMORY();
 	if (all - LENGTH > MAX_HEADER)
-		return mtl_fail(e, MTL_LIMIT, "F0021", path,
+		return mtl_fail(e, MTL_LIMIT, "F0011", path,
 				"its header would take %zu bytes; %d are allowed (large vocabularies?)", all,
 				MAX_HEADER);
 	char *text = mtl_new(sys, char, all);
@@ -736,7 +736,7 @@ MtlStatus mtl_store_write(const MtlSys *sys, const char *path, const MtlTensor *
 	MtlStatus st = make_header(&header, &size, t, n, meta, n_meta, sys, path, e);
 
 	if (!st && !(o.buffer = mtl_new(sys, char, BUFFER)))
-		st = mtl_fail(e, MTL_LIMIT, "F0021", path, "no memory to write it");
+		st = mtl_fail(e, MTL_LIMIT, "F0011", path, "no memory to write it");
 	if (!st) st = write_file(&o, header, size, t, n, e);
 	mtl_release(sys, o.buffer);
 	mtl_release(sys, header);

@@ -1,5 +1,6 @@
 /*
- * Metrics of binary predictions against values computed by hand, and against plain slow formulas on random rows.
+ * Metrics of binary predictions against values computed by hand, and against plain slow formulas on random
+ * rows.
  */
 #include "runtime/metrics.h"
 #include <CUnit/Basic.h>
@@ -18,11 +19,12 @@ static MtlMetrics measured(const float *row, int64_t n, const uint64_t *group)
 	return m;
 }
 
-#define MEASURE(...) measured((const float[]){__VA_ARGS__}, (int64_t)(sizeof((float[]){__VA_ARGS__}) / 12), NULL)
-#define EQ(a, b) CU_ASSERT_DOUBLE_EQUAL((a), (b), 1e-12)
+#define MEASURE(...)                                                                                         \
+	measured((const float[]){__VA_ARGS__}, (int64_t)(sizeof((float[]){__VA_ARGS__}) / 12), NULL)
+#define EQ(a, b)   CU_ASSERT_DOUBLE_EQUAL((a), (b), 1e-12)
 #define NEAR(a, b) CU_ASSERT_DOUBLE_EQUAL((a), (b), 1e-7)
-#define LN2 0.69314718055994530942
-#define LN3 1.09861228866810969140f /* p = 3/4 */
+#define LN2	   0.69314718055994530942
+#define LN3	   1.09861228866810969140f /* p = 3/4 */
 
 /* Positives 0, 2 against negatives -1, 1: three of four pairs in order. */
 static void auc_counts_pairs(void) { EQ(MEASURE(2, 1, 1, -1, 0, 1, 1, 0, 1, 0, 1, 1).auc, 0.75); }
@@ -30,7 +32,8 @@ static void auc_counts_pairs(void) { EQ(MEASURE(2, 1, 1, -1, 0, 1, 1, 0, 1, 0, 1
 static void auc_ties_count_half(void)
 {
 	EQ(MEASURE(0, 1, 1, 0, 0, 1, 0, 0, 1, 0, 1, 1, 0, 0, 1).auc, 0.5);
-	/* At 0 one of each: 1/2.  At 1 one positive: above one negative, tied with two: 2.  Of 2 * 3 pairs. */
+	/* At 0 one of each: 1/2.  At 1 one positive: above one negative, tied with two: 2.  Of 2 * 3 pairs.
+	 */
 	EQ(MEASURE(0, 0, 1, 0, 1, 1, 1, 1, 1, 1, 0, 1, 1, 0, 1).auc, 2.5 / 6);
 	/* -0 and 0 are the same logit. */
 	EQ(MEASURE(-0.0f, 0, 1, 0, 1, 1).auc, 0.5);
@@ -142,7 +145,8 @@ static void ece_bins(void)
 	/* Ties are one bin, however many: p = 1/2, label 1/4. */
 	for (int i = 0; i < 20; i++) row[i][0] = 0;
 	EQ(measured(*row, 20, NULL).ece, 0.25);
-	/* 11 rows at 0 (3 positives) fill the first five bins and end the sixth; 9 at log 3 (2 positives) are the rest. */
+	/* 11 rows at 0 (3 positives) fill the first five bins and end the sixth; 9 at log 3 (2 positives) are
+	 * the rest. */
 	for (int i = 11; i < 20; i++) row[i][0] = LN3;
 	NEAR(measured(*row, 20, NULL).ece, (fabs(11 * 0.5 - 3) + fabs(9 * 0.75 - 2)) / 20);
 }
@@ -150,7 +154,8 @@ static void ece_bins(void)
 static void groups(void)
 {
 	/* Group 7: auc 1, weight 2.  8: one class.  9: auc 1/2 of weight 4.  Two rows without a group. */
-	const float row[] = {1, 1, 1, 0, 0, 1, /* */ 5, 1, 1, /* */ 2, 0, 1, 2, 1, 3, /* */ 9, 0, 1, -9, 1, 1};
+	const float row[] = {1, 1, 1, 0, 0,	  1, /* */ 5, 1,  1, /* */ 2, 0,
+			     1, 2, 1, 3, /* */ 9, 0, 1,	      -9, 1, 1};
 	const uint64_t of[] = {7, 7, 8, 9, 9, 0, 0};
 	EQ(measured(row, 7, of).gauc, (2 * 1 + 4 * 0.5) / 6);
 	/* Groups that differ in their upper half only. */
@@ -297,7 +302,8 @@ static void no_memory(void)
 {
 	static float row[9000][3];
 	static uint64_t of[9000];
-	for (int i = 0; i < 9000; i++) row[i][0] = (float)i, row[i][1] = (float)(i & 1), row[i][2] = 1, of[i] = (uint64_t)i / 9;
+	for (int i = 0; i < 9000; i++)
+		row[i][0] = (float)i, row[i][1] = (float)(i & 1), row[i][2] = 1, of[i] = (uint64_t)i / 9;
 	int failed = 0;
 	for (int k = 1; k < 20; k++) {
 		MtlFaults f;
@@ -307,7 +313,8 @@ static void no_memory(void)
 		f.fail_alloc = k;
 		MtlScores *s = mtl_scores_new(&f.sys);
 		MtlStatus st = s ? MTL_OK : MTL_LIMIT;
-		for (int i = 0; !st && i < 3; i++) st = mtl_scores_add(s, row[3000 * i], 3, 3000, i ? of + 3000 * i : NULL, &e);
+		for (int i = 0; !st && i < 3; i++)
+			st = mtl_scores_add(s, row[3000 * i], 3, 3000, i ? of + 3000 * i : NULL, &e);
 		if (!st) st = mtl_scores_metrics(s, &m, &e);
 		CU_ASSERT(st == (f.n_alloc >= k ? MTL_LIMIT : MTL_OK));
 		failed += st != MTL_OK;

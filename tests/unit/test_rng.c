@@ -8,7 +8,8 @@
 
 enum { N = 200000 };
 
-/* A sum of n terms of variance v strays by more than 5 deviations once in two million times; the seeds are fixed. */
+/* A sum of n terms of variance v strays by more than 5 deviations once in two million times; the seeds are
+ * fixed. */
 #define NEAR(sum, n, mean, v) CU_ASSERT_DOUBLE_EQUAL((sum) / (n), (mean), 5 * sqrt((v) / (n)))
 
 /* Start 0 of splitmix64 with the published constants: 0xe220a8397b1dcdaf is its first number from state 0. */
@@ -86,7 +87,8 @@ static void normal_is_box_muller(void)
 	for (uint64_t i = 0; i < 20000; i += 2) {
 		double u = (double)((mtl_mix(11, 5, i) >> 11) + 1) * 0x1p-53, v = mtl_uniform(11, 5, i + 1);
 		double r = sqrt(-2 * log(u)), turn = 6.283185307179586476925 * v;
-		double a = fabs(mtl_normal(11, 5, i) - r * cos(turn)), b = fabs(mtl_normal(11, 5, i + 1) - r * sin(turn));
+		double a = fabs(mtl_normal(11, 5, i) - r * cos(turn)),
+		       b = fabs(mtl_normal(11, 5, i + 1) - r * sin(turn));
 		if (a > worst) worst = a;
 		if (b > worst) worst = b;
 	}
@@ -104,7 +106,8 @@ static void dropout_depends_on_the_place_only(void)
 		mtl_dropout_fill(part + cut * WIDTH, ROWS - cut, WIDTH, 0.3, 5, 2, 1000 + (uint64_t)cut);
 		CU_ASSERT_EQUAL(memcmp(all, part, sizeof all), 0);
 	}
-	for (int r = 0; r < ROWS; r++) mtl_dropout_fill(part + r * WIDTH, 1, WIDTH, 0.3, 5, 2, 1000 + (uint64_t)r);
+	for (int r = 0; r < ROWS; r++)
+		mtl_dropout_fill(part + r * WIDTH, 1, WIDTH, 0.3, 5, 2, 1000 + (uint64_t)r);
 	CU_ASSERT_EQUAL(memcmp(all, part, sizeof all), 0);
 	mtl_dropout_fill(part, ROWS, WIDTH, 0.3, 5, 3, 1000);
 	CU_ASSERT_NOT_EQUAL(memcmp(all, part, sizeof all), 0);
@@ -118,8 +121,10 @@ static void dropout_shares(void)
 		mtl_dropout_fill(x, N / 10, 10, p[k], 42, 0, 0);
 		int zero = 0, pairs = 0;
 		for (int i = 0; i < N; i++) {
-			if (x[i] == 0) zero++;
-			else CU_ASSERT_EQUAL(x[i], (float)(1 / (1 - p[k])));
+			if (x[i] == 0)
+				zero++;
+			else
+				CU_ASSERT_EQUAL(x[i], (float)(1 / (1 - p[k])));
 			pairs += i && x[i] == 0 && x[i - 1] == 0;
 		}
 		NEAR((double)zero, N, p[k], p[k] * (1 - p[k]));
@@ -147,8 +152,7 @@ static void init_by_name(void)
 	/* Odd width, rows apart: the same numbers as in one row, and what lies between is left alone. */
 	for (int i = 0; i < 60; i++) c[i] = -7;
 	mtl_init_fill(c, 6, 5, 9, &normal, 1, "tower.ctr.0.weight");
-	for (int i = 0; i < 54; i++)
-		CU_ASSERT_EQUAL(c[i], i % 9 < 5 ? a[i / 9 * 5 + i % 9] : -7);
+	for (int i = 0; i < 54; i++) CU_ASSERT_EQUAL(c[i], i % 9 < 5 ? a[i / 9 * 5 + i % 9] : -7);
 	/* and a table with more rows begins with the same ones */
 	mtl_init_fill(b, 4, 5, 5, &normal, 1, "tower.ctr.0.weight");
 	CU_ASSERT_EQUAL(memcmp(a, b, 20 * sizeof *a), 0);
@@ -158,8 +162,8 @@ static void init_kinds(void)
 {
 	static float x[N];
 	double s1 = 0, s2 = 0;
-	MtlInit zero = {MTL_INIT_ZERO, 5, 5}, constant = {MTL_INIT_CONST, 0.25, 5}, uniform = {MTL_INIT_UNIFORM, -2, 4},
-		normal = {MTL_INIT_NORMAL, 10, 3};
+	MtlInit zero = {MTL_INIT_ZERO, 5, 5}, constant = {MTL_INIT_CONST, 0.25, 5},
+		uniform = {MTL_INIT_UNIFORM, -2, 4}, normal = {MTL_INIT_NORMAL, 10, 3};
 	mtl_init_fill(x, 1, 10, 10, &constant, 1, "x");
 	for (int i = 0; i < 10; i++) CU_ASSERT_EQUAL(x[i], 0.25f);
 	mtl_init_fill(x, 1, 10, 10, &zero, 1, "x");

@@ -1,5 +1,6 @@
 /*
- * Floats as text: known texts, and over a sample of all floats that they read back and that nothing shorter does.
+ * Floats as text: known texts, and over a sample of all floats that they read back and that nothing shorter
+ * does.
  */
 #include "runtime/shortest.h"
 #include <CUnit/Basic.h>
@@ -25,15 +26,42 @@ static uint32_t to_bits(float x)
 
 static void known_texts(void)
 {
-	static const struct { float x; const char *text; } c[] = {
-		{0.0f, "0"}, {-0.0f, "-0"}, {1, "1"}, {-1, "-1"}, {0.25f, "0.25"}, {0.1f, "0.1"}, {0.3f, "0.3"}, {3, "3"},
-		{100, "100"}, {12.5f, "12.5"}, {16777216.0f, "16777216"}, {123456792.0f, "123456790"}, {1e9f, "1e+09"},
-		{999999.9f, "999999.9"}, {1e-5f, "0.00001"}, {1e-6f, "1e-06"}, {0.0000123456f, "0.0000123456"},
-		{3.4028235e38f, "3.4028235e+38"}, {1.17549435e-38f, "1.1754944e-38"}, {1.40129846e-45f, "1e-45"},
-		{2.8e-45f, "3e-45"}, {9.80908925e-45f, "1e-44"}, {1.0f / 3, "0.33333334"}, {2.0f / 3, "0.6666667"},
-		{33554432.0f, "33554432"}, {9.007199254740992e15f, "9.007199e+15"}, {8589934592.0f, "8.589935e+09"},
-		{-1.17549435e-38f, "-1.1754944e-38"}, {0.5f, "0.5"}, {1e10f, "1e+10"}, {1e22f, "1e+22"},
-		{9.5367431640625e-7f, "9.536743e-07"},
+	static const struct {
+		float x;
+		const char *text;
+	} c[] = {
+	    {0.0f, "0"},
+	    {-0.0f, "-0"},
+	    {1, "1"},
+	    {-1, "-1"},
+	    {0.25f, "0.25"},
+	    {0.1f, "0.1"},
+	    {0.3f, "0.3"},
+	    {3, "3"},
+	    {100, "100"},
+	    {12.5f, "12.5"},
+	    {16777216.0f, "16777216"},
+	    {123456792.0f, "123456790"},
+	    {1e9f, "1e+09"},
+	    {999999.9f, "999999.9"},
+	    {1e-5f, "0.00001"},
+	    {1e-6f, "1e-06"},
+	    {0.0000123456f, "0.0000123456"},
+	    {3.4028235e38f, "3.4028235e+38"},
+	    {1.17549435e-38f, "1.1754944e-38"},
+	    {1.40129846e-45f, "1e-45"},
+	    {2.8e-45f, "3e-45"},
+	    {9.80908925e-45f, "1e-44"},
+	    {1.0f / 3, "0.33333334"},
+	    {2.0f / 3, "0.6666667"},
+	    {33554432.0f, "33554432"},
+	    {9.007199254740992e15f, "9.007199e+15"},
+	    {8589934592.0f, "8.589935e+09"},
+	    {-1.17549435e-38f, "-1.1754944e-38"},
+	    {0.5f, "0.5"},
+	    {1e10f, "1e+10"},
+	    {1e22f, "1e+22"},
+	    {9.5367431640625e-7f, "9.536743e-07"},
 	};
 	char text[MTL_FLOAT_TEXT];
 	for (size_t i = 0; i < sizeof c / sizeof *c; i++) {
@@ -104,7 +132,8 @@ static void every_exponent(void)
 	uint32_t state = 12345;
 	wrong = 0;
 	for (uint32_t e = 0; e < 255; e++) {
-		static const uint32_t fraction[] = {0, 1, 2, 3, 0x3fffff, 0x400000, 0x400001, 0x7ffffd, 0x7ffffe, 0x7fffff};
+		static const uint32_t fraction[] = {0,	      1,	2,	  3,	    0x3fffff,
+						    0x400000, 0x400001, 0x7ffffd, 0x7ffffe, 0x7fffff};
 		for (size_t i = 0; i < sizeof fraction / sizeof *fraction; i++)
 			if (e || fraction[i]) judge(e << 23 | fraction[i]);
 		for (int i = 0; i < 400; i++) {
@@ -115,7 +144,8 @@ static void every_exponent(void)
 	CU_ASSERT_EQUAL(wrong, 0);
 }
 
-/* Small denormals have few bits and the widest choice of texts; probabilities and round numbers are what is printed. */
+/* Small denormals have few bits and the widest choice of texts; probabilities and round numbers are what is
+ * printed. */
 static void denormals_and_round_numbers(void)
 {
 	wrong = 0;

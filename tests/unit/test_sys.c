@@ -17,7 +17,9 @@
 static void text_of_an_error(void)
 {
 	MtlError e = {0};
-	CU_ASSERT_EQUAL(mtl_fail(&e, MTL_DATA, "D0107", "log.csv:3:5", "\"%s\" is not a number: %d", "price", 12), MTL_DATA);
+	CU_ASSERT_EQUAL(
+	    mtl_fail(&e, MTL_DATA, "D0107", "log.csv:3:5", "\"%s\" is not a number: %d", "price", 12),
+	    MTL_DATA);
 	CU_ASSERT_EQUAL(e.status, MTL_DATA);
 	CU_ASSERT_STRING_EQUAL(e.code, "D0107");
 	CU_ASSERT_STRING_EQUAL(e.text, "log.csv:3:5: error[D0107]: \"price\" is not a number: 12");
@@ -122,7 +124,8 @@ static void nothing_fails_by_default(void)
 	CU_ASSERT_EQUAL(s->remove(s->self, path), -1);
 	CU_ASSERT_EQUAL(s->remove(s->self, other), 0);
 	mtl_release(s, mtl_alloc(s, 1, 1));
-	CU_ASSERT(f.n_open == 1 && f.n_read == 1 && f.n_write == 1 && f.n_sync == 1 && f.n_rename == 1 && f.n_alloc == 1);
+	CU_ASSERT(f.n_open == 1 && f.n_read == 1 && f.n_write == 1 && f.n_sync == 1 && f.n_rename == 1 &&
+		  f.n_alloc == 1);
 }
 
 static void the_nth_call_fails(void)
@@ -153,7 +156,8 @@ static void the_nth_call_fails(void)
 	}
 	CU_ASSERT_EQUAL(s->open(s->self, "/dev/zero", O_RDONLY, 0), -1);
 	CU_ASSERT_EQUAL(s->close(s->self, zero), 0);
-	CU_ASSERT(f.n_open == 2 && f.n_read == 3 && f.n_write == 3 && f.n_sync == 3 && f.n_rename == 3 && f.n_alloc == 3);
+	CU_ASSERT(f.n_open == 2 && f.n_read == 3 && f.n_write == 3 && f.n_sync == 3 && f.n_rename == 3 &&
+		  f.n_alloc == 3);
 }
 
 int main(void)
