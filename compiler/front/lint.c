@@ -308,10 +308,11 @@ void lint(Check *c)
 	stop_metric(c);
 	unused_features(c);
 	unused_names(c);
-	untrained_parts(c, trained, served);
 	columns(c);
 	idle_events(c);
+	int before = diag_warnings(c->d);
 	identifiable(c);
+	if (diag_warnings(c->d) == before) untrained_parts(c, trained, served); /* else the head was named */
 	served_outside(c);
 	small_batches(c);
 	equal_experts(c);
