@@ -352,7 +352,7 @@ int e_lane(Fn *f, int a, int k) { return expr(f, (Expr){.op = E_LANE, .lanes = 1
 int e_shuf(Fn *f, int a, int b, const uint8_t *pat)
 {
 	int n = lanes_of(f, a);
-	uint8_t *own = arena_new(f->arena, uint8_t, n + 1);
+	uint8_t *own = arena_new(f->arena, uint8_t, n > 16 ? n : 16);
 	memcpy(own, pat, (size_t)n);
 	return expr(f, (Expr){.op = E_SHUF, .lanes = n, .a = a, .b = b, .pat = own});
 }

@@ -10,7 +10,7 @@
  *   memory      no store into an input or into integers; an index known to be outside is refused
  *   temps       at a multiple of 16 in a writable parameter, inside it where its size is known
  *   calls       to earlier functions only; arguments fit; nothing written is passed twice
- *   unroll      at most 256 turns, no `reg` or `let` directly inside
+ *   unroll      at most 256 turns, 4096 with those around it, no `reg` or `let` directly inside
  *
  * An index that depends on a size or a loaded integer is left to the interpreter.
  */
@@ -18,7 +18,7 @@
 #include <ctype.h>
 #include <math.h>
 
-enum { MAX_LANES = 16, MAX_UNROLL = 256, MAX_ELEMENTS = 1024 };
+enum { MAX_LANES = 16, MAX_UNROLL = 256, MAX_TURNS = 4096, MAX_ELEMENTS = 1024 };
 static const int64_t FAR = (int64_t)1 << 60; /* an unknown end of a range */
 
 /* tight: both ends are reached in some run, as far as one can see; top: the upper end is. */
@@ -37,10 +37,11 @@ typedef struct {
 	const bool *sound; /* by function: links hold */
 	bool *in_scope;	   /* by variable */
 	Range *range;
-	int64_t *now; /* value of an unrolled variable */
-	bool *live;   /* by register */
-	bool **set;   /* by register, by element */
-	int dead;     /* depth of loops that never turn */
+	int64_t *now;  /* value of an unrolled variable */
+	bool *live;    /* by register */
+	bool **set;    /* by register, by element */
+	int dead;      /* depth of loops that never turn */
+	int64_t turns; /* of the unrolled bodies around */
 } Check;
 
 __attribute__((format(printf, 2, 3))) static void fault(Check *c, const char *fmt, ...)
@@ -186,6 +187,8 @@ static bool stmt_ok(Check *c, int s, bool *used, bool *used_expr, bool *defined)
 			return false;
 		used_expr[t->expr] = true;
 	}
+	if (!NEED(t->arg.n >= 0 && t->arg.n <= t->arg.cap, "statement %d: %d arguments", s, t->arg.n))
+		return false;
 	for (int i = 0; t->op == S_CALL && i < t->arg.n; i++)
 		if (!aff_ok(c, &t->arg.at[i].off) ||
 		    !NEED(t->arg.at[i].buf >= -1 && t->arg.at[i].buf < f->buf.n, "argument %d is %d", i,
@@ -209,10 +212,16 @@ static bool value_ok(Check *c)
 		    "argument and result are single vectors");
 }
 
+static bool sane(int n, int cap) { return n >= 0 && n <= cap; }
+
 static bool links_hold(Check *c)
 {
 	const Fn *f = c->f;
-	if (!NEED(f->name && f->name[0], "no name") || !NEED(f->open.n == 1, "a body is left open") ||
+	bool counted = sane(f->var.n, f->var.cap) && sane(f->buf.n, f->buf.cap) &&
+		       sane(f->reg.n, f->reg.cap) && sane(f->expr.n, f->expr.cap) &&
+		       sane(f->stmt.n, f->stmt.cap);
+	if (!NEED(counted, "counts") || !NEED(f->name && f->name[0], "no name") ||
+	    !NEED(f->open.n == 1, "a body is left open") ||
 	    !NEED(f->n_param >= 0 && f->n_param <= f->buf.n && f->expr.n >= 1 && f->stmt.n >= 1, "counts") ||
 	    !NEED(f->first >= 0 && f->first < f->stmt.n, "starts at statement %d", f->first))
 		return false;
@@ -367,22 +376,30 @@ static Range loop_range(Range lo, Range hi, int step)
 	return r;
 }
 
-static void check_loop(Check *c, const Stmt *t)
+static bool check_unroll(Check *c, const Stmt *t)
 {
 	const char *name = c->f->var.at[t->var].name;
+	if (!NEED(!t->lo.n && !t->hi.n, "unroll %s: bounds are not constant", name)) return false;
+	int64_t turns = ((int64_t)t->hi.c - t->lo.c + t->step - 1) / t->step;
+	c->turns *= turns > 1 ? turns : 1;
+	return NEED(turns <= MAX_UNROLL, "unroll %s: more than %d turns", name, MAX_UNROLL) &&
+	       NEED(c->turns <= MAX_TURNS, "unroll %s: more than %d turns with those around it", name,
+		    MAX_TURNS);
+}
+
+static void check_loop(Check *c, const Stmt *t)
+{
 	Range lo = range_of(c, &t->lo), hi = range_of(c, &t->hi);
-	if (t->op == S_UNROLL) {
-		if (!NEED(!t->lo.n && !t->hi.n, "unroll %s: bounds are not constant", name)) return;
-		NEED(hi.lo - lo.lo <= MAX_UNROLL * (int64_t)t->step, "unroll %s: more than %d turns", name,
-		     MAX_UNROLL);
-	}
-	c->range[t->var] = loop_range(lo, hi, t->step);
+	int64_t turns = c->turns;
 	bool dead = hi.hi <= lo.lo;
+	if (t->op == S_UNROLL && !check_unroll(c, t)) return;
+	c->range[t->var] = loop_range(lo, hi, t->step);
 	c->in_scope[t->var] = true;
 	c->dead += dead;
 	check_body(c, t->body, t->op == S_UNROLL);
 	c->dead -= dead;
 	c->in_scope[t->var] = false;
+	c->turns = turns;
 }
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -603,6 +620,7 @@ static void check_meaning(Check *c)
 		c->in_scope[v] = f->var.at[v].kind == VAR_SIZE;
 		c->range[v] = (Range){0, FAR, false, false};
 	}
+	c->turns = 1;
 	check_body(c, f->first, false);
 	if (c->faults > before) return;
 	read_body(c, f->first);
