@@ -56,6 +56,7 @@ static int remove_folder(void)
 static char *slurp(const char *path, size_t *n)
 {
 	FILE *f = fopen(path, "rb");
+	*n = 0;
 	if (!f) return NULL;
 	char *p = malloc(1 << 22);
 	*n = fread(p, 1, 1 << 22, f);
