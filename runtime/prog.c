@@ -13,8 +13,10 @@
 #include <inttypes.h>
 #include <math.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -186,6 +188,27 @@ static void log_end(Progress *g)
 	if (fflush(g->log) != 0) g->log_failed = true;
 }
 
+typedef struct {
+	char *text;
+	size_t n, cap;
+} Line;
+
+__attribute__((format(printf, 2, 3))) static void say(Line *l, const char *format, ...)
+{
+	va_list ap;
+	va_start(ap, format);
+	int n = vsnprintf(l->text + l->n, l->cap - l->n, format, ap);
+	va_end(ap);
+	if (n > 0) l->n = l->n + (size_t)n < l->cap ? l->n + (size_t)n : l->cap - 1;
+}
+
+/* A line that wraps cannot be overwritten. */
+static int columns(void)
+{
+	struct winsize w;
+	return ioctl(STDERR_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col > 20 ? w.ws_col : 80;
+}
+
 static void progress_line(Progress *g, const MtlTrainTick *t, double now)
 {
 	char speed[32], left[32];
@@ -193,18 +216,21 @@ static void progress_line(Progress *g, const MtlTrainTick *t, double now)
 	rate(speed, took > 0 ? (double)(t->rows - g->rows_at_last) / took : 0);
 	for (int l = 0; l < g->m->n_loss; l++) g->sum[l] = g->weight[l] > 0 ? g->sum[l] / g->weight[l] : 0;
 	if (!g->quiet) {
-		clear_line(g);
-		fprintf(stderr, "epoch %" PRId64 "/%" PRId64 "  %" PRId64 " rows  %s ", t->epoch, t->epochs,
-			t->rows, speed);
+		char text[1024];
+		Line line = {text, 0, sizeof text};
+		say(&line, "epoch %" PRId64 "/%" PRId64 "  %" PRId64 " rows  %s ", t->epoch, t->epochs,
+		    t->rows, speed);
 		for (int l = 0; l < g->m->n_loss; l++)
-			if (g->weight[l] > 0) fprintf(stderr, " %s %.4f", g->m->loss[l].name, g->sum[l]);
-		if (t->counts->rejected) fprintf(stderr, "  bad rows %" PRId64, t->counts->rejected);
+			if (g->weight[l] > 0) say(&line, " %s %.4f", g->m->loss[l].name, g->sum[l]);
+		if (t->counts->rejected) say(&line, "  bad rows %" PRId64, t->counts->rejected);
 		if (done > 0.001) {
 			duration(left, (now - g->epoch_begin) *
 					   (1 / done - 1 + (double)(t->epochs - t->epoch) / done));
-			fprintf(stderr, "  %s left", left);
+			say(&line, "  %s left", left);
 		}
-		if (!g->terminal) fputc('\n', stderr);
+		clear_line(g);
+		fprintf(stderr, g->terminal ? "%.*s" : "%.*s\n", g->terminal ? columns() - 1 : (int)line.n,
+			text);
 		g->open_line = g->terminal;
 	}
 	if (g->log) {
@@ -402,12 +428,17 @@ static MtlStatus early_stop(const MtlProgram *p, MtlTrainOptions *o, char *text,
 	return MTL_OK;
 }
 
+enum { MOST_BATCH = 1 << 22, MOST_SHUFFLE = 1 << 30 };
+
 static MtlStatus check_train(const MtlTrainOptions *o, const MtlReaderOptions *r, MtlError *e)
 {
 	if (o->init && o->resume)
 		return mtl_fail(e, MTL_USAGE, "", NULL,
 				"--init starts a run, --resume goes on with one: give one of them");
 	if (o->batch < 1) return mtl_fail(e, MTL_USAGE, "", NULL, "--batch needs at least one row");
+	if (o->batch > MOST_BATCH || o->shuffle > MOST_SHUFFLE)
+		return mtl_fail(e, MTL_USAGE, "", NULL, "--batch is at most %d, --shuffle at most %d",
+				MOST_BATCH, MOST_SHUFFLE);
 	if (has_stdin(o->data, o->n_data) && (o->epochs > 1 || o->resume))
 		return mtl_fail(e, MTL_USAGE, "", NULL,
 				"--data from stdin can be read once: it takes --epochs 1, and no --resume");
@@ -442,7 +473,7 @@ static MtlStatus train(MtlProgram *p, MtlError *e)
 			     .epochs = mtl_program_count(p, "epochs", d->epochs),
 			     .batch = mtl_program_count(p, "batch", d->batch),
 			     .shuffle = mtl_program_count(p, "shuffle", d->shuffle),
-			     .threads = (int)mtl_program_count(p, "threads", 0),
+			     .threads = mtl_program_threads(p, 0),
 			     .no_state = mtl_program_has(p, "no-state"),
 			     .seed = d->seed};
 	const MtlOptionValue *lr = mtl_option(&p->o, p->table, "lr"),
@@ -455,6 +486,7 @@ static MtlStatus train(MtlProgram *p, MtlError *e)
 		      .terminal = isatty(STDERR_FILENO) && term && strcmp(term, "dumb") != 0,
 		      .wait = 1,
 		      .fresh = true};
+	if (g.terminal) g.wait = 0.2;
 	g.colour = g.terminal && !(no_colour && *no_colour);
 	const char **data = files(p, "data", &o.n_data, e), **valid = files(p, "valid", &o.n_valid, e);
 	o.data = data;
@@ -525,7 +557,7 @@ static MtlStatus eval(MtlProgram *p, MtlError *e)
 	reader_options(p, &fo.reader);
 	if (!st) st = mtl_instance_init(&in, p->sys, p->m, e);
 	if (!st) st = mtl_instance_open(&in, mtl_program_text(p, "model"), e);
-	if (!st) st = mtl_pool_new(&pool, p->sys, (int)mtl_program_count(p, "threads", 0), e);
+	if (!st) st = mtl_pool_new(&pool, p->sys, mtl_program_threads(p, 0), e);
 	if (!st) st = mtl_step_init(&step, &in, pool, MTL_EVAL_BATCH, e);
 	listen();
 	if (!st) st = mtl_eval(&r, &in, pool, &fo, &step, was_interrupted, NULL, e);
@@ -555,7 +587,7 @@ static MtlStatus grad(MtlProgram *p, MtlError *e)
 	reader_options(p, &ro);
 	if (!st) st = mtl_instance_init(&in, p->sys, p->m, e);
 	if (!st) st = mtl_instance_open(&in, mtl_program_text(p, "model"), e);
-	if (!st) st = mtl_pool_new(&pool, p->sys, (int)mtl_program_count(p, "threads", 0), e);
+	if (!st) st = mtl_pool_new(&pool, p->sys, mtl_program_threads(p, 0), e);
 	if (!st) st = mtl_grad(&in, pool, data, n, &ro, mtl_program_text(p, "out"), &rows, e);
 	if (!st) fprintf(stderr, "gradients of %" PRId64 " rows\n", rows);
 	mtl_pool_free(pool);
@@ -626,7 +658,7 @@ static MtlStatus gradcheck(MtlProgram *p, MtlError *e)
 	MtlThreads *pool = NULL;
 	MtlBatch b = {0};
 	MtlStatus st = open_or_fresh(p, &in, e);
-	if (!st) st = mtl_pool_new(&pool, p->sys, (int)mtl_program_count(p, "threads", 0), e);
+	if (!st) st = mtl_pool_new(&pool, p->sys, mtl_program_threads(p, 0), e);
 	if (!st) st = mtl_random_batch(&b, &in, CHECK_ROWS, e);
 	if (!st) st = mtl_gradcheck(&in, pool, &b, gradcheck_line, NULL, e);
 	if (st == MTL_NO) mtl_fail(e, MTL_NO, "", NULL, "a gradient is wrong");
@@ -685,7 +717,7 @@ static MtlStatus bench(MtlProgram *p, MtlError *e)
 	bool json = mtl_program_has(p, "json");
 	const int64_t own = p->m->train.batch, size[] = {64, 1024, own};
 	MtlStatus st = open_or_fresh(p, &in, e);
-	if (!st) st = mtl_pool_new(&pool, p->sys, (int)mtl_program_count(p, "threads", 1), e);
+	if (!st) st = mtl_pool_new(&pool, p->sys, mtl_program_threads(p, 1), e);
 	if (!st) st = mtl_bench_scores(&in, pool, json, e);
 	if (!st && json) fputs("],\"train\":[", stdout);
 	for (int i = 0; !st && i < 3; i++)
@@ -707,7 +739,11 @@ int mtl_prog_main(const MtlModel *m, int argc, char **argv)
 	switch (p.o.command) {
 	case TRAIN: train(&p, &e); break;
 	case EVAL: eval(&p, &e); break;
-	case SCORE: mtl_program_score(&p, &e); break;
+	case SCORE:
+		if (mtl_program_has(&p, "output"))
+			listen(); /* or else nothing is left behind by dying at once */
+		mtl_program_score(&p, &e);
+		break;
 	case GRAD: grad(&p, &e); break;
 	case INIT: init(&p, &e); break;
 	case INFO: mtl_program_info(&p, &e); break;

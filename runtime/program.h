@@ -34,6 +34,7 @@ int mtl_program_end(const MtlProgram *p, const MtlError *e);
 
 const char *mtl_program_text(const MtlProgram *p, const char *option); /* NULL where not given */
 int64_t mtl_program_count(const MtlProgram *p, const char *option, int64_t otherwise);
+int mtl_program_threads(const MtlProgram *p, int otherwise); /* 0: as many as granted */
 bool mtl_program_has(const MtlProgram *p, const char *option);
 
 /* The commands both have. */

@@ -105,6 +105,12 @@ int64_t mtl_program_count(const MtlProgram *p, const char *name, int64_t otherwi
 	return v && v->given ? v->count : otherwise;
 }
 
+int mtl_program_threads(const MtlProgram *p, int otherwise)
+{
+	int64_t n = mtl_program_count(p, "threads", otherwise);
+	return n > 1 << 16 ? 1 << 16 : (int)n; /* the pool knows how many are too many */
+}
+
 bool mtl_program_has(const MtlProgram *p, const char *name) { return mtl_program_text(p, name) != NULL; }
 
 double mtl_now(void)
@@ -255,7 +261,7 @@ MtlStatus mtl_program_score(MtlProgram *p, MtlError *e)
 	int n_pass = 0;
 	MtlStatus st = mtl_instance_init(&in, p->sys, p->m, e);
 	if (!st) st = mtl_instance_open(&in, mtl_program_text(p, "model"), e);
-	if (!st) st = mtl_pool_new(&pool, p->sys, (int)mtl_program_count(p, "threads", 0), e);
+	if (!st) st = mtl_pool_new(&pool, p->sys, mtl_program_threads(p, 0), e);
 	if (!st && mtl_program_has(p, "passthrough") &&
 	    !(pass = mtl_options_list(p->sys, mtl_program_text(p, "passthrough"), &n_pass)))
 		st = mtl_fail(e, MTL_LIMIT, "", NULL, "no memory");
@@ -443,7 +449,7 @@ MtlStatus mtl_random_batch(MtlBatch *b, const MtlInstance *in, int64_t n, MtlErr
 		for (int64_t i = 0; i <= n; i++) c->bag_start[i] = (int32_t)(ITEMS * i);
 		for (int64_t i = 0; i < ITEMS * n; i++) {
 			c->bag_item[i] = (int32_t)(draw(&state) % (uint64_t)rows);
-			c->bag_scale[i] = m->feature[f].pool == MTL_POOL_MEAN ? 1.0f / ITEMS : 1;
+			c->bag_scale[i] = m->feature[f].pool == MTL_POOL_MEAN ? 1.0f / (float)ITEMS : 1;
 		}
 	}
 	for (int64_t i = 0; i < n; i++) {
@@ -534,7 +540,7 @@ static MtlStatus bench(MtlProgram *p, MtlError *e)
 	bool json = mtl_program_has(p, "json");
 	MtlStatus st = mtl_instance_init(&in, p->sys, p->m, e);
 	if (!st) st = mtl_instance_open(&in, NULL, e);
-	if (!st) st = mtl_pool_new(&pool, p->sys, (int)mtl_program_count(p, "threads", 1), e);
+	if (!st) st = mtl_pool_new(&pool, p->sys, mtl_program_threads(p, 1), e);
 	if (!st) st = mtl_bench_scores(&in, pool, json, e);
 	if (!st && json) fputs("]}\n", stdout);
 	mtl_pool_free(pool);

@@ -225,6 +225,9 @@ static MtlStatus end_epoch(Run *r, const MtlRowCounts *counts, bool *enough, Mtl
 {
 	const MtlTrainOptions *o = r->o;
 	int64_t rows = r->state.rows;
+	if (rows == 0)
+		return mtl_fail(e, MTL_DATA, "", NULL, "no row of the data can be used (%lld read)",
+				(long long)counts->read);
 	MtlEvalResult valid = {0};
 	MtlFeedOptions vo = {.path = o->valid, .n_path = o->n_valid, .reader = o->reader};
 	vo.reader.rejects = NULL;
