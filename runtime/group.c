@@ -3,6 +3,7 @@
  * place.
  */
 #include "group.h"
+#include <string.h>
 
 int64_t mtl_touched_count(const MtlModel *m, const MtlBatch *b, int t)
 {
@@ -24,7 +25,6 @@ void mtl_touched_free(MtlTouched *g, const MtlSys *sys)
 	mtl_release(sys, g->of);
 	mtl_release(sys, g->next);
 	mtl_release(sys, g->slot);
-	mtl_release(sys, g->used);
 	*g = (MtlTouched){0};
 }
 
@@ -45,8 +45,7 @@ MtlStatus mtl_touched_room(MtlTouched *g, const MtlSys *sys, int64_t n, MtlError
 	g->of = mtl_new(sys, int32_t, cap);
 	g->next = mtl_new(sys, int32_t, cap);
 	g->slot = mtl_new(sys, int32_t, 2 * cap);
-	g->used = mtl_new(sys, int32_t, cap);
-	if (!g->uniq || !g->start || !g->src || !g->scale || !g->of || !g->next || !g->slot || !g->used) {
+	if (!g->uniq || !g->start || !g->src || !g->scale || !g->of || !g->next || !g->slot) {
 		mtl_touched_free(g, sys);
 		return mtl_fail(e, MTL_LIMIT, "", NULL, "no memory for the %lld table look-ups of a batch",
 				(long long)n);
@@ -81,7 +80,6 @@ static int32_t meet(MtlTouched *g, Spread s, int32_t row)
 	}
 	int32_t u = (int32_t)g->n_uniq++;
 	g->slot[i] = u + 1;
-	g->used[u] = (int32_t)i;
 	g->uniq[u] = row;
 	g->start[u] = 1; /* a count until the first walk ends */
 	return u;
@@ -107,6 +105,8 @@ MtlStatus mtl_touched_fill(MtlTouched *g, const MtlSys *sys, const MtlModel *m, 
 	if (mtl_touched_room(g, sys, n, e)) return e->status;
 	g->n = n;
 
+	/* All at once: a walk over the used slots would cost a miss for each. */
+	memset(g->slot, 0, (size_t)(g->mask + 1) * sizeof *g->slot);
 	Spread s = {1, 0};
 	if (rows > g->mask + 1) {
 		s.factor = 2654435769u; /* 2^32 / golden ratio */
@@ -127,7 +127,6 @@ MtlStatus mtl_touched_fill(MtlTouched *g, const MtlSys *sys, const MtlModel *m, 
 		int32_t count = g->start[u];
 		g->start[u] = g->next[u] = sum;
 		sum += count;
-		g->slot[g->used[u]] = 0;
 	}
 	g->start[g->n_uniq] = sum;
 

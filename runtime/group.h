@@ -19,7 +19,6 @@ typedef struct {
 	int32_t *of;   /* [cap] scratch: index into uniq of each occurrence as met */
 	int32_t *next; /* [cap] scratch: place of the next occurrence of each */
 	int32_t *slot; /* [mask + 1] open addressing: index into uniq + 1, 0 where free */
-	int32_t *used; /* [cap] slot of each touched row, to free them again */
 	int64_t mask;
 } MtlTouched;
 

@@ -117,7 +117,7 @@ static void no_rows_and_no_memory(void)
 	CU_ASSERT_EQUAL(g.n_uniq, 0);
 	b.n = 3;
 	mtl_touched_free(&g, &mtl_sys);
-	for (int n = 1; n <= 8; n++) {
+	for (int n = 1; n <= 7; n++) {
 		MtlFaults f;
 		mtl_faults_init(&f);
 		f.fail_alloc = n;

@@ -5,6 +5,7 @@
 #include "runtime/checkpoint.h"
 #include "runtime/eval.h"
 #include "runtime/grad.h"
+#include "runtime/gradcheck.h"
 #include "runtime/score.h"
 #include "runtime/train.h"
 #include "model_by_hand.h"
@@ -455,6 +456,48 @@ static void gradients_against_differences(void)
 	bench_close(&b);
 }
 
+/* A POST that forgets a tenth of one gradient, and a STEP that scales one column of the looked-up rows'
+ * gradients. */
+static void post_wrong(void *const *buf, const int64_t *size)
+{
+	h_post(buf, size);
+	((float *)buf[1])[H_B_CVR] *= 0.9f;
+}
+
+static void step_wrong(void *const *buf, const int64_t *size)
+{
+	h_step(buf, size);
+	for (int64_t i = 0; i < size[0]; i++) ((float *)buf[3])[i * H_X + H_DIM] *= 1.5f;
+}
+
+static void collect_wrong(void *self, const MtlGradcheckLine *l)
+{
+	if (!l->good) strcat(strcat(self, l->tensor.name), " ");
+}
+
+static void gradcheck_finds_what_is_wrong(void)
+{
+	static const char *const wrong[] = {"", "tower.cvr.0.bias ", "embed.item.weight "};
+	for (int k = 0; k < 3; k++) {
+		MtlKernel *kernel[N_OF(h_kernel)];
+		memcpy(kernel, h_kernel, sizeof kernel);
+		if (k == 1) kernel[MTL_POST] = post_wrong;
+		if (k == 2) kernel[MTL_STEP] = step_wrong;
+		MtlVariant variant = {"any-v0", 0, kernel, h_work, H_N};
+		MtlModel m = by_hand;
+		m.variant = &variant;
+		m.n_variant = 1;
+		Bench b;
+		MtlError e = {0};
+		char names[256] = "";
+		bench_open(&b, &mtl_sys, &m, 300, 2);
+		CU_ASSERT_EQUAL(mtl_gradcheck(&b.in, b.pool, &b.batch, collect_wrong, names, &e),
+				k ? MTL_NO : MTL_OK);
+		CU_ASSERT_STRING_EQUAL(names, wrong[k]);
+		bench_close(&b);
+	}
+}
+
 static void gradients_as_a_file(void)
 {
 	Seen s;
@@ -862,6 +905,7 @@ int main(void)
 	CU_ADD_TEST(s, early_stop_keeps_the_best);
 	CU_ADD_TEST(s, what_cannot_be_resumed);
 	CU_ADD_TEST(s, warm_start);
+	CU_ADD_TEST(s, gradcheck_finds_what_is_wrong);
 	CU_ADD_TEST(s, gradients_as_a_file);
 	CU_ADD_TEST(s, evaluation_counts_rows);
 	CU_ADD_TEST(s, names_of_stop_metrics);
