@@ -20,6 +20,7 @@ typedef struct {
 	double number;
 	bool first;	    /* the next token is the first of its line */
 	Comments *comments; /* or NULL */
+	int errors_left;
 } Lexer;
 
 typedef struct Parser Parser;

@@ -162,7 +162,7 @@ static bool like_statement(const Token *t, const Token *next)
 
 /* ---- going over the tokens ---- */
 
-static int too_many(const Parser *p) { return diag_errors(p->diag) - p->errors_before > MOST_ERRORS; }
+static bool too_many(const Parser *p) { return diag_errors(p->diag) - p->errors_before > MOST_ERRORS; }
 
 static void lex(Parser *p, Lexer *x, const char *text, uint32_t len)
 {
@@ -327,7 +327,7 @@ static void arrange(Parser *p)
 	for (int i = 0; i < n; i++) {
 		const Token *next = &in[i + 1 < n ? i + 1 : i];
 		Token t = name_or_word(&r, in[i], next);
-		if (t.kind == END) break;
+		if (t.kind == END || too_many(p)) break;
 		if (!r.balanced) close_before_statement(&r, &t, next);
 		WordClass class = class_of(t.kind);
 		if (class == ITEM || class == STATEMENT) r.statement = t.kind;
@@ -415,6 +415,7 @@ Ast *syntax_operator(Parser *p, AstKind kind, Span span, Ast *a, Ast *b)
 		syntax_too_deep(p);
 		return ast_new(p->arena, AST_LIST, span);
 	}
+	if (too_many(p)) return ast_expr(p->arena, kind, span, a, b);
 	if (kind == AST_PIPE) {
 		if (a->kind != AST_PIPE && is_operator(a) && !a->parens) {
 			diag_error(p->diag, a->span, "M0021",
@@ -746,10 +747,10 @@ static Ast *parse_text(Files *f, const char *path, const char *text, uint32_t le
 	const char *nul = memchr(text, '\0', len);
 	if (nul) {
 		uint32_t at = source.base + (uint32_t)(nul - text);
-		diag_error(f->diag, (Span){at, at + 1}, "M0033",
+		diag_error(f->diag, (Span){at, at + 1}, "M0032",
 			   "this is no text file: it holds a zero byte");
 	} else {
-		Lexer x = {f->arena, f->names, f->diag, source.base, 0, 0, NULL, 0, true, comments};
+		Lexer x = {f->arena, f->names, f->diag, source.base, 0, 0, NULL, 0, true, comments, MOST_ERRORS};
 		lex(&p, &x, text, len);
 		arrange(&p);
 		mtlyyparse(&p);

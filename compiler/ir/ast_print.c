@@ -100,12 +100,11 @@ static void dump(const Ast *t, const char *role, int depth, Text *out)
 	if (t->parens) text_add(out, " (in parentheses)");
 	text_char(out, '\n');
 	bool list_first = t->kind == AST_LAYER; /* its parameters, then its body */
-	for (int i = 0; list_first && i < t->list.n; i++)
-		dump(t->list.at[i], NULL, depth + 1, out);
+	for (int i = 0; list_first && i < t->list.n; i++) dump(t->list.at[i], NULL, depth + 1, out);
 	dump(t->a, form[t->kind].a, depth + 1, out);
 	dump(t->b, form[t->kind].b, depth + 1, out);
 	dump(t->c, form[t->kind].c, depth + 1, out);
-	for (int i = 0; i < t->list.n; i++) dump(t->list.at[i], NULL, depth + 1, out);
+	for (int i = 0; !list_first && i < t->list.n; i++) dump(t->list.at[i], NULL, depth + 1, out);
 }
 
 void ast_dump(const Ast *t, Text *out) { dump(t, NULL, 0, out); }
