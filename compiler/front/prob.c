@@ -81,21 +81,29 @@ static const char *written(const Events *e, const Prob *p)
 }
 
 /* Part of a product that was joined so far is in nobody's words but ours. */
-static void proof_words(const Events *e, const Proof *f, Text *out)
+static void proof_words(const Events *e, const Proof *f, bool factor, Text *out)
 {
 	if ((f->rule == BY_CHAIN || f->rule == BY_PROMISE) && proof_leaves(f) < leaves(f->px)) {
-		proof_words(e, f->a, out);
+		proof_words(e, f->a, true, out);
 		text_add(out, " * ");
-		proof_words(e, f->b, out);
+		proof_words(e, f->b, true, out);
 	} else {
-		px_words(e, f->px, true, out);
+		px_words(e, f->px, factor, out);
 	}
 }
 
 static const char *told_as(const Events *e, const Proof *f)
 {
 	Text t = {0};
-	proof_words(e, f, &t);
+	proof_words(e, f, false, &t);
+	return kept(e, &t);
+}
+
+/* In parentheses where it must be before * goes on. */
+static const char *as_factor(const Events *e, const Proof *f)
+{
+	Text t = {0};
+	proof_words(e, f, true, &t);
 	return kept(e, &t);
 }
 
@@ -126,11 +134,11 @@ static const char *type_words(Prover *p, const uint64_t *of, const uint64_t *giv
 }
 
 /* P(set | given) as the weight of a branch: "1 - P(act | click)" rather than "P(!act | click)". */
-static const char *weight_words(Prover *p, const uint64_t *set, const uint64_t *given)
+static const char *weight_words(Prover *p, const uint64_t *set, const uint64_t *given, bool factor)
 {
 	const Formula *f = cells_formula(p->c, set, given), *g = cells_formula(p->c, given, cells_all(p->c));
 	if (f->kind != F_NOT) return prob_words(p->e, NULL, f, g);
-	return arena_printf(p->e->arena, "(1 - %s)", prob_words(p->e, NULL, f->a, g));
+	return arena_printf(p->e->arena, factor ? "(1 - %s)" : "1 - %s", prob_words(p->e, NULL, f->a, g));
 }
 
 static int an_event(const Formula *f)
@@ -201,13 +209,23 @@ static const Proof *chain(Prover *p, const Prob *px, const Proof *x, const Proof
 	return NULL;
 }
 
-static const Proof *by_promise(Prover *p, const Prob *px, const Proof *x, const Proof *y)
+/*
+ * x * y where y's condition is wider than what x gives, but a promise says that what x adds tells nothing of
+ * y: with like and share independent given click, P(share) * P(like | click) is P(share & like).
+ */
+static const Proof *after_promise(Prover *p, const Prob *px, const Proof *x, const Proof *y)
 {
-	if (!set_equal(x->given, y->given, p->words)) return NULL;
-	if (!sets_independent(p->e, p->c, x->of, y->of, x->given)) return NULL;
+	if (!set_within(x->of, y->given, p->words)) return NULL;
+	if (!sets_independent(p->e, p->c, y->of, x->of, y->given)) return NULL;
 	uint64_t *both = new_set(p);
 	set_and(both, x->of, y->of, p->words);
 	return proof(p, (Proof){BY_PROMISE, px, both, x->given, x, y});
+}
+
+static const Proof *by_promise(Prover *p, const Prob *px, const Proof *x, const Proof *y)
+{
+	const Proof *f = after_promise(p, px, x, y);
+	return f ? f : after_promise(p, px, y, x);
 }
 
 static void refuse_product(Prover *p, const Prob *px, const Proof *x, const Proof *y, bool in_sum)
@@ -224,9 +242,9 @@ static void refuse_product(Prover *p, const Prob *px, const Proof *x, const Proo
 		if (set_equal(x->of, y->of, p->words))
 			diag_help(p->d, "one of them is enough: %s", told_as(e, x));
 		else if (set_within(y->of, x->of, p->words))
-			diag_help(p->d, "%s * %s", told_as(e, x), type_words(p, y->of, x->of));
+			diag_help(p->d, "%s * %s", as_factor(e, x), type_words(p, y->of, x->of));
 		else if (set_within(x->of, y->of, p->words))
-			diag_help(p->d, "%s * %s", told_as(e, y), type_words(p, x->of, y->of));
+			diag_help(p->d, "%s * %s", as_factor(e, y), type_words(p, x->of, y->of));
 		else if (set_empty(both, p->words))
 			diag_help(p->d, "they exclude each other: both together never happen");
 		else {
@@ -242,7 +260,8 @@ static void refuse_product(Prover *p, const Prob *px, const Proof *x, const Proo
 					  e->event.at[a].name, e->event.at[b].name,
 					  c->kind == F_EVENT ? " given " : "",
 					  c->kind == F_EVENT ? e->event.at[c->event].name : "");
-			diag_help(p->d, "or chain them: %s * %s", told_as(e, x), type_words(p, both, x->of));
+			diag_help(p->d, "or chain them: %s * %s", as_factor(e, x),
+				  type_words(p, both, x->of));
 		}
 		return;
 	}
@@ -260,7 +279,7 @@ static void refuse_product(Prover *p, const Prob *px, const Proof *x, const Proo
 			   told_as(e, y), told_as(e, x));
 		note_set(p, y->given, x->given);
 		diag_help(p->d, "its condition, %s, has the weight %s", set_words(p, y->given),
-			  weight_words(p, y->given, x->given));
+			  weight_words(p, y->given, x->given, false));
 		return;
 	}
 	diag_error(p->d, px->span, "M0412", "%s cannot follow %s: its condition is %s, not %s", told_as(e, y),
@@ -270,11 +289,12 @@ static void refuse_product(Prover *p, const Prob *px, const Proof *x, const Proo
 	set_minus(rest, x->given, x->of, p->words);
 	set_and(both, y->of, x->of, p->words);
 	if (set_equal(y->given, rest, p->words))
-		diag_help(p->d, "%s * %s", weight_words(p, rest, x->given), told_as(e, y));
+		diag_help(p->d, "%s * %s", weight_words(p, rest, x->given, true), as_factor(e, y));
 	else if (set_within(y->given, x->of, p->words))
-		diag_help(p->d, "%s * %s * %s", told_as(e, x), type_words(p, y->given, x->of), told_as(e, y));
+		diag_help(p->d, "%s * %s * %s", as_factor(e, x), type_words(p, y->given, x->of),
+			  as_factor(e, y));
 	else if (set_within(x->of, y->given, p->words) && !set_empty(both, p->words))
-		diag_help(p->d, "%s * %s", told_as(e, x), type_words(p, both, x->of));
+		diag_help(p->d, "%s * %s", as_factor(e, x), type_words(p, both, x->of));
 }
 
 static int flatten(const Prob *px, ProbKind kind, const Prob **at, int n, int most)
@@ -347,7 +367,8 @@ static const Proof *prove_sum(Prover *p, const Prob *px)
 			note_set(p, f[i]->given, cells_all(p->c));
 			if (set_within(f[i]->given, f[0]->given, p->words))
 				diag_help(p->d, "weight it by its condition: %s * %s",
-					  weight_words(p, f[i]->given, f[0]->given), told_as(p->e, f[i]));
+					  weight_words(p, f[i]->given, f[0]->given, true),
+					  as_factor(p->e, f[i]));
 			return NULL;
 		}
 		for (int k = 0; k < i; k++) {
@@ -397,7 +418,7 @@ static const Proof *prove_ratio(Prover *p, const Prob *px)
 		uint64_t *both = new_set(p);
 		set_and(both, x->of, y->of, p->words);
 		if (!set_empty(both, p->words))
-			diag_help(p->d, "%s / %s is %s", type_words(p, both, x->given), told_as(p->e, y),
+			diag_help(p->d, "%s / %s is %s", type_words(p, both, x->given), as_factor(p->e, y),
 				  type_words(p, both, y->of));
 		return NULL;
 	}

@@ -3,7 +3,8 @@
  *
  *   "event click; event buy of click; independent a, b given c; P(click) = ctr; P[direct](buy) = d"
  *
- * and expressions "stop(P(click)) * P(buy | click)", "(1 - P(act | click)) / 2"...  What is wrong in them aborts the test.
+ * and expressions "stop(P(click)) * P(buy | click)", "(1 - P(act | click)) / 2"...  What is wrong in them
+ * aborts the test.
  */
 #ifndef EVENT_TEXT_H
 #define EVENT_TEXT_H
@@ -35,7 +36,8 @@ static inline bool take(World *w, const char *word)
 	skip(w);
 	size_t n = strlen(word);
 	if (strncmp(w->at, word, n) != 0) return false;
-	if (isalpha((unsigned char)word[0]) && (isalnum((unsigned char)w->at[n]) || w->at[n] == '_')) return false;
+	if (isalpha((unsigned char)word[0]) && (isalnum((unsigned char)w->at[n]) || w->at[n] == '_'))
+		return false;
 	w->at += n;
 	return true;
 }
@@ -253,16 +255,20 @@ static inline const Formula *formula_in(World *w, const char *text)
 
 static inline void same_text(const char *got, const char *expected, const char *about)
 {
-	if (strcmp(got, expected) != 0) printf("\n  %s\n    is       %s\n    not      %s\n", about, got, expected);
+	if (strcmp(got, expected) != 0)
+		printf("\n  %s\n    is       %s\n    not      %s\n", about, got, expected);
 	CU_ASSERT_STRING_EQUAL(got, expected);
 }
 
 /* "P(buy | click) = MIX(y2, y3, y4)" of a proven type. */
-static inline void says(World *w, Str estimate, const Formula *of, const Formula *given, const Derived *d, Text *out)
+static inline void says(World *w, Str estimate, const Formula *of, const Formula *given, const Derived *d,
+			Text *out)
 {
 	prob_text(w->e, estimate, of, given, out);
 	text_add(out, " = ");
-	if (d->ok) derived_text(w->e, d, out);
-	else text_printf(out, "none: %s; %s", d->why, d->help ? d->help : "");
+	if (d->ok)
+		derived_text(w->e, d, out);
+	else
+		text_printf(out, "none: %s; %s", d->why, d->help ? d->help : "");
 }
 #endif

@@ -3,7 +3,7 @@
 #include <math.h>
 
 #define ESM2                                                                                                 \
-	"event click; event act of click; event buy of click;"                                              \
+	"event click; event act of click; event buy of click;"                                               \
 	"P(click) = y1; P(act | click) = y2; P(buy | act) = y3; P(buy | click & !act) = y4"
 
 static void derives(const char *model, const char *of_given, const char *expected)
@@ -23,7 +23,8 @@ static void derives(const char *model, const char *of_given, const char *expecte
 static void test_text(void)
 {
 	World w = world("event a; event b; event c of a");
-	static const char *const same[] = {"a & !b", "(a | b | c)", "!(a & b)", "!(a | b)", "a & (b | !c) & c", "true"};
+	static const char *const same[] = {"a & !b",   "(a | b | c)",	   "!(a & b)",
+					   "!(a | b)", "a & (b | !c) & c", "true"};
 	for (size_t i = 0; i < sizeof same / sizeof *same; i++) {
 		Text t = {0};
 		formula_text(w.e, formula_in(&w, same[i]), &t);
@@ -35,7 +36,8 @@ static void test_text(void)
 	CU_ASSERT_STRING_EQUAL(t.at, "P[direct](c | a & !b)");
 	text_free(&t);
 	CU_ASSERT_STRING_EQUAL(prob_name(w.e, NULL, formula_in(&w, "c"), formula_in(&w, "a & !b")), "c|a&!b");
-	CU_ASSERT_STRING_EQUAL(prob_name(w.e, str_intern(w.str, "direct"), formula_in(&w, "c"), formula_true()), "c[direct]");
+	CU_ASSERT_STRING_EQUAL(
+	    prob_name(w.e, str_intern(w.str, "direct"), formula_in(&w, "c"), formula_true()), "c[direct]");
 	/* not not a is a itself */
 	const Formula *a = formula_in(&w, "a");
 	CU_ASSERT_PTR_EQUAL(formula_not(w.e, formula_not(w.e, a, (Span){0}), (Span){0}), a);
@@ -73,7 +75,8 @@ static void test_cells(void)
 	const Formula *d = formula_in(&w, "d");
 	CU_ASSERT_EQUAL(cells_count(cells_new(w.e, 1, &d)), 5);
 	arena_destroy(w.arena);
-	w = world("event a; event b; event c; event d; event e; event f; event g; event h; event i; event j; event k; event l; event m");
+	w = world("event a; event b; event c; event d; event e; event f; event g; event h; event i; event j; "
+		  "event k; event l; event m");
 	const Formula *all = formula_in(&w, "a&b&c&d&e&f&g&h&i&j&k&l");
 	c = cells_new(w.e, 1, &all);
 	CU_ASSERT_EQUAL(cells_count(c), 4096);
@@ -90,9 +93,10 @@ static void test_cells_formula(void)
 	const Formula *names[] = {formula_in(&w, "act"), formula_in(&w, "pay")};
 	Cells *c = cells_new(w.e, 2, names);
 	static const char *const pair[][2] = {
-	        {"click & buy & pay", "pay"}, {"!act & click", "click & !act"}, {"act & buy", "buy & act"},
-	        {"(buy | act)", "(act | buy)"}, {"!(buy & act)", "(!buy | !act)"}, {"(click | !click)", "true"},
-	        {"buy & !click", "!true"}, {"(!click | act & buy)", "(click & buy & act | !click)"}};
+	    {"click & buy & pay", "pay"},      {"!act & click", "click & !act"},
+	    {"act & buy", "buy & act"},	       {"(buy | act)", "(act | buy)"},
+	    {"!(buy & act)", "(!buy | !act)"}, {"(click | !click)", "true"},
+	    {"buy & !click", "!true"},	       {"(!click | act & buy)", "(click & buy & act | !click)"}};
 	for (size_t i = 0; i < sizeof pair / sizeof *pair; i++) {
 		const Formula *f = cells_formula(c, cells_of(c, formula_in(&w, pair[i][0])), cells_all(c));
 		Text t = {0};
@@ -101,7 +105,8 @@ static void test_cells_formula(void)
 		text_free(&t);
 	}
 	/* within a condition nothing is repeated */
-	const Formula *f = cells_formula(c, cells_of(c, formula_in(&w, "buy & act")), cells_of(c, formula_in(&w, "act")));
+	const Formula *f =
+	    cells_formula(c, cells_of(c, formula_in(&w, "buy & act")), cells_of(c, formula_in(&w, "act")));
 	CU_ASSERT_EQUAL(f->kind, F_EVENT);
 	arena_destroy(w.arena);
 }
@@ -120,7 +125,8 @@ static void test_esmm(void)
 	derives(m, "P(click | buy)", "P(click | buy) = 1");
 	derives(m, "P(buy | !click)", "P(buy | !click) = 0");
 	derives(m, "P(click | !buy)", "P(click | !buy) = RATIO(AND(ctr, NOT(cvr)), NOT(ctr))");
-	derives(m, "P(buy | buy & !click)", "P(buy | buy & !click) = none: its condition `buy & !click` cannot happen; ");
+	derives(m, "P(buy | buy & !click)",
+		"P(buy | buy & !click) = none: its condition `buy & !click` cannot happen; ");
 }
 
 static void test_esm2(void)
@@ -134,29 +140,39 @@ static void test_esm2(void)
 	/* y1 cancels: the ratio is taken under click */
 	derives(ESM2, "P(act | buy)", "P(act | buy) = RATIO(AND(y2, y3), AND(NOT(y2), y4))");
 	/* a model of clicked rows only needs no P(click) */
-	derives("event click; event act of click; event buy of click; P(act|click) = y2; P(buy|act) = y3; P(buy|click & !act) = y4",
-	        "P(act | buy)", "P(act | buy) = RATIO(AND(y2, y3), AND(NOT(y2), y4))");
-	derives("event click; event act of click; event buy of click; P(click) = y1; P(act|click) = y2; P(buy|act) = y3",
-	        "P(buy)", "P(buy) = none: there is no head for P(buy | click & !act); P(buy | click & !act) = sigmoid(...)");
+	derives("event click; event act of click; event buy of click; P(act|click) = y2; P(buy|act) = y3; "
+		"P(buy|click & !act) = y4",
+		"P(act | buy)", "P(act | buy) = RATIO(AND(y2, y3), AND(NOT(y2), y4))");
+	derives("event click; event act of click; event buy of click; P(click) = y1; P(act|click) = y2; "
+		"P(buy|act) = y3",
+		"P(buy)",
+		"P(buy) = none: there is no head for P(buy | click & !act); P(buy | click & !act) = "
+		"sigmoid(...)");
 }
 
 #define EIGHT                                                                                                \
-	"event click; event favourite; event like; event comment; event share; event follow; event hide; event read;" \
-	"P(click) = h0; P(favourite) = h1; P(like) = h2; P(comment) = h3; P(share) = h4; P(follow) = h5; P(hide) = h6; P(read) = h7"
+	"event click; event favourite; event like; event comment; event share; event follow; event hide; "   \
+	"event read;"                                                                                        \
+	"P(click) = h0; P(favourite) = h1; P(like) = h2; P(comment) = h3; P(share) = h4; P(follow) = h5; "   \
+	"P(hide) = h6; P(read) = h7"
 
 static void test_eight_roots(void)
 {
 	derives(EIGHT, "P(follow)", "P(follow) = h5");
 	derives(EIGHT, "P(!read)", "P(!read) = NOT(h7)");
 	derives(EIGHT, "P(like & share)",
-	        "P(like & share) = none: how P(like) and P(share) go together is not known; "
-	        "promise `independent like, share`, or add a head for P(share | like)");
+		"P(like & share) = none: how P(like) and P(share) go together is not known; "
+		"promise `independent like, share`, or add a head for P(share | like)");
 	derives(EIGHT "; independent like, share, read", "P(like & share)", "P(like & share) = AND(h2, h4)");
-	derives(EIGHT "; independent like, share, read", "P((like | share | read))", "P((like | share | read)) = OR(h2, OR(h4, h7))");
-	derives(EIGHT "; independent like, share, read", "P(like | share & !read)", "P(like | share & !read) = h2");
+	derives(EIGHT "; independent like, share, read", "P((like | share | read))",
+		"P((like | share | read)) = OR(h2, OR(h4, h7))");
+	derives(EIGHT "; independent like, share, read", "P(like | share & !read)",
+		"P(like | share & !read) = h2");
 	/* the other siblings stay out of it */
 	World w = world(EIGHT "; independent click, favourite, like, comment, share, follow, hide, read");
-	Derived d = derive(w.e, NULL, formula_in(&w, "click & favourite & like & comment & share & follow & hide & read"), formula_true());
+	Derived d = derive(
+	    w.e, NULL, formula_in(&w, "click & favourite & like & comment & share & follow & hide & read"),
+	    formula_true());
 	CU_ASSERT_TRUE(d.ok);
 	if (d.ok) CU_ASSERT_EQUAL(d.of->node.n, 2 + 8);
 	arena_destroy(w.arena);
@@ -164,13 +180,14 @@ static void test_eight_roots(void)
 
 static void test_kuairand(void)
 {
-	static const char m[] = "event click; event click_long of click; event click_long_like of click_long;"
-				"P(click) = a; P(click_long | click) = b; P(click_long_like | click_long) = c";
+	static const char m[] =
+	    "event click; event click_long of click; event click_long_like of click_long;"
+	    "P(click) = a; P(click_long | click) = b; P(click_long_like | click_long) = c";
 	derives(m, "P(click_long)", "P(click_long) = AND(a, b)");
 	derives(m, "P(click_long_like)", "P(click_long_like) = AND(a, AND(b, c))");
 	derives(m, "P(click_long_like | click)", "P(click_long_like | click) = AND(b, c)");
 	derives(m, "P(click_long | !click_long_like)",
-	        "P(click_long | !click_long_like) = RATIO(AND(a, AND(b, NOT(c))), OR(NOT(a), NOT(b)))");
+		"P(click_long | !click_long_like) = RATIO(AND(a, AND(b, NOT(c))), OR(NOT(a), NOT(b)))");
 }
 
 /* A free marginal serves itself and nothing else. */
@@ -178,61 +195,76 @@ static void test_free_marginal(void)
 {
 	static const char m[] = "event click; event buy of click; P(click) = ctr; P(buy) = direct";
 	derives(m, "P(buy)", "P(buy) = direct");
-	derives(m, "P(buy | click)",
-	        "P(buy | click) = none: P(buy) and P(click) are heads of their own, so their ratio may exceed 1; "
-	        "make P(buy | click) the head instead of P(buy), or name the second one P[direct](...)");
-	derives("event click; event buy of click; P(buy) = direct; P(click) = ctr", "P(buy | click)",
-	        "P(buy | click) = none: P(buy) and P(click) are heads of their own, so their ratio may exceed 1; "
-	        "make P(buy | click) the head instead of P(buy), or name the second one P[direct](...)");
+	derives(
+	    m, "P(buy | click)",
+	    "P(buy | click) = none: P(buy) and P(click) are heads of their own, so their ratio may exceed 1; "
+	    "make P(buy | click) the head instead of P(buy), or name the second one P[direct](...)");
+	derives(
+	    "event click; event buy of click; P(buy) = direct; P(click) = ctr", "P(buy | click)",
+	    "P(buy | click) = none: P(buy) and P(click) are heads of their own, so their ratio may exceed 1; "
+	    "make P(buy | click) the head instead of P(buy), or name the second one P[direct](...)");
 	derives(m, "P(click & !buy)",
-	        "P(click & !buy) = none: P(buy) and P(click) are heads of their own, so their ratio may exceed 1; "
-	        "make P(buy | click) the head instead of P(buy), or name the second one P[direct](...)");
+		"P(click & !buy) = none: P(buy) and P(click) are heads of their own, so their ratio may "
+		"exceed 1; "
+		"make P(buy | click) the head instead of P(buy), or name the second one P[direct](...)");
 }
 
 static void test_estimates(void)
 {
-	static const char m[] = "event click; event pay of click; P(click) = ctr; P(pay | click) = cvr; P[direct](pay) = order";
+	static const char m[] =
+	    "event click; event pay of click; P(click) = ctr; P(pay | click) = cvr; P[direct](pay) = order";
 	derives(m, "P(pay)", "P(pay) = AND(ctr, cvr)");
 	derives(m, "P[direct](pay)", "P[direct](pay) = order");
-	derives(m, "P[direct](pay | click)", "P[direct](pay | click) = none: no head of P[direct] leads to it; ");
+	derives(m, "P[direct](pay | click)",
+		"P[direct](pay | click) = none: no head of P[direct] leads to it; ");
 	derives(m, "P[other](pay)", "P[other](pay) = none: no head is called P[other]; ");
 	/* where it has a head of its own it takes it, elsewhere the main one */
-	derives("event click; event pay of click; P(click) = a; P(pay | click) = b; P[two](click) = c", "P[two](pay)",
-	        "P[two](pay) = AND(c, b)");
+	derives("event click; event pay of click; P(click) = a; P(pay | click) = b; P[two](click) = c",
+		"P[two](pay)", "P[two](pay) = AND(c, b)");
 }
 
 static void test_siblings(void)
 {
-	static const char m[] = "event click; event like of click; event share of click; P(click) = c; P(like | click) = l; P(share | click) = s";
+	static const char m[] = "event click; event like of click; event share of click; P(click) = c; "
+				"P(like | click) = l; P(share | click) = s";
 	derives(m, "P(like & share | click)",
-	        "P(like & share | click) = none: how P(like | click) and P(share | click) go together is not known; "
-	        "promise `independent like, share given click`, or add a head for P(share | like)");
-	derives("event click; event like of click; event share of click; P(click) = c; P(like | click) = l; P(share | click) = s;"
-	        "independent like, share given click",
-	        "P(like & !share)", "P(like & !share) = AND(c, AND(l, NOT(s)))");
-	/* given click they are independent; that says nothing without it, and nothing of what is below them */
-	derives("event like; event share; event click; P(like) = l; P(share) = s; P(click) = c; independent like, share given click",
-	        "P(like & share)",
-	        "P(like & share) = none: how P(like) and P(share) go together is not known; "
-	        "promise `independent like, share`, or add a head for P(share | like)");
+		"P(like & share | click) = none: how P(like | click) and P(share | click) go together is not "
+		"known; "
+		"promise `independent like, share given click`, or add a head for P(share | like)");
+	derives("event click; event like of click; event share of click; P(click) = c; P(like | click) = l; "
+		"P(share | click) = s;"
+		"independent like, share given click",
+		"P(like & !share)", "P(like & !share) = AND(c, AND(l, NOT(s)))");
+	/* given click they are independent; that says nothing without it, and nothing of what is below them
+	 */
+	derives("event like; event share; event click; P(like) = l; P(share) = s; P(click) = c; independent "
+		"like, share given click",
+		"P(like & share)",
+		"P(like & share) = none: how P(like) and P(share) go together is not known; "
+		"promise `independent like, share`, or add a head for P(share | like)");
 	/* what is promised may itself be derived */
-	derives(ESM2 "; event like of click; P(like | click) = l; independent like, buy given click", "P(like & buy | click)",
-	        "P(like & buy | click) = AND(l, MIX(y2, y3, y4))");
-	derives(ESM2 "; event like of click; P(like | click) = l; independent like, act given click", "P(like & buy | click)",
-	        "P(like & buy | click) = none: how P(buy | act) and P(like | click) go together is not known; "
-	        "promise `independent buy, like given click`, or add a head for P(like | buy & act)");
+	derives(ESM2 "; event like of click; P(like | click) = l; independent like, buy given click",
+		"P(like & buy | click)", "P(like & buy | click) = AND(l, MIX(y2, y3, y4))");
+	derives(
+	    ESM2 "; event like of click; P(like | click) = l; independent like, act given click",
+	    "P(like & buy | click)",
+	    "P(like & buy | click) = none: how P(buy | act) and P(like | click) go together is not known; "
+	    "promise `independent buy, like given click`, or add a head for P(like | buy & act)");
 }
 
 static void test_no_head(void)
 {
-	derives("event click; event buy of click", "P(buy)", "P(buy) = none: there is no head for P(click); P(click) = sigmoid(...)");
+	derives("event click; event buy of click", "P(buy)",
+		"P(buy) = none: there is no head for P(click); P(click) = sigmoid(...)");
 	derives("event click; event buy of click; P(click) = a", "P(buy)",
-	        "P(buy) = none: there is no head for P(buy | click); P(buy | click) = sigmoid(...)");
+		"P(buy) = none: there is no head for P(buy | click); P(buy | click) = sigmoid(...)");
 	derives("event click; event buy of click; P(click) = a", "P(buy | click)",
-	        "P(buy | click) = none: there is no head for P(buy | click); P(buy | click) = sigmoid(...)");
-	derives("event a; event b; event c; event d; event e; event f; event g; event h; event i; event j; event k; event l; event m; P(a) = y",
-	        "P(a & b & c & d & e & f & g & h & i & j & k & l & m)",
-	        "P(a & b & c & d & e & f & g & h & i & j & k & l & m) = none: it involves more than 12 events; name fewer events in one P( )");
+		"P(buy | click) = none: there is no head for P(buy | click); P(buy | click) = sigmoid(...)");
+	derives("event a; event b; event c; event d; event e; event f; event g; event h; event i; event j; "
+		"event k; event l; event m; P(a) = y",
+		"P(a & b & c & d & e & f & g & h & i & j & k & l & m)",
+		"P(a & b & c & d & e & f & g & h & i & j & k & l & m) = none: it involves more than 12 "
+		"events; name fewer events in one P( )");
 }
 
 /* ---- labels ---- */
@@ -280,7 +312,8 @@ typedef struct {
 static bool consistent(const Random *r, unsigned p)
 {
 	for (int i = 0; i < r->n; i++)
-		if ((p >> i & 1) && r->w.e->event.at[i].parent >= 0 && !(p >> r->w.e->event.at[i].parent & 1)) return false;
+		if ((p >> i & 1) && r->w.e->event.at[i].parent >= 0 && !(p >> r->w.e->event.at[i].parent & 1))
+			return false;
 	return true;
 }
 
@@ -299,7 +332,8 @@ static Random random_tree(int n)
 {
 	Random r = {.w = world(""), .n = n};
 	for (int i = 0; i < n; i++) {
-		Event e = {.name = str_printf(r.w.str, "e%d", i), .parent = (int)below_n((unsigned)i + 1) - 1};
+		Event e = {.name = str_printf(r.w.str, "e%d", i),
+			   .parent = (int)below_n((unsigned)i + 1) - 1};
 		vec_push(r.w.arena, &r.w.e->event, e);
 	}
 	double sum = 0;
@@ -336,7 +370,8 @@ static void add_head(Random *r, const Formula *of, const Formula *given)
 	vec_push(r->w.arena, &r->w.e->head, h);
 }
 
-/* Heads that split every state until it is one pattern, as an author might: complete, and in an order of their own. */
+/* Heads that split every state until it is one pattern, as an author might: complete, and in an order of
+ * their own. */
 static void random_heads(Random *r, const Formula *state)
 {
 	const Events *e = r->w.e;
@@ -384,7 +419,8 @@ static void test_random_complete(void)
 		Random r = random_tree(2 + (int)below_n(4));
 		random_heads(&r, formula_true());
 		for (int q = 0; q < 12; q++) {
-			const Formula *of = random_formula(&r, 3), *given = q % 3 ? random_formula(&r, 2) : formula_true();
+			const Formula *of = random_formula(&r, 3),
+				      *given = q % 3 ? random_formula(&r, 2) : formula_true();
 			done += compare(&r, of, given, true);
 		}
 		arena_destroy(r.w.arena);
@@ -407,7 +443,8 @@ static void test_random_any(void)
 			if (p > 0 && p < 1) add_head(&r, of, given);
 		}
 		for (int q = 0; q < 10; q++) {
-			const Formula *of = random_formula(&r, 2), *given = q % 2 ? random_formula(&r, 1) : formula_true();
+			const Formula *of = random_formula(&r, 2),
+				      *given = q % 2 ? random_formula(&r, 1) : formula_true();
 			int one = compare(&r, of, given, false);
 			done += one;
 			refused += !one;
@@ -423,7 +460,8 @@ static void test_random_promised(void)
 {
 	int done = 0, refused = 0;
 	for (int round = 0; round < 60; round++) {
-		World w = world("event e0; event a of e0; event b of e0; event c of e0; event d of a; independent a, b, c given e0;"
+		World w = world("event e0; event a of e0; event b of e0; event c of e0; event d of a; "
+				"independent a, b, c given e0;"
 				"P(e0) = h0; P(a | e0) = h1; P(d | a) = h2; P(b | e0) = h3; P(c | e0) = h4");
 		Random r = {.w = w, .n = 5};
 		double p0 = uniform(), pa = uniform(), pb = uniform(), pc = uniform();
@@ -441,7 +479,8 @@ static void test_random_promised(void)
 			r.joint[p] = x;
 		}
 		for (int q = 0; q < 30; q++) {
-			const Formula *of = random_formula(&r, 3), *given = q % 3 ? random_formula(&r, 1) : formula_true();
+			const Formula *of = random_formula(&r, 3),
+				      *given = q % 3 ? random_formula(&r, 1) : formula_true();
 			int one = compare(&r, of, given, false);
 			done += one;
 			refused += !one;
@@ -452,7 +491,8 @@ static void test_random_promised(void)
 	CU_ASSERT_TRUE(refused > 100);
 }
 
-/* Every way to know, not know or half know what happened: the diagram finds the same possibilities as enumeration. */
+/* Every way to know, not know or half know what happened: the diagram finds the same possibilities as
+ * enumeration. */
 static void test_random_labels(void)
 {
 	enum { NO = 1, YES = 2, MAYBE = 3 };
@@ -467,7 +507,8 @@ static void test_random_labels(void)
 			for (int i = 0; i < r.n; i++) patterns *= 3;
 			for (int o = 0; o < patterns; o++) {
 				unsigned char seen[8];
-				for (int i = 0, k = o; i < r.n; i++, k /= 3) seen[i] = (unsigned char)(k % 3 + 1);
+				for (int i = 0, k = o; i < r.n; i++, k /= 3)
+					seen[i] = (unsigned char)(k % 3 + 1);
 				/* the tree's own consequences, upwards and then downwards */
 				bool contradiction = false;
 				for (int i = r.n; i-- > 0;) {
@@ -487,13 +528,15 @@ static void test_random_labels(void)
 				unsigned truth = 0;
 				for (unsigned p = 0; p < 1u << r.n; p++) {
 					bool fits = consistent(&r, p);
-					for (int i = 0; i < r.n; i++) fits &= (seen[i] & (p >> i & 1 ? YES : NO)) != 0;
+					for (int i = 0; i < r.n; i++)
+						fits &= (seen[i] & (p >> i & 1 ? YES : NO)) != 0;
 					if (fits) truth |= value(f, p) ? YES : NO;
 				}
 				unsigned at[64] = {NO, YES};
 				for (int i = 2; i < d->node.n; i++) {
 					const DiagramNode *n = &d->node.at[i];
-					at[i] = (seen[n->test] & YES ? at[n->hi] : 0) | (seen[n->test] & NO ? at[n->lo] : 0);
+					at[i] = (seen[n->test] & YES ? at[n->hi] : 0) |
+						(seen[n->test] & NO ? at[n->lo] : 0);
 				}
 				CU_ASSERT_EQUAL(at[d->root], truth);
 				done++;
