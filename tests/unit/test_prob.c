@@ -1,6 +1,6 @@
 /* What an author writes about probabilities: proofs, refusals, heads, and what can be learnt (front/prob,
  * front/identify). */
-#include "event_text.h"
+#include "event_random.h"
 #include "front/identify.h"
 #include <math.h>
 
@@ -322,6 +322,159 @@ static void test_no_cascade(void)
 	arena_destroy(w.arena);
 }
 
+/* ---- against arithmetic ---- */
+
+static const Prob *make(Random *r, Prob p)
+{
+	p.span = (Span){1, 2};
+	return new_prob(&r->w, p);
+}
+
+static bool can(const Random *r, const Formula *f)
+{
+	for (unsigned p = 0; p < 1u << r->n; p++)
+		if (consistent(r, p) && value(f, p)) return true;
+	return false;
+}
+
+/* P(of | given) written in some roundabout way, with an error in it now and then. */
+static const Prob *rewritten(Random *r, const Formula *of, const Formula *given, int depth, bool stops,
+			     bool *wrong)
+{
+	const Events *e = r->w.e;
+	if (stops && below_n(8) == 0)
+		return make(r, (Prob){.kind = PX_STOP, .a = rewritten(r, of, given, depth, false, wrong)});
+	if (wrong && below_n(12) == 0) {
+		*wrong = true;
+		of = random_formula(r, 1);
+		given = below_n(2) ? given : random_formula(r, 1);
+	}
+	const Formula *f = random_formula(r, 1), *not_f = formula_not(e, f, (Span){0});
+	const Formula *narrow = formula_and(e, given, f, (Span){0}),
+		      *rest = formula_and(e, given, not_f, (Span){0});
+	unsigned k = depth > 0 && can(r, narrow) && can(r, rest) ? below_n(5) : 0;
+	Prob p = {.kind = PX_EVENT, .of = of, .given = given};
+	switch (k) {
+	case 1: /* 1 - P(!of | given) */
+		p = (Prob){.kind = PX_NOT,
+			   .a = rewritten(r, formula_not(e, of, (Span){0}), given, depth - 1, stops, wrong)};
+		break;
+	case 2: /* by cases of f */
+		p = (Prob){
+		    .kind = PX_ADD,
+		    .a = rewritten(r, formula_and(e, of, f, (Span){0}), given, depth - 1, stops, wrong),
+		    .b = rewritten(r, formula_and(e, of, not_f, (Span){0}), given, depth - 1, stops, wrong)};
+		break;
+	case 3: { /* w x + (1 - w) y */
+		const Prob *w = make(r, (Prob){.kind = PX_EVENT, .of = f, .given = given});
+		const Prob *x = make(
+		    r,
+		    (Prob){.kind = PX_MUL, .a = w, .b = rewritten(r, of, narrow, depth - 1, stops, wrong)});
+		w = make(r, (Prob){.kind = PX_NOT, .a = w});
+		const Prob *y = make(
+		    r, (Prob){.kind = PX_MUL, .a = rewritten(r, of, rest, depth - 1, stops, wrong), .b = w});
+		p = (Prob){.kind = PX_ADD, .a = x, .b = y};
+		break;
+	}
+	case 4: { /* within given, where that is nothing new; a ratio */
+		if (given->kind == F_TRUE) break;
+		const Formula *both = formula_and(e, of, given, (Span){0});
+		p = (Prob){.kind = PX_DIV,
+			   .a = rewritten(r, both, formula_true(), depth - 1, false, wrong),
+			   .b = make(r, (Prob){.kind = PX_EVENT, .of = given, .given = formula_true()})};
+		break;
+	}
+	}
+	return make(r, p);
+}
+
+/* The expression as plain arithmetic over its parts; h[0] are the heads, h[1] those that are stopped. */
+static double arithmetic(const Random *r, const Prob *p, double (*h)[64], bool stop)
+{
+	switch (p->kind) {
+	case PX_EVENT: {
+		Derived d = derive(r->w.e, NULL, p->of, p->given);
+		return d.ok ? derived_eval(r->w.e, &d, h[stop]) : NAN;
+	}
+	case PX_NOT: return 1 - arithmetic(r, p->a, h, stop);
+	case PX_MUL: return arithmetic(r, p->a, h, stop) * arithmetic(r, p->b, h, stop);
+	case PX_ADD: return arithmetic(r, p->a, h, stop) + arithmetic(r, p->b, h, stop);
+	case PX_DIV: return arithmetic(r, p->a, h, stop) / arithmetic(r, p->b, h, stop);
+	default: return arithmetic(r, p->a, h, true);
+	}
+}
+
+static double diagram_value(const Diagram *d, double (*h)[64])
+{
+	double *v = calloc((size_t)d->node.n, sizeof *v);
+	v[1] = 1;
+	for (int i = 2; i < d->node.n; i++) {
+		const DiagramNode *n = &d->node.at[i];
+		double w = h[n->stop][n->test];
+		v[i] = w * v[n->hi] + (1 - w) * v[n->lo];
+	}
+	double root = v[d->root];
+	free(v);
+	return root;
+}
+
+/*
+ * Whatever is accepted has the value that plain arithmetic gives, with the stopped heads moved apart from the
+ * others; and what it is said to denote has the value that enumeration gives.  What was rewritten without an
+ * error is accepted.
+ */
+static void random_expressions(bool stops, bool errors)
+{
+	int accepted = 0, refused = 0, wrongs = 0;
+	for (int round = 0; round < 400; round++) {
+		Random r = random_tree(2 + (int)below_n(3));
+		random_heads(&r, formula_true());
+		const Formula *of = random_formula(&r, 2),
+			      *given = below_n(2) ? random_formula(&r, 1) : formula_true();
+		double truth = probability(&r, of, given);
+		if (!(truth > 0 && truth < 1)) {
+			arena_destroy(r.w.arena);
+			continue;
+		}
+		bool wrong = false;
+		const Prob *p = rewritten(&r, of, given, 3, stops, errors ? &wrong : NULL);
+		r.w.d = diag_create(r.w.arena, &r.w.sources);
+		ProbType t;
+		bool ok = prob_check(r.w.e, p, r.w.d, &t);
+		CU_ASSERT_EQUAL(ok, diag_errors(r.w.d) == 0);
+		accepted += ok;
+		refused += !ok;
+		wrongs += wrong;
+		if (!stops && !wrong) CU_ASSERT_TRUE(ok);
+		if (ok) {
+			double h[2][64];
+			for (int i = 0; i < r.w.e->head.n; i++)
+				h[0][i] = h[1][i] =
+				    probability(&r, r.w.e->head.at[i].of, r.w.e->head.at[i].given);
+			double named = probability(&r, t.of, t.given);
+			if (!wrong) CU_ASSERT_TRUE(fabs(named - truth) < 1e-12);
+			CU_ASSERT_TRUE(fabs(derived_eval(r.w.e, &t.derived, h[0]) - named) < 1e-12);
+			CU_ASSERT_TRUE(fabs(arithmetic(&r, p, h, false) - named) < 1e-12);
+			for (int i = 0; i < r.w.e->head.n; i++) h[1][i] = uniform();
+			const Derived *d = &t.derived;
+			double got;
+			if (d->of)
+				got = diagram_value(d->of, h);
+			else
+				got = diagram_value(d->yes, h) /
+				      (diagram_value(d->yes, h) + diagram_value(d->no, h));
+			CU_ASSERT_TRUE(fabs(got - arithmetic(&r, p, h, false)) < 1e-11);
+		}
+		arena_destroy(r.w.arena);
+	}
+	CU_ASSERT_TRUE(accepted > 100);
+	if (errors) CU_ASSERT_TRUE(wrongs > 30 && refused > 20);
+}
+
+static void test_random_plain(void) { random_expressions(false, false); }
+static void test_random_wrong(void) { random_expressions(false, true); }
+static void test_random_stops(void) { random_expressions(true, false); }
+
 /* ---- heads ---- */
 
 static void heads(const char *model, int errors, const char *const *say)
@@ -543,6 +696,9 @@ int main(void)
 	CU_ADD_TEST(s, test_refuse_many);
 	CU_ADD_TEST(s, test_refuse_underived);
 	CU_ADD_TEST(s, test_no_cascade);
+	CU_ADD_TEST(s, test_random_plain);
+	CU_ADD_TEST(s, test_random_wrong);
+	CU_ADD_TEST(s, test_random_stops);
 	CU_ADD_TEST(s, test_heads_fine);
 	CU_ADD_TEST(s, test_heads_impossible);
 	CU_ADD_TEST(s, test_heads_twice);
