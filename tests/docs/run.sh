@@ -31,9 +31,21 @@ for m in "$tmp"/models/*.mtl; do
 done
 verdict $((found == 0)) "no model was found in the documents"
 
+# ---- the excerpts of compiler output in docs/ir.md ----
+tests/docs/dumps.sh >"$tmp/out" 2>&1 || cat "$tmp/out"
+passed=$((passed + $(sed -n '$s/ passed.*//p' "$tmp/out")))
+failed=$((failed + $(sed -n '$s/.*passed, \(.*\) failed/\1/p' "$tmp/out")))
+
+# ---- the op reference ----
+tests/docs/ops.sh >"$tmp/out" 2>&1
+code=$?
+[ $code -eq 0 ] || head -30 "$tmp/out"
+verdict $((code != 0)) "docs/ops.md is not what the table of ops says"
+
 # ---- every link leads somewhere ----
 for d in $documents; do
-	for to in $(grep -oE '\]\([^)#:]+' "$d" | cut -c3-); do
+	# not what only looks like one in code: P[direct](buy)
+	for to in $(sed 's/`[^`]*`//g' "$d" | grep -oE '\]\([^)#: ]+[)#]' | sed 's/^..//; s/.$//'); do
 		[ -e "$(dirname "$d")/$to" ]
 		verdict $? "$d: the link to $to leads nowhere"
 	done
@@ -57,8 +69,8 @@ verdict $? "examples/cvr: no program or no scorer"
 for c in train eval score grad init info bench; do "$tmp/prog" $c --help; done >>"$tmp/help" 2>&1
 for c in info bench; do "$tmp/scorer" $c --help; done >>"$tmp/help" 2>&1
 "$tmp/scorer" --help >>"$tmp/help" 2>&1
-# Options of tests/run.sh and cmake are not mtlc's.
-printf '%s\n' --quick --build --help --version >>"$tmp/help"
+# Options of the project's own scripts and of cmake.
+printf '%s\n' --quick --bless --build --help --version >>"$tmp/help"
 # shellcheck disable=SC2086
 for o in $(grep -ohE -e '(^|[ `(])--[a-z][a-z-]+' $documents | grep -oE -e '--[a-z-]+' | sort -u); do
 	grep -qE -e "(^|[^a-z-])$o([^a-z-]|\$)" "$tmp/help"
