@@ -22,8 +22,11 @@ static void layer_notes(Check *c, Span at)
 {
 	const Call *p = prelude_call(c);
 	if (p) diag_note(c->d, at, "inside layer '%s', here", p->layer->name);
-	for (const Call *k = p ? p->outer : c->call; k; k = k->outer)
-		diag_note(c->d, k->at, "in this use of layer '%s'", k->layer->name);
+	/* Of a long way in, its two ends. */
+	const Call *first = p ? p->outer : c->call;
+	for (const Call *k = first; k; k = k->outer)
+		if (k == first || !k->outer)
+			diag_note(c->d, k->at, "in this use of layer '%s'", k->layer->name);
 }
 
 void told(Check *c, Span at, const char *code, const char *fmt, ...)

@@ -140,7 +140,8 @@ static const Formula *event_named(Check *c, const Ast *e, Str name)
 		int ev = event_find(events, b->value->name);
 		if (ev >= 0) return formula_event(events, ev, e->span);
 	}
-	int ev = event_find(events, name);
+	/* A list given with -D holds texts. */
+	int ev = event_find(events, b && b->value->kind == V_STRING ? b->value->text : name);
 	if (ev >= 0) return formula_event(events, ev, e->span);
 	told(c, e->span, "M0405", "'%s' is no event", name);
 	if (b)

@@ -2,7 +2,7 @@
 #include "front/checker.h"
 #include <string.h>
 
-enum { DEEPEST = 64, MOST_REPLICAS = 256 };
+enum { DEEPEST = 64, MOST_REPLICAS = 256, MOST_STEPS = 100000 };
 
 /* ---- parameters ---- */
 
@@ -70,17 +70,23 @@ static const char *role_prefix(Role r)
 	}
 }
 
-static void bind(Check *c, Str name, const Value *v, Role role, Span at)
-{
-	c->scope = scope_push(c->a, c->scope, name, v, role, at);
-	if (!c->call && role != ROLE_LOOP) vec_push(c->a, &c->named, c->scope);
-}
-
 static const Binding *peek(const Check *c, Str name)
 {
 	for (const Binding *b = c->scope; b; b = b->next)
 		if (b->name == name) return b->value ? b : NULL;
 	return NULL;
+}
+
+static void bind(Check *c, Str name, const Value *v, Role role, Span at)
+{
+	const Binding *old = peek(c, name);
+	Binding *b = arena_new(c->a, Binding, 1);
+	*b = (Binding){name, v, role, at, NULL, c->scope};
+	/* Unrolled, a line binds its name many times; it is used if one of them is. */
+	bool again = old && old->span.lo == at.lo && old->span.hi == at.hi;
+	b->used = again ? old->used : arena_new(c->a, bool, 1);
+	c->scope = b;
+	if (!again && !c->call && role != ROLE_LOOP) vec_push(c->a, &c->named, b);
 }
 
 static bool taken(Check *c, const Ast *st, Str name, Span at, Role role)
@@ -405,6 +411,13 @@ static bool outside_layers(Check *c, const Ast *st, const char *what)
 
 void exec(Check *c, const Ast *st)
 {
+	/* Loops in loops and layers that use themselves grow fast: better a message than no answer. */
+	if (c->steps > MOST_STEPS) return;
+	if (c->steps++ == MOST_STEPS) {
+		told(c, st->span, "M0319", "unrolled, this model has more than %d statements", MOST_STEPS);
+		c->heads_broken = true;
+		return;
+	}
 	switch (st->kind) {
 	case AST_SHARED:
 	case AST_EXPERTS:
@@ -484,6 +497,7 @@ const Value *call_layer(Check *c, int layer, const CallSite *site)
 	exec_block(c, def->b);
 	c->scope = outer_scope;
 	c->call = call.outer;
+	if (!call.returned && c->steps > MOST_STEPS) return poison(c);
 	if (!call.returned) {
 		told(c, call.at, "M0317", "layer '%s' returns nothing here", l.name);
 		diag_note(c->d, def->name_span, "it is defined here, without a `return` on this way through");

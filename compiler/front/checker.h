@@ -73,6 +73,7 @@ typedef struct {
 	bool dim_told;		    /* a missing width was told once for all */
 	int dim;		    /* the default width, 0 until `embed` */
 	Span dim_at;
+	int steps;	   /* statements executed, loops and layers unrolled */
 	bool heads_broken; /* a head was refused */
 	bool in_loss;	   /* inside a loss line: probabilities that become numbers there are trained */
 	const Ast *train, *rows;

@@ -82,13 +82,7 @@ static void unused_names(Check *c)
 {
 	for (int i = 0; i < c->named.n; i++) {
 		const Binding *b = c->named.at[i];
-		bool used = *b->used || b->value->kind == V_POISON;
-		/* Unrolled, a line binds its name many times; it is used if one of them is. */
-		for (int j = 0; !used && j < c->named.n; j++) {
-			const Binding *o = c->named.at[j];
-			used = o->span.lo == b->span.lo && *o->used;
-		}
-		if (used) continue;
+		if (*b->used || b->value->kind == V_POISON) continue;
 		diag_warn(c->d, b->span, "M0251", "%s '%s' %s not used", role_word(b->role), b->name,
 			  b->role == ROLE_EXPERTS ? "are" : "is");
 	}
