@@ -13,7 +13,7 @@ enum {
 	WIDTH = 100,	  /* of a line, where it can be broken */
 	STEP = 2,	  /* columns of a level */
 	CONTINUED = 4,	  /* columns of a broken line's rest */
-	WIDEST_LEFT = 36, /* a longer left side does not push its neighbours away */
+	WIDEST_LEFT = 40, /* a longer left side does not push its neighbours away */
 	WIDEST_NOTED = 72 /* nor does a longer line their comments */
 };
 
@@ -483,6 +483,12 @@ static bool neighbours(const Line *l, const Line *next)
 	       !strchr(next->text, '\n');
 }
 
+/* Do their comments, too?  A header's comment speaks of what is inside. */
+static bool noted_together(const Line *l, const Line *next)
+{
+	return neighbours(l, next) && next->text[strlen(next->text) - 1] != '{';
+}
+
 /* The left sides of neighbours of a kind get one width. */
 static void align(Fmt *f)
 {
@@ -570,9 +576,10 @@ void fmt_file(const Ast *file, const Sources *sources, const Comments *comments,
 	int column = 0; /* of the comments behind the lines at hand */
 	for (int i = 0; i < f.n; i++) {
 		const Line *l = &f.line[i];
-		if (i == 0 || !neighbours(&f.line[i - 1], l)) {
+		if (i == 0 || !noted_together(&f.line[i - 1], l)) {
 			column = 0;
-			for (int k = i; k == i || (k < f.n && neighbours(&f.line[k - 1], &f.line[k])); k++) {
+			for (int k = i; k == i || (k < f.n && noted_together(&f.line[k - 1], &f.line[k]));
+			     k++) {
 				int w = f.line[k].indent + width(f.line[k].text, strlen(f.line[k].text));
 				if (f.line[k].comment && w <= WIDEST_NOTED && w > column) column = w;
 			}
