@@ -9,8 +9,29 @@ static int widest(int w, const char *s)
 	return n > w ? n : w;
 }
 
+/* Nodes that some loss depends on. */
+static bool *trained(const Spec *s)
+{
+	bool *by = arena_new(s->arena, bool, s->g->node.n);
+	for (int l = 0; l < s->loss.n; l++)
+		by[s->loss.at[l].row] = true;
+	for (NodeId id = s->g->node.n; id-- > 1;)
+		for (int i = 0; by[id] && op_table[s->g->node.at[id].op]->grad && i < s->g->node.at[id].n_in; i++)
+			by[s->g->node.at[id].in[i]] = true;
+	return by;
+}
+
+static const char *use_of(const Watch *v, const bool *by)
+{
+	bool within = !v->trained && v->head && by[v->logit];
+	if (v->served)
+		return v->trained ? "trained, served" : within ? "trained within others, served" : "served, not trained";
+	return v->trained ? "trained" : within ? "trained within others" : "neither trained nor served";
+}
+
 static void derived(const Spec *s, FILE *to)
 {
+	const bool *by = trained(s);
 	int w[4] = {0};
 	for (int i = 0; i < s->watch.n; i++) {
 		const Watch *v = &s->watch.at[i];
@@ -22,8 +43,7 @@ static void derived(const Spec *s, FILE *to)
 	fprintf(to, "\nprobabilities\n");
 	for (int i = 0; i < s->watch.n; i++) {
 		const Watch *v = &s->watch.at[i];
-		const char *use = v->trained && v->served ? "trained, served" : v->trained ? "trained" : v->served ? "served, not trained" : "neither trained nor served";
-		fprintf(to, "  %-*s = %-*s  label %-*s  rows %-*s  (%s)\n", w[0], v->text, w[1], v->expression, w[2], v->label_text, w[3], v->rows_text, use);
+		fprintf(to, "  %-*s = %-*s  label %-*s  rows %-*s  (%s)\n", w[0], v->text, w[1], v->expression, w[2], v->label_text, w[3], v->rows_text, use_of(v, by));
 	}
 }
 

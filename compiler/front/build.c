@@ -7,6 +7,7 @@
 #include "front/build.h"
 #include "base/diag.h"
 #include "ir/op.h"
+#include <string.h>
 
 NodeId node_const(Graph *g, double k, Span span) { return graph_const(g, k, span); }
 
@@ -231,6 +232,56 @@ NodeId build_joint(Spec *s, int n, const int *event, Span span)
 
 /* ---- what is reported ---- */
 
+/* Does `f` say that this event happened? */
+static bool implied(const Events *e, const Formula *f, int event)
+{
+	if (f->kind == F_AND)
+		return implied(e, f->a, event) || implied(e, f->b, event);
+	for (int i = f->kind == F_EVENT ? f->event : -1; i >= 0; i = e->event.at[i].parent)
+		if (i == event)
+			return true;
+	return false;
+}
+
+/* "clk & (cart | wish)": the columns that make the label of an event, less what `given` says already. */
+static void event_columns(const Events *e, int event, const Formula *given, bool first, Text *out)
+{
+	if (event < 0 || implied(e, given, event))
+		return;
+	const Event *v = &e->event.at[event];
+	bool several = (v->parent >= 0 && !implied(e, given, v->parent)) || !first;
+	event_columns(e, v->parent, given, false, out);
+	if (v->parent >= 0 && !implied(e, given, v->parent))
+		text_add(out, " & ");
+	Str label = v->label_text ? v->label_text : v->name;
+	bool brackets = several && strchr(label, '|');
+	text_printf(out, brackets ? "(%s)" : "%s", label);
+}
+
+static void columns(const Events *e, const Formula *f, const Formula *given, Text *out)
+{
+	switch (f->kind) {
+	case F_TRUE: text_add(out, "all"); break;
+	case F_EVENT: event_columns(e, f->event, given, true, out); break;
+	case F_NOT:
+		text_add(out, "!(");
+		columns(e, f->a, given, out);
+		text_char(out, ')');
+		break;
+	case F_AND:
+	case F_OR:
+		if (f->kind == F_OR)
+			text_char(out, '(');
+		columns(e, f->a, given, out);
+		text_add(out, f->kind == F_AND ? " & " : " | ");
+		/* What the first half says need not be said again. */
+		columns(e, f->b, f->kind == F_AND && given->kind == F_TRUE ? f->a : given, out);
+		if (f->kind == F_OR)
+			text_char(out, ')');
+		break;
+	}
+}
+
 int build_watch(Spec *s, Str estimate, const Formula *of, const Formula *given, const Derived *d, Span span)
 {
 	Str name = prob_name(s->events, estimate, of, given);
@@ -240,11 +291,8 @@ int build_watch(Spec *s, Str estimate, const Formula *of, const Formula *given, 
 	Text text = {0}, expr = {0}, label = {0}, rows = {0};
 	prob_text(s->events, estimate, of, given, &text);
 	derived_text(s->events, d, &expr);
-	formula_text(s->events, of, &label);
-	if (given->kind == F_TRUE)
-		text_add(&rows, "all");
-	else
-		formula_text(s->events, given, &rows);
+	columns(s->events, of, given, &label);
+	columns(s->events, given, formula_true(), &rows);
 	Watch w = {.name = name, .text = str_intern(s->str, text.at), .expression = str_intern(s->str, expr.at),
 	           .label_text = str_intern(s->str, label.at), .rows_text = str_intern(s->str, rows.at)};
 	w.logit = build_logit(s, d, span);

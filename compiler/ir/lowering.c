@@ -87,6 +87,12 @@ void lo_call(Lowering *l, Fn *f, int n, const Loc *arg, bool rows, Span span)
 	vec_push(l->arena, &l->call, c);
 }
 
+Str lo_free_key(Lowering *l, NodeId id)
+{
+	const Node *n = &l->g->node.at[id];
+	return n->op == OP_PARAM ? str_printf(l->str, "param %d", n->attr.i) : str_printf(l->str, "%s value %d", l->packing->tag, id);
+}
+
 Loc lo_packed(Lowering *l, int64_t size, bool *fresh, const char *fmt, ...)
 {
 	va_list ap;

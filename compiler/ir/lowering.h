@@ -99,6 +99,8 @@ void lo_call(Lowering *l, Fn *f, int n, const Loc *arg, bool rows, Span span);
 void lo_copy(Lowering *l, Loc from, Loc to, int64_t width, bool rows, Span span);
 /* In a kernel: `width` elements from buffer X at x to Y at y, in pieces of exactly the widths that exist. */
 void f_copy(Fn *f, int W, int64_t width, int Y, Aff y, int X, Aff x);
+/* A key for a row-free value: parameters are the same in all graphs of a model, other values belong to theirs. */
+Str lo_free_key(Lowering *l, NodeId id);
 /* Room in PACKED under a key; *fresh when it is new and l->packing->pre must be told how to fill it. */
 Loc lo_packed(Lowering *l, int64_t size, bool *fresh, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 /* Places temps in WORK (first fit by lifetime) and writes the entry as an exported function. */

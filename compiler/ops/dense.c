@@ -380,7 +380,7 @@ static void product_lower(Lowering *l, NodeId id, NodeId x, NodeId w, NodeId bia
 	int K = (int)shape_size(g->node.at[x].shape), N = (int)shape_size(g->node.at[id].shape);
 	Span span = g->node.at[id].span;
 	bool fresh;
-	Loc P = lo_packed(l, packed_size(l->t, K, N), &fresh, "%s w%d b%d%s", l->packing->tag, w, bias, transposed ? " turned" : "");
+	Loc P = lo_packed(l, packed_size(l->t, K, N), &fresh, "%s %s%s", lo_free_key(l, w), bias ? lo_free_key(l, bias) : "", transposed ? " turned" : "");
 	if (fresh) {
 		Lowering *pre = l->packing->pre;
 		Loc arg[3] = {lo_value(pre, w)};

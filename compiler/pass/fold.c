@@ -2,6 +2,7 @@
  * Folding: what has no effect on the value disappears.
  *
  *   x * 1, x / 1, x + 0, x - 0 -> x      stop(x) -> x      -(-x) -> x      constants of constants
+ *   columns of columns of x -> columns of x      all columns of x -> x
  *
  * x * 0 stays: it is not 0 where x is NaN or infinite.
  *
@@ -26,7 +27,8 @@ static NodeId equal_to(const Graph *g, NodeId id)
 	case OP_DIV: r = is_const(g, b, 1) ? a : id; break;
 	case OP_ADD: r = is_const(g, b, 0) ? a : is_const(g, a, 0) ? b : id; break;
 	case OP_SUB: r = is_const(g, b, 0) ? a : id; break;
-	case OP_RESHAPE: r = a; break;
+	case OP_RESHAPE:
+	case OP_SLICE: r = a; break;
 	default: break;
 	}
 	return shape_eq(g->node.at[r].shape, n->shape) ? r : id;
@@ -66,6 +68,11 @@ void pass_fold(Graph *g)
 			n->op = OP_CONST;
 			n->n_in = 0;
 			n->attr = (Attr){.k = k};
+		}
+		while (n->op == OP_SLICE && g->node.at[n->in[0]].op == OP_SLICE) {
+			const Node *inner = &g->node.at[n->in[0]];
+			n->attr.i += inner->attr.i;
+			n->in[0] = inner->in[0];
 		}
 		to[id] = equal_to(g, id);
 		if (to[id] != id && n->name && !g->node.at[to[id]].name)

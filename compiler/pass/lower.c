@@ -393,36 +393,53 @@ static void place_sums(Plan *p)
 		}
 }
 
+/* The joined value whose columns a lookup's gradient is, or 0. */
+static NodeId joined(const Graph *g, const Root *r)
+{
+	NodeId id = r->kind == ROOT_DROW ? behind(g, r->node) : 0;
+	return id && g->node.at[id].op == OP_SLICE ? behind(g, g->node.at[id].in[0]) : 0;
+}
+
 /*
- * The gradient of joined lookups is wanted, piece by piece, side by side in DROWS: where the pieces lie in the same order
- * the whole is computed there.
+ * The gradient of joined lookups is computed side by side.  DROWS takes over that layout, other columns included (a real
+ * feature between two ids costs a float), so that nothing has to be moved.
  */
+void pass_rows(Spec *s, const Graph *train)
+{
+	NodeId *base = arena_new(s->arena, NodeId, train->node.n);
+	s->n_drow = 0;
+	for (int r = 0; r < train->root.n; r++) {
+		const Root *root = &train->root.at[r];
+		if (root->kind != ROOT_DROW)
+			continue;
+		Lookup *l = &s->lookup.at[root->index];
+		NodeId whole = joined(train, root);
+		if (!whole) {
+			l->offset = s->n_drow;
+			s->n_drow += s->table.at[l->table].dim;
+			continue;
+		}
+		if (!base[whole]) {
+			base[whole] = s->n_drow + 1;
+			s->n_drow += (int)shape_size(train->node.at[whole].shape);
+		}
+		l->offset = base[whole] - 1 + train->node.at[behind(train, root->node)].attr.i;
+	}
+}
+
 static void place_rows(Plan *p)
 {
 	const Graph *g = p->part->g;
 	for (int r = 0; r < g->root.n; r++) {
 		const Root *root = &g->root.at[r];
-		NodeId id = behind(g, root->node);
 		if (root->kind != ROOT_DROW)
 			continue;
 		Loc at = root_place(p->w, p->l, root);
-		if (g->node.at[id].op != OP_SLICE) {
-			place(p, id, at);
-			continue;
-		}
-		NodeId whole = behind(g, g->node.at[id].in[0]);
-		int64_t shift = at.off - g->node.at[id].attr.i, covered = 0;
-		bool fits = shift >= 0 && shape_size(g->node.at[whole].shape) + shift <= p->w->spec->n_drow;
-		for (int k = 0; k < g->root.n; k++) {
-			NodeId o = behind(g, g->root.at[k].node);
-			if (g->root.at[k].kind != ROOT_DROW || g->node.at[o].op != OP_SLICE || behind(g, g->node.at[o].in[0]) != whole)
-				continue;
-			fits &= p->w->spec->lookup.at[g->root.at[k].index].offset - g->node.at[o].attr.i == shift;
-			covered += g->node.at[o].attr.j;
-		}
-		/* All of the whole, or it would write over what belongs to others. */
-		if (fits && covered == shape_size(g->node.at[whole].shape))
-			place(p, whole, loc_column(at, -g->node.at[id].attr.i));
+		NodeId whole = joined(g, root);
+		if (whole)
+			place(p, whole, loc_column(at, -g->node.at[behind(g, root->node)].attr.i));
+		else
+			place(p, root->node, at);
 	}
 }
 
