@@ -1,2 +1,251 @@
+/*
+ * bench: what share of the machine's peak the kernels reach.
+ *
+ * Peak is measured in the same run, by independent chains of multiply-adds printed through the same emitter; each figure
+ * is the best of many short repeats, since other load can only make a repeat slower.
+ */
+#define _GNU_SOURCE
+#include "base/diag.h"
 #include "driver/commands.h"
-int command_bench(const Request *c) { (void)c; return 70; }
+#include "driver/harness.h"
+#include "pass/pass.h"
+#include <dlfcn.h>
+#include <stdio.h>
+#include <time.h>
+
+typedef struct {
+	const LinkRequest *l;
+	const Target *t;
+	void (*run)(void *const *, const int64_t *); /* the peak kernel */
+	Text error;
+} Bench;
+
+static double now(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* Seconds of one run of the entry: the best of repeats over about `budget` seconds. */
+static double best_of(Harness *h, int entry, int64_t n, double budget)
+{
+	double best = 1e9, end = now() + budget;
+	int64_t size[1] = {n};
+	for (int i = 0; i < 3 || now() < end; i++) {
+		double t = now();
+		harness_run(h, RUN_KERNEL, entry, size);
+		t = now() - t;
+		best = t < best ? t : best;
+	}
+	return best;
+}
+
+/* ---- the peak ---- */
+
+enum { TURNS = 200000 };
+
+typedef void Kernel(void *const *, const int64_t *);
+
+static Kernel *peak_kernel(Bench *b)
+{
+	Compilation c;
+	compilation_init(&c);
+	Mod *m = mod_new(c.arena, c.str, "peak", b->t->W, b->t->fma);
+	Fn *f = fn_new(m, "run");
+	f->exported = true;
+	int Y = f_buf(f, BUF_INOUT, ELEM_F32, "y", 0), chains = b->t->chains, acc = f_reg(f, "acc", b->t->W, chains, 1), x = f_reg(f, "x", b->t->W, 1, 1);
+	f_set1(f, x, e_load(f, b->t->W, Y, aff_c(0)));
+	int i = f_unroll(f, "i", 0, chains);
+	f_set(f, acc, aff_v(i), aff_c(0), e_load(f, b->t->W, Y, aff_plus(aff_c(0), i, b->t->W)));
+	f_end(f, 1);
+	f_for(f, "k", aff_c(0), aff_c(TURNS), 1);
+	i = f_unroll(f, "i", 0, chains);
+	int a = e_reg(f, acc, aff_v(i), aff_c(0));
+	int e = b->t->fma ? e_op3(f, E_FMA, a, e_reg1(f, x), e_reg1(f, x)) : e_op2(f, E_ADD, e_op2(f, E_MUL, a, e_reg1(f, x)), e_reg1(f, x));
+	f_set(f, acc, aff_v(i), aff_c(0), e);
+	f_end(f, 2);
+	i = f_unroll(f, "i", 0, chains);
+	f_store(f, Y, aff_plus(aff_c(0), i, b->t->W), e_reg(f, acc, aff_v(i), aff_c(0)));
+	f_end(f, 1);
+	Lowered low = {.target = b->t, .mod = m};
+	vec_push(c.arena, &c.lowered, &low);
+	LinkRequest l = *b->l;
+	l.verbose = false;
+	void *lib = link_load(&c, &l, &b->error);
+	Kernel *run = NULL;
+	if (lib)
+		*(void **)&run = dlsym(lib, "peak_run");
+	compilation_free(&c);
+	return run;
+}
+
+/* Now: a shared machine's clock changes by the minute, so it is measured beside each figure. */
+static double peak(const Bench *b)
+{
+	_Alignas(64) float y[16 * 64] = {0};
+	double best = 1e9;
+	for (int k = 0; k < 30; k++) {
+		double t = now();
+		b->run((void *[]){y}, NULL);
+		t = now() - t;
+		best = t < best ? t : best;
+	}
+	return (double)TURNS * b->t->chains * b->t->W / best;
+}
+
+/* Share of peak of `madds` done in t seconds, the peak being the better of before and now. */
+static double share(const Bench *b, double before, double madds, double t)
+{
+	double after = peak(b);
+	return 100 * madds / t / (after > before ? after : before);
+}
+
+/* ---- one dense layer in each direction ---- */
+
+typedef enum { FORWARD, DX, DW } Direction;
+
+/* Seconds for a batch of n, or < 0 with b->error. */
+static double time_dense(Bench *b, Direction d, int K, int N, int64_t n)
+{
+	Compilation c;
+	compilation_init(&c);
+	Spec *s = spec_new(c.arena, c.str);
+	s->name = str_intern(c.str, "layer");
+	s->events = events_new(c.arena, c.str);
+	Graph *g = graph_new(c.arena, c.str);
+	spec_param(s, (Param){.name = "w", .shape = shape_2(false, K, N)});
+	spec_param(s, (Param){.name = "b", .shape = shape_1(false, N)});
+	vec_push(c.arena, &s->lookup, (Lookup){0});
+	vec_push(c.arena, &s->noise, (Noise){.width = K});
+	vec_push(c.arena, &s->noise, (Noise){.width = N});
+	s->n_drow = d == DX ? K : N;
+	NodeId x = graph_push(g, OP_NOISE, shape_1(true, K), 0, NULL, (Attr){.i = 0}, (Span){0});
+	NodeId dy = graph_push(g, OP_NOISE, shape_1(true, N), 0, NULL, (Attr){.i = 1}, (Span){0});
+	NodeId w = graph_push(g, OP_PARAM, shape_2(false, K, N), 0, NULL, (Attr){.i = 0}, (Span){0});
+	NodeId bias = graph_push(g, OP_PARAM, shape_1(false, N), 0, NULL, (Attr){.i = 1}, (Span){0});
+	if (d == FORWARD)
+		graph_root(g, ROOT_DROW, 0, graph_1(g, N < 8 ? OP_NEG : OP_RELU, graph_3(g, OP_DENSE, x, w, bias)));
+	else if (d == DX)
+		graph_root(g, ROOT_DROW, 0, graph_2(g, OP_DENSE_DX, dy, w));
+	else
+		graph_root(g, ROOT_GRAD, 0, graph_2(g, OP_DENSE_DW, x, dy));
+	vec_push(c.arena, &c.lowered, pass_lower(c.arena, s, g, NULL, NULL, b->t));
+	LinkRequest l = *b->l;
+	l.verbose = false;
+	void *lib = link_load(&c, &l, &b->error);
+	double t = -1;
+	if (lib) {
+		Harness *h = harness_new(c.arena, s, c.lowered.at[0], lib, n, 1);
+		harness_run(h, RUN_KERNEL, 0, NULL);
+		t = best_of(h, 4, n, 0.15);
+	}
+	compilation_free(&c);
+	return t;
+}
+
+static bool dense(Bench *b, const char *what, int K, int N, int64_t n)
+{
+	static const char *const name[] = {"forward", "dX", "dW"};
+	printf("  %-30s", what);
+	for (Direction d = FORWARD; d <= DW; d++) {
+		double before = peak(b), t = time_dense(b, d, K, N, n);
+		if (t < 0)
+			return false;
+		printf("  %s %5.1f %%", name[d], share(b, before, (double)K * N * (double)n, t));
+	}
+	putchar('\n');
+	fflush(stdout);
+	return true;
+}
+
+/* Every dense layer of the model, once. */
+static bool layers(Bench *b, const Compilation *c)
+{
+	const Graph *g = c->serve;
+	char what[64];
+	printf("\ndense layers, batch 256, share of peak\n");
+	if (!dense(b, "256 -> 256 (reference)", 256, 256, 256))
+		return false;
+	for (NodeId id = 1; id < g->node.n; id++) {
+		if (g->node.at[id].op != OP_DENSE)
+			continue;
+		Shape w = g->node.at[g->node.at[id].in[1]].shape;
+		bool seen = false;
+		for (NodeId k = 1; k < id; k++)
+			seen |= g->node.at[k].op == OP_DENSE && shape_eq(g->node.at[g->node.at[k].in[1]].shape, w);
+		snprintf(what, sizeof what, "%d -> %d", w.d[0], w.d[1]);
+		if (!seen && !dense(b, what, w.d[0], w.d[1], 256))
+			return false;
+	}
+	return true;
+}
+
+/* ---- the model whole ---- */
+
+static int64_t products(const Graph *g)
+{
+	int64_t n = 0;
+	for (NodeId id = 1; id < g->node.n; id++)
+		if (g->node.at[id].op == OP_DENSE)
+			n += shape_size(g->node.at[g->node.at[id].in[1]].shape);
+	return n;
+}
+
+static void whole(Bench *b, Compilation *c, void *lib)
+{
+	static const int64_t batch[] = {1, 16, 64, 256, 1024};
+	int64_t madds = products(c->serve);
+	printf("\n%-10s %12s %14s %8s %12s %14s %8s\n", "batch", "score, us", "rows/s", "peak", "step, us", "rows/s", "peak");
+	for (size_t i = 0; i < sizeof batch / sizeof *batch; i++) {
+		int64_t n = batch[i];
+		Harness *h = harness_new(c->arena, c->spec, c->lowered.at[0], lib, n, 1);
+		harness_run(h, RUN_KERNEL, 0, NULL);
+		double work = (double)(madds * n), before = peak(b), score = best_of(h, 1, n, 0.2), score_share = share(b, before, work, score);
+		before = peak(b);
+		double step = best_of(h, 4, n, 0.2) + best_of(h, 3, n, 0.02), step_share = share(b, before, 3 * work, step);
+		printf("%-10lld %12.2f %14.0f %6.1f %% %12.2f %14.0f %6.1f %%\n", (long long)n, score * 1e6, (double)n / score,
+		       score_share, step * 1e6, (double)n / step, step_share);
+		fflush(stdout);
+	}
+	printf("\nOne thread, kernels alone: without reading, optimiser and packing.  step counts three products per multiply-add.\n");
+}
+
+int command_bench(const Request *call)
+{
+	CompileRequest r;
+	LinkRequest l;
+	if (!request_of(call, &r, &l))
+		return 2;
+	if (!mtl_option(&call->o, call->table, "cpu")->given)
+		for (r.n_target = 0; r.n_target < 1;)
+			for (int i = 0; i < n_targets && r.n_target < 1; i++)
+				if (target_runs(&targets[i]))
+					r.target[r.n_target++] = &targets[i];
+	r.n_target = 1;
+	if (!target_runs(r.target[0])) {
+		fprintf(stderr, "mtlc bench: this machine does not run %s\n", r.target[0]->name);
+		return 2;
+	}
+	Compilation c;
+	compilation_init(&c);
+	int code = compile(&c, &r) ? 0 : 3;
+	say_messages(&c, false);
+	Bench b = {.l = &l, .t = r.target[0]};
+	void *lib = code ? NULL : link_load(&c, &l, &b.error);
+	if (lib) {
+		b.run = peak_kernel(&b);
+		if (b.run) {
+			printf("%s, %s backend; peak %.1f GFLOP/s on one core\n", b.t->name, l.c_backend ? "C" : "LLVM", 2e-9 * peak(&b));
+			if (layers(&b, &c))
+				whole(&b, &c, lib);
+		}
+	}
+	if (b.error.at) {
+		fprintf(stderr, "mtlc: %s\n", b.error.at);
+		code = 6;
+	}
+	text_free(&b.error);
+	compilation_free(&c);
+	return code;
+}
