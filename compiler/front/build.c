@@ -154,18 +154,68 @@ void build_label(Spec *s, const Formula *of, const Formula *given, Span span, No
 /* ---- the full likelihood of what was observed ---- */
 
 /*
- * log P(cells consistent with the row) by the diagram of the conjunction of "each event is as observed": at each event, in the
- * order of the tree, the branches that may be are added: log-add-exp of ls(h) + log P(rest | yes) and ls(-h) + log P(rest | no).
- * Where only one branch is open it is that term alone; where both are and nothing below is known, exactly 0.
+ * -log P(cells consistent with the row), event by event, parents first.  At each event the branches that may be are added,
+ * log-add-exp of "happened, and then the rest" and "did not, and then the rest"; where only one is open it is that term alone,
+ * and where both are and nothing below is known the sum is 1 and its log exactly 0.
+ *
+ * Siblings promised independent are separate factors.  Others are taken in turn, each given those before it.
  */
 typedef struct {
 	Spec *s;
 	Span span;
-	const int *event;
+	const int *event; /* ascending: parents come first */
 	int n;
 } Joint;
 
-static bool joint_has(const Joint *j, int event)
+static NodeId plus(Spec *s, NodeId a, NodeId b, Span span) { return !a ? b : !b ? a : node2(s->g, OP_ADD, a, b, span); }
+
+/* -log of the branches of one event that are open; yes_below, no_below: what follows each, 0 for nothing. */
+static NodeId branches(Joint *j, int event, NodeId z, NodeId yes_below, NodeId no_below)
+{
+	Spec *s = j->s;
+	Graph *g = s->g;
+	Span at = j->span;
+	NodeId can1 = can(s, OP_CAN1, event, at), can0 = can(s, OP_CAN0, event, at), one = node_const(g, 1, at), zero = node_const(g, 0, at);
+	NodeId yes = plus(s, node1(g, OP_SOFTPLUS, neg(s, z, at), at), yes_below, at); /* -log P(event) and the rest */
+	NodeId no = plus(s, node1(g, OP_SOFTPLUS, z, at), no_below, at);
+	NodeId open = zero, below = plus(s, yes_below, no_below, at);
+	if (below) {
+		/* -log(e^-yes + e^-no) = min - log1p(e^-|yes - no|) */
+		NodeId gap = node1(g, OP_ABS, node2(g, OP_SUB, yes, no, at), at);
+		NodeId tail = node1(g, OP_LOG1P, node1(g, OP_EXP, neg(s, gap, at), at), at);
+		NodeId sum = node2(g, OP_SUB, node2(g, OP_MIN, yes, no, at), tail, at);
+		open = node4(g, OP_SELLT, zero, below, sum, zero, at);
+	}
+	return node4(g, OP_SELLT, can0, one, yes, node4(g, OP_SELLT, can1, one, no, open, at), at);
+}
+
+static NodeId event_logit(Joint *j, int event, const Formula *given)
+{
+	const Events *e = j->s->events;
+	Derived d = derive(e, NULL, formula_event(e, event, j->span), given);
+	if (!d.ok)
+		bug("joint over an event that was not checked");
+	return build_logit(j->s, &d, j->span);
+}
+
+/* The i-th event and all after it, given what is known of those before it. */
+static NodeId joint_chain(Joint *j, int i, const Formula *context)
+{
+	const Events *e = j->s->events;
+	if (i == j->n)
+		return 0;
+	int parent = e->event.at[j->event[i]].parent;
+	const Formula *no_parent = parent >= 0 ? formula_not(e, formula_event(e, parent, j->span), j->span) : NULL;
+	if (no_parent && formula_implies(e, context, no_parent))
+		return joint_chain(j, i + 1, context);
+	const Formula *happened = formula_event(e, j->event[i], j->span), *did_not = formula_not(e, happened, j->span);
+	NodeId z = event_logit(j, j->event[i], context);
+	NodeId yes = joint_chain(j, i + 1, formula_and(e, context, happened, j->span));
+	NodeId no = joint_chain(j, i + 1, formula_and(e, context, did_not, j->span));
+	return branches(j, j->event[i], z, yes, no);
+}
+
+static bool listed(const Joint *j, int event)
 {
 	for (int i = 0; i < j->n; i++)
 		if (j->event[i] == event)
@@ -173,61 +223,27 @@ static bool joint_has(const Joint *j, int event)
 	return false;
 }
 
-static NodeId joint_below(Joint *j, int parent);
-
-/* -log of the sum over the open branches of one event. */
-static NodeId joint_event(Joint *j, int event)
+static NodeId joint_product(Joint *j, int parent)
 {
-	Spec *s = j->s;
-	Graph *g = s->g;
-	const Events *e = s->events;
-	int parent = e->event.at[event].parent;
-	const Formula *given = parent >= 0 ? formula_event(e, parent, j->span) : formula_true();
-	Derived d = derive(e, NULL, formula_event(e, event, j->span), given);
-	if (!d.ok)
-		bug("joint over an event that was not checked");
-	NodeId z = build_logit(s, &d, j->span);
-	NodeId can1 = can(s, OP_CAN1, event, j->span), can0 = can(s, OP_CAN0, event, j->span);
-	NodeId below = joint_below(j, event);
-	NodeId yes = node1(g, OP_SOFTPLUS, neg(s, z, j->span), j->span); /* -log P(event) */
-	if (below)
-		yes = node2(g, OP_ADD, yes, below, j->span);
-	NodeId no = node1(g, OP_SOFTPLUS, z, j->span); /* -log P(not event) */
-	NodeId one = node_const(g, 1, j->span), zero = node_const(g, 0, j->span);
-	/* Both open: -log(e^-yes + e^-no) = min - log1p(e^-|yes - no|); nothing below known: P = 1. */
-	NodeId gap = node1(g, OP_ABS, node2(g, OP_SUB, yes, no, j->span), j->span);
-	NodeId tail = node1(g, OP_LOG1P, node1(g, OP_EXP, neg(s, gap, j->span), j->span), j->span);
-	NodeId sum = below ? node2(g, OP_SUB, node2(g, OP_MIN, yes, no, j->span), tail, j->span) : 0;
-	NodeId open = below ? node4(g, OP_SELLT, below, zero, zero, node4(g, OP_SELLT, zero, below, sum, zero, j->span), j->span) : zero;
-	NodeId no_or_open = node4(g, OP_SELLT, can1, one, no, open, j->span);
-	return node4(g, OP_SELLT, can0, one, yes, no_or_open, j->span);
-}
-
-/* Sum over the listed children of a parent: independent given it, or only one. */
-static NodeId joint_below(Joint *j, int parent)
-{
+	const Events *e = j->s->events;
 	NodeId sum = 0;
-	for (int i = 0; i < j->s->events->event.n; i++)
-		if (j->s->events->event.at[i].parent == parent && joint_has(j, i)) {
-			NodeId one = joint_event(j, i);
-			sum = sum ? node2(j->s->g, OP_ADD, sum, one, j->span) : one;
-		}
-	return sum;
-}
-
-NodeId build_joint(Spec *s, int n, const int *event, Span span)
-{
-	Joint j = {.s = s, .span = span, .event = event, .n = n};
-	/* Roots: listed events whose parent is not listed. */
-	NodeId sum = 0;
-	for (int i = 0; i < n; i++) {
-		int parent = s->events->event.at[event[i]].parent;
-		if (parent >= 0 && joint_has(&j, parent))
+	for (int i = 0; i < j->n; i++) {
+		int event = j->event[i];
+		if (e->event.at[event].parent != parent && !(parent < 0 && !listed(j, e->event.at[event].parent)))
 			continue;
-		NodeId one = joint_event(&j, event[i]);
-		sum = sum ? node2(s->g, OP_ADD, sum, one, span) : one;
+		int p = e->event.at[event].parent;
+		NodeId z = event_logit(j, event, p >= 0 ? formula_event(e, p, j->span) : formula_true());
+		sum = plus(j->s, sum, branches(j, event, z, joint_product(j, event), 0), j->span);
 	}
 	return sum;
+}
+
+NodeId build_joint(Spec *s, int n, const int *event, bool independent, Span span)
+{
+	Joint j = {.s = s, .span = span, .event = event, .n = n};
+	if (independent)
+		return joint_product(&j, -1);
+	return joint_chain(&j, 0, formula_true());
 }
 
 /* ---- what is reported ---- */

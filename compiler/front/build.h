@@ -10,8 +10,11 @@
 NodeId build_logit(Spec *s, const Derived *d, Span span);
 /* label [n] of P(of | given), and 1 where it is known and `given` holds, else 0. */
 void build_label(Spec *s, const Formula *of, const Formula *given, Span span, NodeId *label, NodeId *known);
-/* -log P(what was observed) [n] over the listed events, unknown labels summed out. */
-NodeId build_joint(Spec *s, int n, const int *event, Span span);
+/*
+ * -log P(what was observed) [n] over the listed events, parents first, unknown labels summed out.  independent: siblings are
+ * promised so; else each is taken given those before it.
+ */
+NodeId build_joint(Spec *s, int n, const int *event, bool independent, Span span);
 /* A watch for P(of | given), unless there is one of that name; returns its index. */
 int build_watch(Spec *s, Str estimate, const Formula *of, const Formula *given, const Derived *d, Span span);
 

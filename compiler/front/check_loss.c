@@ -116,38 +116,62 @@ static bool promised(const Events *e, int a, int b)
 	return false;
 }
 
-/* Each event under its parent, which is explained too; siblings independent given it. */
+/* Are all siblings among the events promised independent? */
+static bool all_promised(const Events *e, int n, const int *event)
+{
+	for (int i = 0; i < n; i++)
+		for (int j = 0; j < i; j++)
+			if (e->event.at[event[i]].parent == e->event.at[event[j]].parent && !promised(e, event[i], event[j]))
+				return false;
+	return true;
+}
+
+/* Can each event be told given every way in which those before it can have come out? */
+static bool joint_told(Check *c, int i, int n, const int *event, const Formula *context, const Ast *call)
+{
+	const Events *e = c->s->events;
+	if (i == n) return true;
+	int parent = e->event.at[event[i]].parent;
+	if (parent >= 0 &&
+	    formula_implies(e, context, formula_not(e, formula_event(e, parent, call->span), call->span)))
+		return joint_told(c, i + 1, n, event, context, call);
+	const Formula *yes = formula_event(e, event[i], call->span);
+	Derived d = derive(e, NULL, yes, context);
+	if (!d.ok) {
+		Text p = {0};
+		prob_text(e, NULL, yes, context, &p);
+		told(c, call->span, "M0604", "joint needs %s: %s", p.at, d.why ? d.why : "no head gives it");
+		if (d.where.hi) diag_note(c->d, d.where, "declared here");
+		if (d.help) diag_help(c->d, "%s", d.help);
+		text_free(&p);
+		return false;
+	}
+	return joint_told(c, i + 1, n, event, formula_and(e, context, yes, call->span), call) &&
+	       joint_told(c, i + 1, n, event, formula_and(e, context, formula_not(e, yes, call->span), call->span), call);
+}
+
+/* Each event under its parent, which is explained too; siblings promised independent or told in turn. */
 static bool joint_tree(Check *c, int n, const int *event, const Ast *call)
 {
 	const Events *e = c->s->events;
 	for (int i = 0; i < n; i++) {
 		const Event *ev = &e->event.at[event[i]];
 		bool has_parent = ev->parent < 0;
-		for (int j = 0; j < n; j++) {
-			has_parent |= event[j] == ev->parent;
-			if (j >= i || e->event.at[event[j]].parent != ev->parent ||
-			    promised(e, event[i], event[j]))
-				continue;
-			told(c, call->list.at[i]->span, "M0604",
-			     "'%s' and '%s' may depend on each other: their joint probability is not the "
-			     "product",
-			     e->event.at[event[j]].name, ev->name);
-			if (ev->parent >= 0)
-				diag_help(c->d, "independent %s, %s given %s", e->event.at[event[j]].name,
-					  ev->name, e->event.at[ev->parent].name);
-			else
-				diag_help(c->d, "independent %s, %s", e->event.at[event[j]].name, ev->name);
-			return false;
-		}
+		for (int j = 0; j < n; j++) has_parent |= event[j] == ev->parent;
 		if (has_parent) continue;
-		told(c, call->list.at[i]->span, "M0604",
-		     "'%s' happens where '%s' does, and joint leaves that out", ev->name,
+		told(c, call->span, "M0604", "'%s' happens where '%s' does, and joint leaves that out", ev->name,
 		     e->event.at[ev->parent].name);
 		diag_help(c->d, "add '%s', or train bce(P(%s | %s)) by itself", e->event.at[ev->parent].name,
 			  ev->name, e->event.at[ev->parent].name);
 		return false;
 	}
-	return true;
+	if (all_promised(e, n, event)) return true;
+	if (n > CELL_EVENTS) {
+		told(c, call->span, "M0604", "joint of %d events that may depend on each other is more than %d", n,
+		     CELL_EVENTS);
+		return false;
+	}
+	return joint_told(c, 0, n, event, formula_true(), call);
 }
 
 const Value *loss_joint(Check *c, const CallSite *site)
@@ -172,6 +196,14 @@ const Value *loss_joint(Check *c, const CallSite *site)
 			ok = false;
 		}
 	}
+	/* Parents first, whatever the order of the list. */
+	for (int i = 1; i < n; i++)
+		for (int j = i; j > 0 && event[j - 1] > event[j]; j--) {
+			int swap = event[j];
+			event[j] = event[j - 1];
+			event[j - 1] = swap;
+		}
+	bool independent = ok && all_promised(events, n, event);
 	if (!ok || c->heads_broken || !joint_tree(c, n, event, site->call)) return poison(c);
 	for (int i = 0; i < n; i++) {
 		int parent = events->event.at[event[i]].parent;
@@ -181,6 +213,8 @@ const Value *loss_joint(Check *c, const CallSite *site)
 			    .given = formula_true(),
 			    .span = at};
 		if (parent >= 0) p->given = formula_event(events, parent, at);
+		Derived d = derive(events, NULL, p->of, p->given);
+		if (!independent && !d.ok) continue; /* told in turn, through others */
 		ProbType t;
 		if (!prob_proven(c, new_value(c, (Value){.kind = V_PROB, .prob = p, .span = at}), &t))
 			return poison(c);
@@ -189,7 +223,7 @@ const Value *loss_joint(Check *c, const CallSite *site)
 		    (ProbUse){.trained = true, .masked = parent >= 0, .of_joint = true, .type = t, .at = at});
 	}
 	vec_push(c->a, &c->use, (ProbUse){.trained = true, .n_joint = n, .joint = event, .at = at});
-	return row_loss(c, build_joint(c->s, n, event, at), 0, NULL, at);
+	return row_loss(c, build_joint(c->s, n, event, independent, at), 0, NULL, at);
 }
 
 const Value *loss_symkl(Check *c, const CallSite *site)

@@ -79,6 +79,8 @@ bool cells_equal(Cells *c, const Formula *a, const Formula *b);
 bool cells_subset(Cells *c, const Formula *a, const Formula *b);      /* a implies b */
 bool cells_disjoint(Cells *c, const Formula *a, const Formula *b);
 bool cells_empty(Cells *c, const Formula *a);
+/* a implies b, over cells of their own; false when they involve too many events to tell. */
+bool formula_implies(const Events *e, const Formula *a, const Formula *b);
 int cells_words(const Cells *c);
 const uint64_t *cells_all(const Cells *c);
 /*

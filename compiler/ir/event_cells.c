@@ -238,3 +238,9 @@ int joint_cells(const Events *e, int n, const int *event, const Formula *const *
 	*cell = out;
 	return count;
 }
+
+bool formula_implies(const Events *e, const Formula *a, const Formula *b)
+{
+	Cells *c = cells_new(e, 2, (const Formula *const[]){a, b});
+	return c && cells_subset(c, a, b);
+}

@@ -397,7 +397,7 @@ static void watches(void)
 	CU_ASSERT(cond->head && !cond->trained && cond->served);
 	CU_ASSERT(!buy->head && buy->trained && !buy->served);
 	CU_ASSERT_STRING_EQUAL(buy->expression, "AND(a, b)");
-	CU_ASSERT_STRING_EQUAL(cond->rows_text, "click");
+	CU_ASSERT_STRING_EQUAL(cond->rows_text, "clk");
 	done(&r);
 }
 
