@@ -10,25 +10,27 @@
 #include "sys.h"
 
 typedef struct {
-	int32_t *id;                 /* ID, and unused otherwise: [cap] */
-	int32_t *bag_start;          /* BAG: [cap + 1] */
-	int32_t *bag_item;           /* BAG: [cap_items], grows only while reading */
+	int32_t *id;	    /* ID, and unused otherwise: [cap] */
+	int32_t *bag_start; /* BAG: [cap + 1] */
+	int32_t *bag_item;  /* BAG: [cap_items], grows only while reading */
 	float *bag_scale;
 	int64_t cap_items;
-	float *real, *present;       /* NUMBER: [cap] */
+	float *real, *present; /* NUMBER: [cap] */
 } MtlColumn;
 
 typedef struct {
 	int64_t n, cap;
-	MtlColumn *column;           /* [n_feature] */
-	float **can1, **can0;        /* [n_event][cap] */
-	float **sample;              /* [n_sample][cap] */
-	float *weight;               /* [cap] */
-	uint64_t *group;             /* [cap] hash of the row group, 0 where there is none */
-	int64_t first_row;           /* number of the first row in the stream, from 0 */
-	bool *bad;                   /* [cap]: reader in "null" mode: the row could not be read (score prints it empty) */
-	/* cells to be handed through to the output of score (--passthrough): n * n_pass strings, '\0'-terminated, unquoted */
-	char *pass_text; int64_t pass_len, pass_cap;
+	MtlColumn *column;    /* [n_feature] */
+	float **can1, **can0; /* [n_event][cap] */
+	float **sample;	      /* [n_sample][cap] */
+	float *weight;	      /* [cap] */
+	uint64_t *group;      /* [cap] hash of the row group, 0 where there is none */
+	int64_t first_row;    /* number of the first row in the stream, from 0 */
+	bool *bad; /* [cap]: reader in "null" mode: the row could not be read (score prints it empty) */
+	/* cells to be handed through to the output of score (--passthrough): n * n_pass strings,
+	 * '\0'-terminated, unquoted */
+	char *pass_text;
+	int64_t pass_len, pass_cap;
 	int n_pass;
 } MtlBatch;
 

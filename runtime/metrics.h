@@ -11,30 +11,36 @@
 
 typedef struct MtlScores MtlScores; /* a growing list of (logit, label, weight, group) */
 
-MtlScores *mtl_scores_new(const MtlSys *sys);            /* NULL: no memory */
+MtlScores *mtl_scores_new(const MtlSys *sys); /* NULL: no memory */
 void mtl_scores_free(MtlScores *s);
-void mtl_scores_clear(MtlScores *s);                     /* keeps the memory */
+void mtl_scores_clear(MtlScores *s); /* keeps the memory */
 /*
- * n rows of [logit, label, weight], `stride` floats apart; rows of weight 0 are passed over.  `group` may be NULL, and
- * group 0 is none.  Logits may be infinite, labels lie in 0 .. 1 (a label y counts as a share y of a positive and 1 - y of
- * a negative row).  MTL_NUMBERS for a NaN, a label or a weight out of range: then none of the n rows is taken.
+ * n rows of [logit, label, weight], `stride` floats apart; rows of weight 0 are passed over.  `group` may be
+ * NULL, and group 0 is none.  Logits may be infinite, labels lie in 0 .. 1 (a label y counts as a share y of
+ * a positive and 1 - y of a negative row).  MTL_NUMBERS for a NaN, a label or a weight out of range: then
+ * none of the n rows is taken.
  */
-MtlStatus mtl_scores_add(MtlScores *s, const float *row, int64_t stride, int64_t n, const uint64_t *group, MtlError *e);
+MtlStatus mtl_scores_add(MtlScores *s, const float *row, int64_t stride, int64_t n, const uint64_t *group,
+			 MtlError *e);
 
-/* Everything but `rows` is weighted.  NaN stands for what is not defined; without a row that is all but the first three. */
+/* Everything but `rows` is weighted.  NaN stands for what is not defined; without a row that is all but the
+ * first three. */
 typedef struct {
 	int64_t rows;
-	double weight, positives;  /* sums of weights */
-	double auc;                /* ties count half; NaN with one class only */
-	double logloss;            /* mean, from logits; infinite where a logit of +-inf meets the contrary label */
-	double ne;                 /* log loss / entropy of the base rate; NaN if that is 0 */
-	double calibration;        /* mean prediction / mean label; NaN without a positive */
-	double ece;                /* mean over rows of |prediction - label|, both averaged over the row's bin first.  Of 10 bins by
-	                              rising logit, bin b ends with row n (b + 1) / 10, and with the rows tied to it */
-	double gauc;               /* mean of the groups' AUC by their weight, groups of one class left out; NaN without groups */
+	double weight, positives; /* sums of weights */
+	double auc;		  /* ties count half; NaN with one class only */
+	double logloss;	    /* mean, from logits; infinite where a logit of +-inf meets the contrary label */
+	double ne;	    /* log loss / entropy of the base rate; NaN if that is 0 */
+	double calibration; /* mean prediction / mean label; NaN without a positive */
+	double
+	    ece;     /* mean over rows of |prediction - label|, both averaged over the row's bin first.  Of 10
+			bins by     rising logit, bin b ends with row n (b + 1) / 10, and with the rows tied to it */
+	double gauc; /* mean of the groups' AUC by their weight, groups of one class left out; NaN without
+			groups */
 	double mean_prediction, mean_label;
 } MtlMetrics;
 
-/* Sorts in place; more rows may be added afterwards.  The result depends on the set of rows only, to the last bit. */
+/* Sorts in place; more rows may be added afterwards.  The result depends on the set of rows only, to the last
+ * bit. */
 MtlStatus mtl_scores_metrics(MtlScores *s, MtlMetrics *out, MtlError *e);
 #endif

@@ -12,7 +12,7 @@
 enum {
 	MTL_ABI = 1,
 	MTL_BLOCK = 128,     /* rows a kernel carries through the whole net at once */
-	MTL_SLICES = 8,      /* a batch is cut in at most this many slices, each with sums of its own */
+	MTL_SLICES = 8,	     /* a batch is cut in at most this many slices, each with sums of its own */
 	MTL_ROW_MISSING = 0, /* table row of an empty cell */
 	MTL_ROW_UNKNOWN = 1, /* table row of a value outside the vocabulary */
 	MTL_ROW_FIRST = 2,
@@ -22,18 +22,25 @@ enum {
 
 typedef enum { MTL_ID, MTL_BAG, MTL_NUMBER } MtlKind; /* id; ids; real */
 
-/* How a cell becomes a table row (ID, BAG) or a number (NUMBER: MTL_PLAIN).  BUCKET and QUANTILES read numbers. */
+/* How a cell becomes a table row (ID, BAG) or a number (NUMBER: MTL_PLAIN).  BUCKET and QUANTILES read
+ * numbers. */
 typedef enum {
-	MTL_PLAIN,      /* NUMBER only: no table */
-	MTL_HASH,       /* 2 + XXH3_64(bytes, seed 0) mod n */
-	MTL_VOCAB,      /* 2 + index in vocab */
-	MTL_VOCAB_AUTO, /* vocab from the data: at most n words seen at least min_count times, by falling count then bytes */
-	MTL_SIZE,       /* 2 + the integer itself, 0 <= integer < n; others are unknown */
-	MTL_BUCKET,     /* 2 + number of edges <= value */
-	MTL_QUANTILES,  /* edges from the data: n buckets of equal frequency */
+	MTL_PLAIN,	/* NUMBER only: no table */
+	MTL_HASH,	/* 2 + XXH3_64(bytes, seed 0) mod n */
+	MTL_VOCAB,	/* 2 + index in vocab */
+	MTL_VOCAB_AUTO, /* vocab from the data: at most n words seen at least min_count times, by falling
+			   count then bytes */
+	MTL_SIZE,	/* 2 + the integer itself, 0 <= integer < n; others are unknown */
+	MTL_BUCKET,	/* 2 + number of edges <= value */
+	MTL_QUANTILES,	/* edges from the data: n buckets of equal frequency */
 } MtlCode;
 
-typedef enum { MTL_AS_IS, MTL_LOG1P, MTL_STANDARD, MTL_MINMAX } MtlNormal; /* the last two take statistics from the data */
+typedef enum {
+	MTL_AS_IS,
+	MTL_LOG1P,
+	MTL_STANDARD,
+	MTL_MINMAX
+} MtlNormal; /* the last two take statistics from the data */
 typedef enum { MTL_MISSING_ERROR, MTL_MISSING_VALUE, MTL_MISSING_LEARNED, MTL_MISSING_OWN } MtlMissing;
 typedef enum { MTL_POOL_SUM, MTL_POOL_MEAN } MtlPool;
 typedef enum { MTL_KEEP_FIRST, MTL_KEEP_LAST } MtlKeep;
@@ -42,28 +49,28 @@ typedef struct {
 	const char *name, *group, *column; /* column: the name in the data */
 	MtlKind kind;
 	MtlCode code;
-	bool candidate;          /* side: false = request */
-	bool train_only;         /* not read when scoring */
-	int64_t n;               /* HASH, SIZE, VOCAB_AUTO, QUANTILES: the number declared */
-	int64_t min_count;       /* VOCAB_AUTO */
+	bool candidate;	   /* side: false = request */
+	bool train_only;   /* not read when scoring */
+	int64_t n;	   /* HASH, SIZE, VOCAB_AUTO, QUANTILES: the number declared */
+	int64_t min_count; /* VOCAB_AUTO */
 	const char *const *vocab;
 	int n_vocab;
-	const double *edges;     /* BUCKET, ascending */
+	const double *edges; /* BUCKET, ascending */
 	int n_edges;
-	MtlNormal normal;        /* NUMBER */
-	MtlMissing missing;      /* NUMBER, and coded numbers: OWN = table row 0 */
-	double missing_value;    /* MISSING_VALUE: before the normaliser */
-	MtlPool pool;            /* BAG */
-	MtlKeep keep;            /* BAG: which end survives max_items */
-	int max_items;           /* BAG: 0 = no limit */
-	char separator;          /* BAG: '|' by default */
-	int same_code;           /* feature whose vocabulary or edges this one shares, else -1 (`share:`) */
+	MtlNormal normal;     /* NUMBER */
+	MtlMissing missing;   /* NUMBER, and coded numbers: OWN = table row 0 */
+	double missing_value; /* MISSING_VALUE: before the normaliser */
+	MtlPool pool;	      /* BAG */
+	MtlKeep keep;	      /* BAG: which end survives max_items */
+	int max_items;	      /* BAG: 0 = no limit */
+	char separator;	      /* BAG: '|' by default */
+	int same_code;	      /* feature whose vocabulary or edges this one shares, else -1 (`share:`) */
 } MtlFeature;
 
 /* A use of a feature through a table.  One feature may be looked up in several tables (embedding sets). */
 typedef struct {
 	int feature, table;
-	int offset;              /* column in DROWS */
+	int offset; /* column in DROWS */
 } MtlLookup;
 
 /* ---- what happened: labels ---- */
@@ -73,52 +80,69 @@ enum { MTL_LABEL_NOT = -1, MTL_LABEL_AND = -2, MTL_LABEL_OR = -3 };
 
 typedef struct {
 	const char *name;
-	int parent;              /* -1: a share of all impressions; parents come first */
-	const int16_t *label;    /* postfix: index into MtlModel.label_column, or one of the operators */
-	int n_label;             /* 0: no label of its own (an event defined by others) */
+	int parent;	      /* -1: a share of all impressions; parents come first */
+	const int16_t *label; /* postfix: index into MtlModel.label_column, or one of the operators */
+	int n_label;	      /* 0: no label of its own (an event defined by others) */
 } MtlEvent;
 
-typedef enum { MTL_CONTRADICTION_FAIL, MTL_CONTRADICTION_DROP, MTL_CONTRADICTION_ZERO, MTL_CONTRADICTION_FORCE } MtlContradiction;
+typedef enum {
+	MTL_CONTRADICTION_FAIL,
+	MTL_CONTRADICTION_DROP,
+	MTL_CONTRADICTION_ZERO,
+	MTL_CONTRADICTION_FORCE
+} MtlContradiction;
 
 /* A probability (or value) that `eval` reports: P(buy | click) is "buy|click". */
 typedef struct {
 	const char *name;
 	const char *label_text, *rows_text; /* for people: "clk & pay", "all" */
-	bool head;               /* declared by the author, not derived */
+	bool head;			    /* declared by the author, not derived */
 } MtlWatch;
 
-typedef struct { const char *name; double weight; } MtlLoss;
-typedef struct { const char *name; } MtlOutput;
+typedef struct {
+	const char *name;
+	double weight;
+} MtlLoss;
+typedef struct {
+	const char *name;
+} MtlOutput;
 
 /* ---- parameters ---- */
 
 typedef enum { MTL_INIT_ZERO, MTL_INIT_CONST, MTL_INIT_NORMAL, MTL_INIT_UNIFORM } MtlInitKind;
-typedef struct { MtlInitKind kind; double a, b; } MtlInit; /* CONST a; NORMAL mean a, deviation b; UNIFORM from a to b */
+typedef struct {
+	MtlInitKind kind;
+	double a, b;
+} MtlInit; /* CONST a; NORMAL mean a, deviation b; UNIFORM from a to b */
 
 typedef struct {
-	const char *name;        /* "tower.ctr.0.weight" */
+	const char *name; /* "tower.ctr.0.weight" */
 	int n_dim;
 	int32_t dim[4];
-	int64_t offset, size;    /* floats, in PARAM */
+	int64_t offset, size; /* floats, in PARAM */
 	MtlInit init;
-	uint64_t losses;         /* bit l: loss l reaches it (bit 63 stands for all from 63 on) */
+	uint64_t losses; /* bit l: loss l reaches it (bit 63 stands for all from 63 on) */
 	bool frozen;
-	bool serving;            /* false: exists in training only, the scorer has no room for it */
+	bool serving; /* false: exists in training only, the scorer has no room for it */
 } MtlParam;
 
 typedef struct {
-	const char *name;        /* "embed.user_id.weight" */
-	int64_t rows;            /* 0: known after statistics: 2 + size of the automatic vocabulary of `feature` */
-	int feature;             /* the feature that gives it its rows */
+	const char *name; /* "embed.user_id.weight" */
+	int64_t rows;	  /* 0: known after statistics: 2 + size of the automatic vocabulary of `feature` */
+	int feature;	  /* the feature that gives it its rows */
 	int dim;
-	int stride;              /* floats per record: dim * (1 + moments), padded */
+	int stride; /* floats per record: dim * (1 + moments), padded */
 	MtlInit init;
 	uint64_t losses;
 	bool frozen;
 	bool serving;
 } MtlTable;
 
-typedef struct { int width; double p; const char *name; } MtlNoise; /* one dropout */
+typedef struct {
+	int width;
+	double p;
+	const char *name;
+} MtlNoise; /* one dropout */
 
 /* ---- kernels ---- */
 
@@ -132,7 +156,7 @@ typedef enum {
 typedef struct {
 	MtlSlotKind kind;
 	int index;
-	int stride;              /* elements per row (per block if per_block); 0: not row-wise */
+	int stride; /* elements per row (per block if per_block); 0: not row-wise */
 	bool per_block;
 } MtlSlot;
 
@@ -148,57 +172,90 @@ typedef struct {
  *   and per table    lo, hi   UNIQ[lo .. hi): sum of gradients and optimiser step on the records
  * n may be any number >= 0.  Results for a row do not depend on n or on its neighbours.
  */
-typedef enum { MTL_PRE, MTL_SCORE, MTL_WATCH, MTL_COUNT, MTL_STEP, MTL_POST, MTL_UPDATE, MTL_FIRST_TABLE } MtlEntryKind;
+typedef enum {
+	MTL_PRE,
+	MTL_SCORE,
+	MTL_WATCH,
+	MTL_COUNT,
+	MTL_STEP,
+	MTL_POST,
+	MTL_UPDATE,
+	MTL_FIRST_TABLE
+} MtlEntryKind;
 
 typedef void MtlKernel(void *const *buf, const int64_t *size);
 
-typedef struct { const MtlSlot *slot; int n_slot; } MtlEntry; /* n_slot 0 in a scorer for the entries it lacks */
+typedef struct {
+	const MtlSlot *slot;
+	int n_slot;
+} MtlEntry; /* n_slot 0 in a scorer for the entries it lacks */
 
 typedef struct {
-	const char *name;        /* "x86-64-v4" */
-	int level;               /* 2, 3, 4: x86-64-vN; 0: any machine */
-	MtlKernel *const *kernel;/* [n_entry], NULL where absent */
-	const int64_t *work;     /* [n_entry] floats of WORK */
-	int64_t packed;          /* floats of PACKED */
+	const char *name;	  /* "x86-64-v4" */
+	int level;		  /* 2, 3, 4: x86-64-vN; 0: any machine */
+	MtlKernel *const *kernel; /* [n_entry], NULL where absent */
+	const int64_t *work;	  /* [n_entry] floats of WORK */
+	int64_t packed;		  /* floats of PACKED */
 } MtlVariant;
 
 /* ---- settings of `train { }`, defaults filled in by the compiler ---- */
 
 typedef enum { MTL_SGD, MTL_ADAGRAD, MTL_ADAM } MtlOptimizerKind;
-typedef struct { MtlOptimizerKind kind; double lr, beta1, beta2, eps; int n_moment; } MtlOptimizer;
+typedef struct {
+	MtlOptimizerKind kind;
+	double lr, beta1, beta2, eps;
+	int n_moment;
+} MtlOptimizer;
 
 typedef struct {
 	MtlOptimizer dense, tables;
 	int batch, epochs;
-	int64_t shuffle;         /* rows of the shuffle buffer; 0: file order */
+	int64_t shuffle; /* rows of the shuffle buffer; 0: file order */
 	uint64_t seed;
 	const char *stop_metric; /* "buy.auc" or NULL */
-	int stop_patience;       /* epochs without a better value */
+	int stop_patience;	 /* epochs without a better value */
 } MtlTrain;
 
 typedef struct {
-	int abi;                 /* MTL_ABI */
+	int abi; /* MTL_ABI */
 	const char *name;
-	const char *digest;      /* hex: equal exactly when inputs, parameters and tables have equal names, kinds and shapes */
-	const char *compiler;    /* "mtlc 0.1" */
-	const MtlFeature *feature; int n_feature;
-	const MtlLookup *lookup;   int n_lookup; int n_drow;
-	const char *const *label_column; int n_label_column;
-	const MtlEvent *event;     int n_event;
-	const char *const *sample_column; int n_sample; /* real-valued outcomes (SAMPLE) */
-	const char *weight_column;  /* or NULL */
-	const char *group_column;   /* or NULL */
+	const char *digest;   /* hex: equal exactly when inputs, parameters and tables have equal names, kinds
+				 and shapes */
+	const char *compiler; /* "mtlc 0.1" */
+	const MtlFeature *feature;
+	int n_feature;
+	const MtlLookup *lookup;
+	int n_lookup;
+	int n_drow;
+	const char *const *label_column;
+	int n_label_column;
+	const MtlEvent *event;
+	int n_event;
+	const char *const *sample_column;
+	int n_sample;		   /* real-valued outcomes (SAMPLE) */
+	const char *weight_column; /* or NULL */
+	const char *group_column;  /* or NULL */
 	MtlContradiction contradiction;
-	const MtlParam *param;     int n_param_block; int64_t n_param; /* blocks; floats */
+	const MtlParam *param;
+	int n_param_block;
+	int64_t n_param; /* blocks; floats */
 	int64_t n_acc;
-	const MtlTable *table;     int n_table;
-	const MtlNoise *noise;     int n_noise;
-	const MtlLoss *loss;       int n_loss;
-	const MtlWatch *watch;     int n_watch;
-	const MtlOutput *output;   int n_output;
-	const MtlEntry *entry;     int n_entry;   /* MTL_FIRST_TABLE + n_table */
-	const MtlVariant *variant; int n_variant; /* best first */
+	const MtlTable *table;
+	int n_table;
+	const MtlNoise *noise;
+	int n_noise;
+	const MtlLoss *loss;
+	int n_loss;
+	const MtlWatch *watch;
+	int n_watch;
+	const MtlOutput *output;
+	int n_output;
+	const MtlEntry *entry;
+	int n_entry; /* MTL_FIRST_TABLE + n_table */
+	const MtlVariant *variant;
+	int n_variant; /* best first */
 	MtlTrain train;
-	const unsigned char *weights; size_t n_weights; /* a model file inside the program, or NULL */
+	const unsigned char *weights;
+	size_t n_weights; /* a model file inside the program, or NULL */
 } MtlModel;
 #endif

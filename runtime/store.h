@@ -11,31 +11,38 @@
 
 typedef struct {
 	const char *name;
-	int n_dim;               /* 0 .. 4; 0 is a scalar */
+	int n_dim; /* 0 .. 4; 0 is a scalar */
 	int64_t dim[4];
-	/* Rows may lie apart in memory: row r of the first dimension at data + r * stride; stride 0: dense. */
+	/* Rows may lie apart in memory: row r of the first dimension at data + r * stride; stride 0: dense.
+	 */
 	const float *data;
 	int64_t stride;
 } MtlTensor;
 
-typedef struct { const char *key, *value; } MtlMeta;
+typedef struct {
+	const char *key, *value;
+} MtlMeta;
 
 /*
- * Writes atomically: temporary name in the same folder, fsync, rename, fsync of the folder.  XXH3 digests of every tensor and
- * of the header are added to the metadata ("xxh3.NAME", "xxh3.header").  The same content gives the same bytes.
+ * Writes atomically: temporary name in the same folder, fsync, rename, fsync of the folder.  XXH3 digests of
+ * every tensor and of the header are added to the metadata ("xxh3.NAME", "xxh3.header").  The same content
+ * gives the same bytes.
  */
-MtlStatus mtl_store_write(const MtlSys *sys, const char *path, const MtlTensor *t, int n, const MtlMeta *meta, int n_meta, MtlError *e);
+MtlStatus mtl_store_write(const MtlSys *sys, const char *path, const MtlTensor *t, int n, const MtlMeta *meta,
+			  int n_meta, MtlError *e);
 
 typedef struct MtlStore MtlStore;
-/* Reads and checks the whole file: header profile, tiling, names, sizes, digests (required unless `foreign`), finite numbers. */
+/* Reads and checks the whole file: header profile, tiling, names, sizes, digests (required unless `foreign`),
+ * finite numbers. */
 MtlStatus mtl_store_open(MtlStore **out, const MtlSys *sys, const char *path, bool foreign, MtlError *e);
 /* The same over bytes in memory that outlive the store (weights inside the program); `name` for messages. */
-MtlStatus mtl_store_open_memory(MtlStore **out, const MtlSys *sys, const void *p, size_t n, const char *name, MtlError *e);
+MtlStatus mtl_store_open_memory(MtlStore **out, const MtlSys *sys, const void *p, size_t n, const char *name,
+				MtlError *e);
 void mtl_store_close(MtlStore *s);
 int mtl_store_count(const MtlStore *s);
-const MtlTensor *mtl_store_tensor(const MtlStore *s, int i);             /* in file order */
-const MtlTensor *mtl_store_find(const MtlStore *s, const char *name);    /* NULL */
-const char *mtl_store_meta(const MtlStore *s, const char *key);          /* NULL */
+const MtlTensor *mtl_store_tensor(const MtlStore *s, int i);	      /* in file order */
+const MtlTensor *mtl_store_find(const MtlStore *s, const char *name); /* NULL */
+const char *mtl_store_meta(const MtlStore *s, const char *key);	      /* NULL */
 /* Writes the tensor's row-major floats into dst (rows `stride` floats apart; 0: dense). */
 void mtl_store_copy(const MtlTensor *t, float *dst, int64_t stride);
 #endif

@@ -12,8 +12,8 @@
 
 typedef struct MtlSys MtlSys;
 struct MtlSys {
-	void *self;                                            /* for the functions below */
-	void *(*alloc)(void *self, size_t bytes);              /* 64-byte aligned, zeroed; NULL: no memory */
+	void *self;				  /* for the functions below */
+	void *(*alloc)(void *self, size_t bytes); /* 64-byte aligned, zeroed; NULL: no memory */
 	void (*release)(void *self, void *p);
 	int (*open)(void *self, const char *path, int flags, int mode);
 	ssize_t (*read)(void *self, int fd, void *p, size_t n);
@@ -28,8 +28,8 @@ struct MtlSys {
 extern const MtlSys mtl_sys;
 
 /*
- * A MtlSys for tests: the real one, but the n-th allocation, open, read, write, sync or rename fails (n from 1; 0 never).
- * Writes fail with ENOSPC.  `count` says afterwards how many of each were asked for.
+ * A MtlSys for tests: the real one, but the n-th allocation, open, read, write, sync or rename fails (n from
+ * 1; 0 never). Writes fail with ENOSPC.  `count` says afterwards how many of each were asked for.
  */
 typedef struct {
 	long fail_alloc, fail_open, fail_read, fail_write, fail_sync, fail_rename;

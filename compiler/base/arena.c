@@ -43,8 +43,7 @@ Arena *arena_create(void)
 
 void arena_destroy(Arena *a)
 {
-	if (!a)
-		return;
+	if (!a) return;
 	for (Chunk *c = a->first, *next; c; c = next) {
 		next = c->next;
 		free(c);
@@ -54,8 +53,7 @@ void arena_destroy(Arena *a)
 
 void arena_reset(Arena *a)
 {
-	for (Chunk *c = a->first; c; c = c->next)
-		c->used = 0;
+	for (Chunk *c = a->first; c; c = c->next) c->used = 0;
 	a->current = a->first;
 }
 
@@ -66,8 +64,7 @@ void *arena_alloc(Arena *a, size_t n)
 		Chunk *c = a->current;
 		if (!c->next) {
 			size_t size = c->size * 2;
-			while (size < n)
-				size *= 2;
+			while (size < n) size *= 2;
 			c->next = chunk_new(size);
 		}
 		a->current = c->next;
@@ -110,7 +107,6 @@ void *vec_grow(Arena *a, void *at, int n, int *cap, size_t each)
 {
 	*cap = *cap ? *cap * 2 : 8;
 	void *p = arena_alloc(a, (size_t)*cap * each);
-	if (n)
-		memcpy(p, at, (size_t)n * each);
+	if (n) memcpy(p, at, (size_t)n * each);
 	return p;
 }

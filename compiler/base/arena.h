@@ -6,9 +6,10 @@
 
 typedef struct Arena Arena;
 
-Arena *arena_create(void);            /* aborts on no memory, as do all functions here: a compiler has no better answer */
+Arena *
+arena_create(void); /* aborts on no memory, as do all functions here: a compiler has no better answer */
 void arena_destroy(Arena *a);
-void arena_reset(Arena *a);           /* everything taken so far is gone; the memory is kept for reuse */
+void arena_reset(Arena *a);	       /* everything taken so far is gone; the memory is kept for reuse */
 void *arena_alloc(Arena *a, size_t n); /* zeroed, 16-byte aligned */
 char *arena_strdup(Arena *a, const char *s);
 char *arena_strndup(Arena *a, const char *s, size_t n);
@@ -24,9 +25,8 @@ char *arena_vprintf(Arena *a, const char *fmt, va_list ap);
 	}
 void *vec_grow(Arena *a, void *at, int n, int *cap, size_t each);
 #define vec_push(a, v, ...)                                                                                  \
-	((v)->n == (v)->cap                                                                                  \
-	         ? (void)((v)->at = vec_grow((a), (v)->at, (v)->n, &(v)->cap, sizeof *(v)->at))             \
-	         : (void)0,                                                                                  \
+	((v)->n == (v)->cap ? (void)((v)->at = vec_grow((a), (v)->at, (v)->n, &(v)->cap, sizeof *(v)->at))   \
+			    : (void)0,                                                                       \
 	 (v)->at[(v)->n++] = (__VA_ARGS__))
 
 #endif

@@ -15,8 +15,10 @@
 typedef struct Diag Diag;
 
 Diag *diag_create(Arena *a, const Sources *s);
-void diag_error(Diag *d, Span at, const char *code, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
-void diag_warn(Diag *d, Span at, const char *code, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+void diag_error(Diag *d, Span at, const char *code, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+void diag_warn(Diag *d, Span at, const char *code, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
 void diag_note(Diag *d, Span at, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void diag_help(Diag *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 int diag_errors(const Diag *d);

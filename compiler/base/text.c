@@ -6,12 +6,10 @@
 
 static void room(Text *t, size_t more)
 {
-	if (t->n + more + 1 <= t->cap)
-		return;
+	if (t->n + more + 1 <= t->cap) return;
 	t->cap = (t->n + more + 1) * 2;
 	t->at = realloc(t->at, t->cap);
-	if (!t->at)
-		abort();
+	if (!t->at) abort();
 }
 
 void text_addn(Text *t, const char *s, size_t n)
@@ -46,8 +44,7 @@ void text_printf(Text *t, const char *fmt, ...)
 
 void text_indent(Text *t, int columns)
 {
-	for (int i = 0; i < columns; i++)
-		text_char(t, ' ');
+	for (int i = 0; i < columns; i++) text_char(t, ' ');
 }
 
 void text_free(Text *t)

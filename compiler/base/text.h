@@ -5,7 +5,7 @@
 #include <stddef.h>
 
 typedef struct {
-	char *at;           /* always '\0'-terminated once something was added; NULL while empty */
+	char *at; /* always '\0'-terminated once something was added; NULL while empty */
 	size_t n, cap;
 } Text;
 

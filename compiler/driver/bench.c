@@ -1,8 +1,8 @@
 /*
  * bench: what share of the machine's peak the kernels reach.
  *
- * Peak is measured in the same run, by independent chains of multiply-adds printed through the same emitter; each figure
- * is the best of many short repeats, since other load can only make a repeat slower.
+ * Peak is measured in the same run, by independent chains of multiply-adds printed through the same emitter;
+ * each figure is the best of many short repeats, since other load can only make a repeat slower.
  */
 #define _GNU_SOURCE
 #include "base/diag.h"
@@ -54,7 +54,8 @@ static Kernel *peak_kernel(Bench *b)
 	Mod *m = mod_new(c.arena, c.str, "peak", b->t->W, b->t->fma);
 	Fn *f = fn_new(m, "run");
 	f->exported = true;
-	int Y = f_buf(f, BUF_INOUT, ELEM_F32, "y", 0), chains = b->t->chains, acc = f_reg(f, "acc", b->t->W, chains, 1), x = f_reg(f, "x", b->t->W, 1, 1);
+	int Y = f_buf(f, BUF_INOUT, ELEM_F32, "y", 0), chains = b->t->chains,
+	    acc = f_reg(f, "acc", b->t->W, chains, 1), x = f_reg(f, "x", b->t->W, 1, 1);
 	f_set1(f, x, e_load(f, b->t->W, Y, aff_c(0)));
 	int i = f_unroll(f, "i", 0, chains);
 	f_set(f, acc, aff_v(i), aff_c(0), e_load(f, b->t->W, Y, aff_plus(aff_c(0), i, b->t->W)));
@@ -62,7 +63,8 @@ static Kernel *peak_kernel(Bench *b)
 	f_for(f, "k", aff_c(0), aff_c(TURNS), 1);
 	i = f_unroll(f, "i", 0, chains);
 	int a = e_reg(f, acc, aff_v(i), aff_c(0));
-	int e = b->t->fma ? e_op3(f, E_FMA, a, e_reg1(f, x), e_reg1(f, x)) : e_op2(f, E_ADD, e_op2(f, E_MUL, a, e_reg1(f, x)), e_reg1(f, x));
+	int e = b->t->fma ? e_op3(f, E_FMA, a, e_reg1(f, x), e_reg1(f, x))
+			  : e_op2(f, E_ADD, e_op2(f, E_MUL, a, e_reg1(f, x)), e_reg1(f, x));
 	f_set(f, acc, aff_v(i), aff_c(0), e);
 	f_end(f, 2);
 	i = f_unroll(f, "i", 0, chains);
@@ -74,8 +76,7 @@ static Kernel *peak_kernel(Bench *b)
 	l.verbose = false;
 	void *lib = link_load(&c, &l, &b->error);
 	Kernel *run = NULL;
-	if (lib)
-		*(void **)&run = dlsym(lib, "peak_run");
+	if (lib) *(void **)&run = dlsym(lib, "peak_run");
 	compilation_free(&c);
 	return run;
 }
@@ -125,7 +126,8 @@ static double time_dense(Bench *b, Direction d, int K, int N, int64_t n)
 	NodeId w = graph_push(g, OP_PARAM, shape_2(false, K, N), 0, NULL, (Attr){.i = 0}, (Span){0});
 	NodeId bias = graph_push(g, OP_PARAM, shape_1(false, N), 0, NULL, (Attr){.i = 1}, (Span){0});
 	if (d == FORWARD)
-		graph_root(g, ROOT_DROW, 0, graph_1(g, N < 8 ? OP_NEG : OP_RELU, graph_3(g, OP_DENSE, x, w, bias)));
+		graph_root(g, ROOT_DROW, 0,
+			   graph_1(g, N < 8 ? OP_NEG : OP_RELU, graph_3(g, OP_DENSE, x, w, bias)));
 	else if (d == DX)
 		graph_root(g, ROOT_DROW, 0, graph_2(g, OP_DENSE_DX, dy, w));
 	else
@@ -150,8 +152,7 @@ static bool dense(Bench *b, const char *what, int K, int N, int64_t n)
 	printf("  %-30s", what);
 	for (Direction d = FORWARD; d <= DW; d++) {
 		double before = peak(b), t = time_dense(b, d, K, N, n);
-		if (t < 0)
-			return false;
+		if (t < 0) return false;
 		printf("  %s %5.1f %%", name[d], share(b, before, (double)K * N * (double)n, t));
 	}
 	putchar('\n');
@@ -165,18 +166,16 @@ static bool layers(Bench *b, const Compilation *c)
 	const Graph *g = c->serve;
 	char what[64];
 	printf("\ndense layers, batch 256, share of peak\n");
-	if (!dense(b, "256 -> 256 (reference)", 256, 256, 256))
-		return false;
+	if (!dense(b, "256 -> 256 (reference)", 256, 256, 256)) return false;
 	for (NodeId id = 1; id < g->node.n; id++) {
-		if (g->node.at[id].op != OP_DENSE)
-			continue;
+		if (g->node.at[id].op != OP_DENSE) continue;
 		Shape w = g->node.at[g->node.at[id].in[1]].shape;
 		bool seen = false;
 		for (NodeId k = 1; k < id; k++)
-			seen |= g->node.at[k].op == OP_DENSE && shape_eq(g->node.at[g->node.at[k].in[1]].shape, w);
+			seen |= g->node.at[k].op == OP_DENSE &&
+				shape_eq(g->node.at[g->node.at[k].in[1]].shape, w);
 		snprintf(what, sizeof what, "%d -> %d", w.d[0], w.d[1]);
-		if (!seen && !dense(b, what, w.d[0], w.d[1], 256))
-			return false;
+		if (!seen && !dense(b, what, w.d[0], w.d[1], 256)) return false;
 	}
 	return true;
 }
@@ -187,8 +186,7 @@ static int64_t products(const Graph *g)
 {
 	int64_t n = 0;
 	for (NodeId id = 1; id < g->node.n; id++)
-		if (g->node.at[id].op == OP_DENSE)
-			n += shape_size(g->node.at[g->node.at[id].in[1]].shape);
+		if (g->node.at[id].op == OP_DENSE) n += shape_size(g->node.at[g->node.at[id].in[1]].shape);
 	return n;
 }
 
@@ -196,32 +194,34 @@ static void whole(Bench *b, Compilation *c, void *lib)
 {
 	static const int64_t batch[] = {1, 16, 64, 256, 1024};
 	int64_t madds = products(c->serve);
-	printf("\n%-10s %12s %14s %8s %12s %14s %8s\n", "batch", "score, us", "rows/s", "peak", "step, us", "rows/s", "peak");
+	printf("\n%-10s %12s %14s %8s %12s %14s %8s\n", "batch", "score, us", "rows/s", "peak", "step, us",
+	       "rows/s", "peak");
 	for (size_t i = 0; i < sizeof batch / sizeof *batch; i++) {
 		int64_t n = batch[i];
 		Harness *h = harness_new(c->arena, c->spec, c->lowered.at[0], lib, n, 1);
 		harness_run(h, RUN_KERNEL, 0, NULL);
-		double work = (double)(madds * n), before = peak(b), score = best_of(h, 1, n, 0.2), score_share = share(b, before, work, score);
+		double work = (double)(madds * n), before = peak(b), score = best_of(h, 1, n, 0.2),
+		       score_share = share(b, before, work, score);
 		before = peak(b);
-		double step = best_of(h, 4, n, 0.2) + best_of(h, 3, n, 0.02), step_share = share(b, before, 3 * work, step);
-		printf("%-10lld %12.2f %14.0f %6.1f %% %12.2f %14.0f %6.1f %%\n", (long long)n, score * 1e6, (double)n / score,
-		       score_share, step * 1e6, (double)n / step, step_share);
+		double step = best_of(h, 4, n, 0.2) + best_of(h, 3, n, 0.02),
+		       step_share = share(b, before, 3 * work, step);
+		printf("%-10lld %12.2f %14.0f %6.1f %% %12.2f %14.0f %6.1f %%\n", (long long)n, score * 1e6,
+		       (double)n / score, score_share, step * 1e6, (double)n / step, step_share);
 		fflush(stdout);
 	}
-	printf("\nOne thread, kernels alone: without reading, optimiser and packing.  step counts three products per multiply-add.\n");
+	printf("\nOne thread, kernels alone: without reading, optimiser and packing.  step counts three "
+	       "products per multiply-add.\n");
 }
 
 int command_bench(const Request *call)
 {
 	CompileRequest r;
 	LinkRequest l;
-	if (!request_of(call, &r, &l))
-		return 2;
+	if (!request_of(call, &r, &l)) return 2;
 	if (!mtl_option(&call->o, call->table, "cpu")->given)
 		for (r.n_target = 0; r.n_target < 1;)
 			for (int i = 0; i < n_targets && r.n_target < 1; i++)
-				if (target_runs(&targets[i]))
-					r.target[r.n_target++] = &targets[i];
+				if (target_runs(&targets[i])) r.target[r.n_target++] = &targets[i];
 	r.n_target = 1;
 	if (!target_runs(r.target[0])) {
 		fprintf(stderr, "mtlc bench: this machine does not run %s\n", r.target[0]->name);
@@ -236,9 +236,9 @@ int command_bench(const Request *call)
 	if (lib) {
 		b.run = peak_kernel(&b);
 		if (b.run) {
-			printf("%s, %s backend; peak %.1f GFLOP/s on one core\n", b.t->name, l.c_backend ? "C" : "LLVM", 2e-9 * peak(&b));
-			if (layers(&b, &c))
-				whole(&b, &c, lib);
+			printf("%s, %s backend; peak %.1f GFLOP/s on one core\n", b.t->name,
+			       l.c_backend ? "C" : "LLVM", 2e-9 * peak(&b));
+			if (layers(&b, &c)) whole(&b, &c, lib);
 		}
 	}
 	if (b.error.at) {

@@ -15,20 +15,21 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-static const MtlOptionValue *get(const Request *c, const char *name) { return mtl_option(&c->o, c->table, name); }
+static const MtlOptionValue *get(const Request *c, const char *name)
+{
+	return mtl_option(&c->o, c->table, name);
+}
 
 static bool targets_of(CompileRequest *r, const char *cpu)
 {
 	r->n_target = 0;
 	if (!cpu || !strcmp(cpu, "baseline")) {
-		for (int i = 0; i < n_targets; i++)
-			r->target[r->n_target++] = &targets[i];
+		for (int i = 0; i < n_targets; i++) r->target[r->n_target++] = &targets[i];
 		return true;
 	}
 	if (!strcmp(cpu, "native")) {
 		for (int i = 0; i < n_targets && !r->n_target; i++)
-			if (target_runs(&targets[i]))
-				r->target[r->n_target++] = &targets[i];
+			if (target_runs(&targets[i])) r->target[r->n_target++] = &targets[i];
 		return true;
 	}
 	char list[256];
@@ -37,8 +38,7 @@ static bool targets_of(CompileRequest *r, const char *cpu)
 		const Target *found = target_find(t);
 		if (!found || r->n_target == TARGETS_MAX) {
 			fprintf(stderr, "mtlc: --cpu: there is no '%s'; known are baseline, native", t);
-			for (int i = 0; i < n_targets; i++)
-				fprintf(stderr, ", %s", targets[i].suffix);
+			for (int i = 0; i < n_targets; i++) fprintf(stderr, ", %s", targets[i].suffix);
 			fputc('\n', stderr);
 			return false;
 		}
@@ -51,17 +51,14 @@ bool request_of(const Request *c, CompileRequest *r, LinkRequest *l)
 {
 	*r = (CompileRequest){.path = c->operand, .defines = {c->n_define, c->define}};
 	*l = (LinkRequest){.level = -1, .emit = "exe"};
-	if (c->o.command < 0 || !c->table)
-		return targets_of(r, NULL);
+	if (c->o.command < 0 || !c->table) return targets_of(r, NULL);
 	const char *command = c->table->command[c->o.command].name;
 	bool build = !strcmp(command, "build"), check = !strcmp(command, "check");
-	if (!targets_of(r, check ? NULL : get(c, "cpu")->text))
-		return false;
+	if (!targets_of(r, check ? NULL : get(c, "cpu")->text)) return false;
 	if (build || check) {
 		r->dump = get(c, "dump")->text;
 		bool known = !r->dump;
-		for (int i = 0; compile_stages[i] && !known; i++)
-			known = !strcmp(compile_stages[i], r->dump);
+		for (int i = 0; compile_stages[i] && !known; i++) known = !strcmp(compile_stages[i], r->dump);
 		if (!known) {
 			fprintf(stderr, "mtlc: --dump: there is no stage '%s'; known are", r->dump);
 			for (int i = 0; compile_stages[i]; i++)
@@ -71,18 +68,15 @@ bool request_of(const Request *c, CompileRequest *r, LinkRequest *l)
 		}
 	}
 	l->verbose = get(c, "verbose")->given;
-	if (check)
-		return true;
+	if (check) return true;
 	if (get(c, "optimize")->given)
 		l->level = get(c, "optimize")->count > 3 ? 3 : (int)get(c, "optimize")->count;
 	l->c_backend = get(c, "backend")->given && get(c, "backend")->count == 1;
-	if (!build)
-		return true;
+	if (!build) return true;
 	l->out = get(c, "output")->text;
 	l->model = get(c, "model")->text;
 	r->scorer = l->model != NULL;
-	if (get(c, "emit")->given)
-		l->emit = get(c, "emit")->text;
+	if (get(c, "emit")->given) l->emit = get(c, "emit")->text;
 	return true;
 }
 
@@ -95,8 +89,7 @@ void say_messages(const Compilation *c, bool json)
 	} else {
 		const char *no = getenv("NO_COLOR");
 		diag_print(c->diag, &t, isatty(2) && !(no && *no));
-		if (t.at)
-			fwrite(t.at, 1, t.n, stderr);
+		if (t.at) fwrite(t.at, 1, t.n, stderr);
 	}
 	text_free(&t);
 }
@@ -104,9 +97,9 @@ void say_messages(const Compilation *c, bool json)
 static int unreadable(const char *path)
 {
 	struct stat st;
-	if (!stat(path, &st) && !S_ISDIR(st.st_mode) && !access(path, R_OK))
-		return 0;
-	fprintf(stderr, "mtlc: cannot read %s: %s\n", path, !stat(path, &st) && S_ISDIR(st.st_mode) ? "it is a folder" : strerror(errno));
+	if (!stat(path, &st) && !S_ISDIR(st.st_mode) && !access(path, R_OK)) return 0;
+	fprintf(stderr, "mtlc: cannot read %s: %s\n", path,
+		!stat(path, &st) && S_ISDIR(st.st_mode) ? "it is a folder" : strerror(errno));
 	return 6;
 }
 
@@ -114,11 +107,9 @@ int command_check(const Request *call)
 {
 	CompileRequest r;
 	LinkRequest l;
-	if (!request_of(call, &r, &l))
-		return 2;
+	if (!request_of(call, &r, &l)) return 2;
 	int bad = unreadable(r.path);
-	if (bad)
-		return bad;
+	if (bad) return bad;
 	Compilation c;
 	compilation_init(&c);
 	bool json = get(call, "json")->given;
@@ -136,11 +127,9 @@ int command_build(const Request *call)
 {
 	CompileRequest r;
 	LinkRequest l;
-	if (!request_of(call, &r, &l))
-		return 2;
+	if (!request_of(call, &r, &l)) return 2;
 	int bad = unreadable(r.path);
-	if (bad)
-		return bad;
+	if (bad) return bad;
 	Compilation c;
 	Text error = {0};
 	compilation_init(&c);
@@ -150,8 +139,7 @@ int command_build(const Request *call)
 		fwrite(c.dump.at, 1, c.dump.n, stdout);
 	else if (!code)
 		code = link_program(&c, &r, &l, &error);
-	if (error.at)
-		fprintf(stderr, "mtlc: %s\n", error.at);
+	if (error.at) fprintf(stderr, "mtlc: %s\n", error.at);
 	text_free(&error);
 	compilation_free(&c);
 	return code;
@@ -164,8 +152,7 @@ static bool make_folders(char *path)
 	for (char *s = path + 1; *s; s++)
 		if (*s == '/') {
 			*s = '\0';
-			if (mkdir(path, 0777) && errno != EEXIST)
-				return false;
+			if (mkdir(path, 0777) && errno != EEXIST) return false;
 			*s = '/';
 		}
 	return !mkdir(path, 0777) || errno == EEXIST;
@@ -188,12 +175,14 @@ static bool cache_path(const Request *call, const Compilation *c, char *path, si
 		XXH3_64bits_update(&h, &st.st_size, sizeof st.st_size);
 	}
 	const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-	int n = cache && *cache ? snprintf(path, size, "%s/mtlc", cache) : snprintf(path, size, "%s/.cache/mtlc", home ? home : "/tmp");
+	int n = cache && *cache ? snprintf(path, size, "%s/mtlc", cache)
+				: snprintf(path, size, "%s/.cache/mtlc", home ? home : "/tmp");
 	if (n < 0 || (size_t)n + 80 > size || !make_folders(path)) {
 		fprintf(stderr, "mtlc: cannot make the cache folder %s: %s\n", path, strerror(errno));
 		return false;
 	}
-	snprintf(path + n, size - (size_t)n, "/%.32s-%016llx", c->spec ? c->spec->name : "model", (unsigned long long)XXH3_64bits_digest(&h));
+	snprintf(path + n, size - (size_t)n, "/%.32s-%016llx", c->spec ? c->spec->name : "model",
+		 (unsigned long long)XXH3_64bits_digest(&h));
 	return true;
 }
 
@@ -205,8 +194,7 @@ int command_run(const Request *call)
 	LinkRequest l;
 	request_of(&build, &r, &l);
 	int code = unreadable(r.path);
-	if (code)
-		return code;
+	if (code) return code;
 	char path[4096];
 	Compilation c;
 	Text error = {0};
@@ -223,19 +211,16 @@ int command_run(const Request *call)
 		code = compile(&c, &r) ? link_program(&c, &r, &l, &error) : 3;
 	}
 	say_messages(&c, false);
-	if (error.at)
-		fprintf(stderr, "mtlc: %s\n", error.at);
+	if (error.at) fprintf(stderr, "mtlc: %s\n", error.at);
 	text_free(&error);
 	compilation_free(&c);
-	if (code)
-		return code;
+	if (code) return code;
 	/* PROG train ...: the operand goes, the rest is the program's. */
 	char **argv = calloc((size_t)call->argc + 1, sizeof *argv);
 	int n = 0;
 	argv[n++] = path;
 	argv[n++] = call->argv[1];
-	for (int i = 3; i < call->argc; i++)
-		argv[n++] = call->argv[i];
+	for (int i = 3; i < call->argc; i++) argv[n++] = call->argv[i];
 	execv(path, argv);
 	fprintf(stderr, "mtlc: cannot run %s: %s\n", path, strerror(errno));
 	free(argv);
@@ -252,31 +237,29 @@ int command_gen(const Request *call)
 		char *end;
 		p = strtod(get(call, "correlation")->text, &end);
 		if (*end || !(p >= -1 && p <= 1)) {
-			fprintf(stderr, "mtlc data gen: --correlation is a number from -1 to 1, not '%s'\n", get(call, "correlation")->text);
+			fprintf(stderr, "mtlc data gen: --correlation is a number from -1 to 1, not '%s'\n",
+				get(call, "correlation")->text);
 			return 2;
 		}
 	}
 	int64_t rows = get(call, "rows")->given ? get(call, "rows")->count : 100000;
 	uint64_t seed = get(call, "seed")->given ? get(call, "seed")->seed : 1;
 	MtlStatus st = mtl_gen(&mtl_sys, call->operand, rows, seed, p, get(call, "output")->text, &e);
-	if (st)
-		fprintf(stderr, "mtlc data gen: %s\n", e.text);
+	if (st) fprintf(stderr, "mtlc data gen: %s\n", e.text);
 	return (int)st;
 }
 
 int command_fmt(const Request *call)
 {
 	int bad = unreadable(call->operand);
-	if (bad)
-		return bad;
+	if (bad) return bad;
 	Compilation c;
 	compilation_init(&c);
 	Text out = {0};
 	Comments comments = {0};
 	const Ast *file = parse_file(c.arena, c.str, &c.sources, c.diag, call->operand, NULL, &comments);
 	int code = file && !diag_errors(c.diag) ? 0 : 3;
-	if (!code)
-		fmt_file(file, &c.sources, &comments, &out);
+	if (!code) fmt_file(file, &c.sources, &comments, &out);
 	say_messages(&c, false);
 	const Source *s = c.sources.file.n ? &c.sources.file.at[0] : NULL;
 	bool same = s && out.n == s->len && !memcmp(out.at, s->text, out.n);
@@ -287,10 +270,8 @@ int command_fmt(const Request *call)
 		text_printf(&tmp, "%s.tmp%ld", call->operand, (long)getpid());
 		FILE *f = same ? NULL : fopen(tmp.at, "wb");
 		bool ok = same || (f && fwrite(out.at, 1, out.n, f) == out.n);
-		if (f)
-			ok &= !fflush(f) & !fsync(fileno(f));
-		if (f)
-			ok &= !fclose(f);
+		if (f) ok &= !fflush(f) & !fsync(fileno(f));
+		if (f) ok &= !fclose(f);
 		if (!same && (!ok || rename(tmp.at, call->operand))) {
 			fprintf(stderr, "mtlc fmt: cannot write %s: %s\n", call->operand, strerror(errno));
 			unlink(tmp.at);

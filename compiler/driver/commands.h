@@ -13,7 +13,7 @@ typedef struct {
 	const char *operand;
 	Define define[DEFINES_MAX];
 	int n_define;
-	int argc;               /* train, eval, score: the program's own command line */
+	int argc; /* train, eval, score: the program's own command line */
 	char **argv;
 } Request;
 

@@ -7,7 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
-const char *const compile_stages[] = {"ast", "graph", "grad", "serve", "watch", "loops", "after:share", "after:autodiff", "after:fold", "after:cse", "after:dce", NULL};
+const char *const compile_stages[] = {"ast",	    "graph",	 "grad",	"serve",
+				      "watch",	    "loops",	 "after:share", "after:autodiff",
+				      "after:fold", "after:cse", "after:dce",	NULL};
 
 typedef struct {
 	const char *name;
@@ -33,16 +35,14 @@ void compilation_free(Compilation *c)
 static void verify_graph(const Graph *g, const char *after)
 {
 	Text faults = {0};
-	if (graph_verify(g, &faults))
-		bug("graph after %s:\n%s", after, faults.at);
+	if (graph_verify(g, &faults)) bug("graph after %s:\n%s", after, faults.at);
 	text_free(&faults);
 }
 
 /* Prints the graph if this is the stage asked for; true: stop. */
 static bool dump_graph(Compilation *c, const CompileRequest *r, const char *stage, const Graph *g)
 {
-	if (!r->dump || strcmp(r->dump, stage))
-		return false;
+	if (!r->dump || strcmp(r->dump, stage)) return false;
 	graph_dump(g, &c->dump);
 	return c->dumped = true;
 }
@@ -54,8 +54,7 @@ static bool run_passes(Compilation *c, const CompileRequest *r, Graph *g, bool d
 		verify_graph(g, passes[i].name);
 		char stage[32];
 		snprintf(stage, sizeof stage, "after:%s", passes[i].name);
-		if (dumps && dump_graph(c, r, stage, g))
-			return false;
+		if (dumps && dump_graph(c, r, stage, g)) return false;
 	}
 	return true;
 }
@@ -64,8 +63,7 @@ bool compile_front(Compilation *c, const CompileRequest *r)
 {
 	c->ast = parse_file(c->arena, c->str, &c->sources, c->diag, r->path, NULL, NULL);
 	Ast *prelude = parse_prelude(c->arena, c->str, &c->sources, c->diag);
-	if (!c->ast || diag_errors(c->diag))
-		return false;
+	if (!c->ast || diag_errors(c->diag)) return false;
 	if (r->dump && !strcmp(r->dump, "ast")) {
 		ast_dump(c->ast, &c->dump);
 		return c->dumped = true;
@@ -76,47 +74,37 @@ bool compile_front(Compilation *c, const CompileRequest *r)
 
 bool compile(Compilation *c, const CompileRequest *r)
 {
-	if (!compile_front(c, r))
-		return false;
-	if (c->dumped)
-		return true;
+	if (!compile_front(c, r)) return false;
+	if (c->dumped) return true;
 	Spec *s = c->spec; /* from here on the model is right; whatever fails now is our own bug */
 	verify_graph(s->g, "check");
-	if (dump_graph(c, r, "graph", s->g))
-		return true;
+	if (dump_graph(c, r, "graph", s->g)) return true;
 	pass_share(s);
 	verify_graph(s->g, "share");
-	if (dump_graph(c, r, "after:share", s->g))
-		return true;
+	if (dump_graph(c, r, "after:share", s->g)) return true;
 	pass_reach(s);
 	c->digest = digest(s);
 
 	c->serve = graph_copy(s->g);
 	pass_serve(s, c->serve, false);
-	if (!run_passes(c, r, c->serve, false) || dump_graph(c, r, "serve", c->serve))
-		return true;
+	if (!run_passes(c, r, c->serve, false) || dump_graph(c, r, "serve", c->serve)) return true;
 	if (!r->scorer) {
 		c->watch = graph_copy(s->g);
 		pass_serve(s, c->watch, true);
 		run_passes(c, r, c->watch, false);
-		if (dump_graph(c, r, "watch", c->watch))
-			return true;
+		if (dump_graph(c, r, "watch", c->watch)) return true;
 		c->train = graph_copy(s->g);
 		pass_autodiff(s, c->train);
 		verify_graph(c->train, "autodiff");
-		if (dump_graph(c, r, "after:autodiff", c->train))
-			return true;
-		if (!run_passes(c, r, c->train, true) || dump_graph(c, r, "grad", c->train))
-			return true;
+		if (dump_graph(c, r, "after:autodiff", c->train)) return true;
+		if (!run_passes(c, r, c->train, true) || dump_graph(c, r, "grad", c->train)) return true;
 	}
-	if (c->train)
-		pass_rows(s, c->train);
+	if (c->train) pass_rows(s, c->train);
 	pass_records(s, r->scorer ? 0 : optimizer_moments(&s->tables));
 	for (int i = 0; i < r->n_target; i++) {
 		Lowered *l = pass_lower(c->arena, s, c->train, c->serve, c->watch, r->target[i]);
 		Text faults = {0};
-		if (mod_verify(l->mod, &faults))
-			bug("loops of %s:\n%s", r->target[i]->name, faults.at);
+		if (mod_verify(l->mod, &faults)) bug("loops of %s:\n%s", r->target[i]->name, faults.at);
 		text_free(&faults);
 		vec_push(c->arena, &c->lowered, l);
 		if (r->dump && !strcmp(r->dump, "loops")) {

@@ -12,8 +12,8 @@ typedef struct {
 	Defines defines;
 	const Target *target[TARGETS_MAX];
 	int n_target;
-	bool scorer;             /* scoring only */
-	const char *dump;        /* stage after which to print and stop, or NULL */
+	bool scorer;	  /* scoring only */
+	const char *dump; /* stage after which to print and stop, or NULL */
 } CompileRequest;
 
 typedef struct {
@@ -24,8 +24,8 @@ typedef struct {
 	Ast *ast;
 	Spec *spec;
 	Graph *train, *serve, *watch;
-	VEC(Lowered *) lowered;  /* per target */
-	Text dump;               /* what was asked for */
+	VEC(Lowered *) lowered; /* per target */
+	Text dump;		/* what was asked for */
 	bool dumped;
 	Str digest;
 } Compilation;

@@ -1,8 +1,8 @@
 /*
  * gradcheck: three ways to the same gradient.
  *
- * The double interpreter against central differences of its own loss; the interpreter in float against the kernels, to the
- * bit; the kernels against the double interpreter, within float rounding.
+ * The double interpreter against central differences of its own loss; the interpreter in float against the
+ * kernels, to the bit; the kernels against the double interpreter, within float rounding.
  */
 #include "driver/commands.h"
 #include "driver/harness.h"
@@ -13,30 +13,28 @@
 enum { ROWS = 11, PER_ARRAY = 6 };
 
 typedef struct {
-	double worst;        /* of differences, relative to the scale of the array */
+	double worst; /* of differences, relative to the scale of the array */
 	int64_t checked, bad;
 } Tally;
 
 static void say(const char *what, Tally t, const char *unit)
 {
-	printf("%-54s %8lld checked, %lld wrong, worst %.2g%s\n", what, (long long)t.checked, (long long)t.bad, t.worst, unit);
+	printf("%-54s %8lld checked, %lld wrong, worst %.2g%s\n", what, (long long)t.checked,
+	       (long long)t.bad, t.worst, unit);
 }
 
 static void compare(Tally *t, double got, double want, double scale, double bound)
 {
 	double err = fabs(got - want) / (scale > 0 ? scale : 1);
 	t->checked++;
-	if (!(err <= bound))
-		t->bad++;
-	if (!(err <= t->worst))
-		t->worst = err;
+	if (!(err <= bound)) t->bad++;
+	if (!(err <= t->worst)) t->worst = err;
 }
 
 static double scale_of(const Buffer *b, int64_t from, int64_t n)
 {
 	double most = 1e-4;
-	for (int64_t i = 0; i < n; i++)
-		most = fmax(most, fabs(b->d[from + i]));
+	for (int64_t i = 0; i < n; i++) most = fmax(most, fabs(b->d[from + i]));
 	return most;
 }
 
@@ -59,16 +57,17 @@ static double table_gradient(Harness *h, const double *drows, int table, int64_t
 	const Spec *s = h->spec;
 	for (int k = 0; k < s->lookup.n; k++) {
 		const Lookup *l = &s->lookup.at[k];
-		if (l->table != table)
-			continue;
-		const Buffer *id = harness_buffer(h, SLOT_ID, l->feature), *start = harness_buffer(h, SLOT_BAG_START, l->feature);
+		if (l->table != table) continue;
+		const Buffer *id = harness_buffer(h, SLOT_ID, l->feature),
+			     *start = harness_buffer(h, SLOT_BAG_START, l->feature);
 		for (int64_t r = 0; r < h->rows; r++) {
 			double d = drows[r * s->n_drow + l->offset + col];
 			if (s->feature.at[l->feature].kind != FEATURE_BAG) {
 				sum += id && id->i[r] == row ? d : 0;
 				continue;
 			}
-			const Buffer *item = harness_buffer(h, SLOT_BAG_ITEM, l->feature), *scale = harness_buffer(h, SLOT_BAG_SCALE, l->feature);
+			const Buffer *item = harness_buffer(h, SLOT_BAG_ITEM, l->feature),
+				     *scale = harness_buffer(h, SLOT_BAG_SCALE, l->feature);
 			for (int32_t i = start->i[r]; i < start->i[r + 1]; i++)
 				sum += item->i[i] == row ? d * scale->d[i] : 0;
 		}
@@ -79,20 +78,21 @@ static double table_gradient(Harness *h, const double *drows, int table, int64_t
 static void differences(Harness *h, Tally *t, uint64_t *rng, bool verbose)
 {
 	Spec *s = h->spec;
-	Buffer *param = harness_buffer(h, SLOT_PARAM, 0), *grad = harness_buffer(h, SLOT_GRAD, 0), *drows = harness_buffer(h, SLOT_DROWS, 0);
+	Buffer *param = harness_buffer(h, SLOT_PARAM, 0), *grad = harness_buffer(h, SLOT_GRAD, 0),
+	       *drows = harness_buffer(h, SLOT_DROWS, 0);
 	harness_step(h, RUN_DOUBLE);
-	double *g = arena_new(h->arena, double, grad ? grad->n : 1), *d = arena_new(h->arena, double, drows ? drows->n : 1);
-	if (grad)
-		memcpy(g, grad->d, sizeof *g * (size_t)grad->n);
-	if (drows)
-		memcpy(d, drows->d, sizeof *d * (size_t)drows->n);
+	double *g = arena_new(h->arena, double, grad ? grad->n : 1),
+	       *d = arena_new(h->arena, double, drows ? drows->n : 1);
+	if (grad) memcpy(g, grad->d, sizeof *g * (size_t)grad->n);
+	if (drows) memcpy(d, drows->d, sizeof *d * (size_t)drows->n);
 	for (int p = 0; p < s->param.n; p++) {
 		int64_t at = spec_param_offset(s, p), n = shape_size(s->param.at[p].shape), bad = t->bad;
 		Buffer whole = {.d = g};
 		double scale = scale_of(&whole, at, n);
 		for (int k = 0; k < PER_ARRAY && k < n; k++) {
 			int64_t i = at + (n <= PER_ARRAY ? k : (int64_t)(harness_random(rng) * (double)n));
-			compare(t, s->param.at[p].frozen ? 0 : g[i], s->param.at[p].frozen ? 0 : central(h, param, i), scale, 2e-5);
+			compare(t, s->param.at[p].frozen ? 0 : g[i],
+				s->param.at[p].frozen ? 0 : central(h, param, i), scale, 2e-5);
 		}
 		if (verbose || bad != t->bad)
 			printf("  %-40s %s\n", s->param.at[p].name, bad == t->bad ? "ok" : "WRONG");
@@ -103,7 +103,8 @@ static void differences(Harness *h, Tally *t, uint64_t *rng, bool verbose)
 		for (int i = 0; i < PER_ARRAY && table; i++) {
 			int64_t row = (int64_t)(harness_random(rng) * (double)h->table_rows);
 			int col = (int)(harness_random(rng) * s->table.at[k].dim);
-			double want = central(h, table, row * s->table.at[k].stride + col), got = table_gradient(h, d, k, row, col);
+			double want = central(h, table, row * s->table.at[k].stride + col),
+			       got = table_gradient(h, d, k, row, col);
 			compare(t, got, want, fmax(1e-2, fabs(want)), 2e-5);
 		}
 		if (verbose || bad != t->bad)
@@ -123,8 +124,7 @@ static void kernels(Harness *h, Tally *bits, Tally *rounding)
 	harness_run(h, RUN_DOUBLE, 2, n);
 	for (int i = 0; i < 5; i++) {
 		Buffer *b = harness_buffer(h, results[i], 0);
-		if (!b)
-			continue;
+		if (!b) continue;
 		want[i] = arena_new(h->arena, double, b->n);
 		memcpy(want[i], b->d, sizeof(double) * (size_t)b->n);
 	}
@@ -136,11 +136,9 @@ static void kernels(Harness *h, Tally *bits, Tally *rounding)
 	}
 	for (int i = 0; i < 5; i++) {
 		Buffer *b = harness_buffer(h, results[i], 0);
-		if (!b)
-			continue;
+		if (!b) continue;
 		double scale = 1e-3;
-		for (int64_t k = 0; k < b->n; k++)
-			scale = fmax(scale, fabs(want[i][k]));
+		for (int64_t k = 0; k < b->n; k++) scale = fmax(scale, fabs(want[i][k]));
 		for (int64_t k = 0; k < b->n; k++) {
 			bool same = (float)b->d[k] == b->f[k] || (isnan(b->d[k]) && isnan(b->f[k]));
 			bits->checked++;
@@ -155,20 +153,20 @@ int command_gradcheck(const Request *call)
 {
 	CompileRequest r;
 	LinkRequest l;
-	if (!request_of(call, &r, &l))
-		return 2;
+	if (!request_of(call, &r, &l)) return 2;
 	if (!mtl_option(&call->o, call->table, "cpu")->given) {
 		r.n_target = 0;
 		for (int i = 0; i < n_targets; i++)
-			if (target_runs(&targets[i]))
-				r.target[r.n_target++] = &targets[i];
+			if (target_runs(&targets[i])) r.target[r.n_target++] = &targets[i];
 	}
 	Compilation c;
 	Text error = {0};
 	compilation_init(&c);
 	int code = compile(&c, &r) ? 0 : 3;
 	say_messages(&c, false);
-	uint64_t seed = mtl_option(&call->o, call->table, "seed")->given ? mtl_option(&call->o, call->table, "seed")->seed : 1;
+	uint64_t seed = mtl_option(&call->o, call->table, "seed")->given
+			    ? mtl_option(&call->o, call->table, "seed")->seed
+			    : 1;
 	void *lib = code ? NULL : link_load(&c, &l, &error);
 	if (!code && !lib) {
 		fprintf(stderr, "mtlc: %s\n", error.at);
@@ -178,22 +176,19 @@ int command_gradcheck(const Request *call)
 		uint64_t rng = seed + 1;
 		Tally bits = {0}, rounding = {0}, diff = {0};
 		Harness *h = harness_new(c.arena, c.spec, c.lowered.at[i], lib, ROWS, seed);
-		if (i == 0)
-			differences(h, &diff, &rng, l.verbose);
+		if (i == 0) differences(h, &diff, &rng, l.verbose);
 		kernels(h, &bits, &rounding);
 		if (h->fault[0]) {
 			fprintf(stderr, "mtlc: a kernel reads or writes out of bounds: %s\n", h->fault);
 			code = 70;
 		}
-		if (i == 0)
-			say("gradients against central differences (double)", diff, " of the largest");
+		if (i == 0) say("gradients against central differences (double)", diff, " of the largest");
 		char line[64];
 		snprintf(line, sizeof line, "%s: kernels against the interpreter, bits", r.target[i]->name);
 		say(line, bits, "");
 		snprintf(line, sizeof line, "%s: kernels against the double interpreter", r.target[i]->name);
 		say(line, rounding, " of the largest");
-		if (diff.bad || bits.bad || rounding.bad)
-			code = code == 70 ? code : 1;
+		if (diff.bad || bits.bad || rounding.bad) code = code == 70 ? code : 1;
 	}
 	text_free(&error);
 	compilation_free(&c);

@@ -20,8 +20,8 @@ double harness_random(uint64_t *state)
 }
 
 static const Elem elem_of[] = {
-#define f32 ELEM_F32
-#define i32 ELEM_I32
+#define f32		      ELEM_F32
+#define i32		      ELEM_I32
 #define SLOT(name, elem, doc) elem,
 #include "runtime/abi.def"
 #undef SLOT
@@ -68,8 +68,7 @@ static int64_t size_of(const Harness *h, const Slot *s)
 Buffer *harness_buffer(Harness *h, SlotKind kind, int index)
 {
 	for (int i = 0; i < h->buffer.n; i++)
-		if (h->buffer.at[i].kind == kind && h->buffer.at[i].index == index)
-			return &h->buffer.at[i];
+		if (h->buffer.at[i].kind == kind && h->buffer.at[i].index == index) return &h->buffer.at[i];
 	return NULL;
 }
 
@@ -105,16 +104,14 @@ static void fill(Harness *h, Buffer *b, uint64_t *rng)
 		break;
 	case SLOT_BAG_SCALE:
 	case SLOT_WEIGHT:
-		for (int64_t i = 0; i < b->n; i++)
-			harness_set(b, i, 0.5 + harness_random(rng));
+		for (int64_t i = 0; i < b->n; i++) harness_set(b, i, 0.5 + harness_random(rng));
 		break;
 	case SLOT_NOISE:
 		for (int64_t i = 0; i < b->n; i++)
 			harness_set(b, i, harness_random(rng) < 0.25 ? 0 : 4.0 / 3);
 		break;
 	case SLOT_PRESENT:
-		for (int64_t i = 0; i < b->n; i++)
-			harness_set(b, i, harness_random(rng) < 0.75);
+		for (int64_t i = 0; i < b->n; i++) harness_set(b, i, harness_random(rng) < 0.75);
 		break;
 	case SLOT_PARAM:
 	case SLOT_TABLE:
@@ -122,7 +119,9 @@ static void fill(Harness *h, Buffer *b, uint64_t *rng)
 	case SLOT_SAMPLE:
 	case SLOT_MOMENT:
 		for (int64_t i = 0; i < b->n; i++)
-			harness_set(b, i, b->kind == SLOT_MOMENT ? harness_random(rng) : 0.6 * (harness_random(rng) - 0.5));
+			harness_set(b, i,
+				    b->kind == SLOT_MOMENT ? harness_random(rng)
+							   : 0.6 * (harness_random(rng) - 0.5));
 		break;
 	default: break;
 	}
@@ -138,31 +137,31 @@ static void labels(Harness *h, uint64_t *rng)
 			int parent = e->event.at[i].parent;
 			double u = harness_random(rng);
 			value[i] = u < 0.15 ? 2 : u < 0.65; /* 2: unknown */
-			if (parent >= 0 && value[parent] == 0)
-				value[i] = 0;
-			if (parent >= 0 && value[parent] == 2 && value[i] == 1)
-				value[i] = 2;
-			Buffer *one = harness_buffer(h, SLOT_CAN1, i), *zero = harness_buffer(h, SLOT_CAN0, i);
-			if (one)
-				harness_set(one, r, value[i] != 0);
-			if (zero)
-				harness_set(zero, r, value[i] != 1);
+			if (parent >= 0 && value[parent] == 0) value[i] = 0;
+			if (parent >= 0 && value[parent] == 2 && value[i] == 1) value[i] = 2;
+			Buffer *one = harness_buffer(h, SLOT_CAN1, i),
+			       *zero = harness_buffer(h, SLOT_CAN0, i);
+			if (one) harness_set(one, r, value[i] != 0);
+			if (zero) harness_set(zero, r, value[i] != 1);
 		}
 }
 
 Harness *harness_new(Arena *a, Spec *s, const Lowered *low, void *lib, int64_t rows, uint64_t seed)
 {
 	Harness *h = arena_new(a, Harness, 1);
-	*h = (Harness){.arena = a, .spec = s, .low = low, .lib = lib, .rows = rows, .table_rows = rows < 8 ? 8 : rows};
+	*h = (Harness){
+	    .arena = a, .spec = s, .low = low, .lib = lib, .rows = rows, .table_rows = rows < 8 ? 8 : rows};
 	for (int e = 0; e < low->entry.n; e++)
 		for (int i = 0; i < low->entry.at[e].n_slot; i++) {
 			const Slot *slot = &low->entry.at[e].slot[i];
 			int64_t n = size_of(h, slot);
 			Buffer *b = harness_buffer(h, slot->kind, slot->index);
-			if (b && b->n >= n)
-				continue;
+			if (b && b->n >= n) continue;
 			if (!b) {
-				vec_push(a, &h->buffer, (Buffer){.kind = slot->kind, .index = slot->index, .elem = elem_of[slot->kind]});
+				vec_push(a, &h->buffer,
+					 (Buffer){.kind = slot->kind,
+						  .index = slot->index,
+						  .elem = elem_of[slot->kind]});
 				b = &h->buffer.at[h->buffer.n - 1];
 			}
 			b->n = n;
@@ -170,11 +169,9 @@ Harness *harness_new(Arena *a, Spec *s, const Lowered *low, void *lib, int64_t r
 			char *raw = arena_alloc(a, (size_t)n * sizeof(float) + 128);
 			b->f = (float *)(void *)(raw + (64 - (uintptr_t)raw % 64));
 			b->i = (int32_t *)(void *)b->f;
-			if (b->elem == ELEM_F32)
-				b->d = arena_new(a, double, n);
+			if (b->elem == ELEM_F32) b->d = arena_new(a, double, n);
 		}
-	for (int i = 0; i < h->buffer.n; i++)
-		fill(h, &h->buffer.at[i], &seed);
+	for (int i = 0; i < h->buffer.n; i++) fill(h, &h->buffer.at[i], &seed);
 	labels(h, &seed);
 	harness_sync(h);
 	return h;
@@ -190,8 +187,7 @@ void harness_sync(Harness *h)
 bool harness_run(Harness *h, RunMode mode, int entry, const int64_t *size)
 {
 	const Entry *e = &h->low->entry.at[entry];
-	if (!e->fn)
-		return false;
+	if (!e->fn) return false;
 	if (mode == RUN_KERNEL) {
 		void *buf[64];
 		for (int i = 0; i < e->n_slot; i++)
@@ -200,8 +196,7 @@ bool harness_run(Harness *h, RunMode mode, int entry, const int64_t *size)
 		snprintf(name, sizeof name, "%s_%s", h->low->mod->name, e->fn->name);
 		Kernel *k;
 		*(void **)&k = dlsym(h->lib, name);
-		if (!k)
-			bug("no kernel %s", name);
+		if (!k) bug("no kernel %s", name);
 		k(buf, size);
 		return true;
 	}
@@ -216,8 +211,7 @@ bool harness_run(Harness *h, RunMode mode, int entry, const int64_t *size)
 static void zero(Harness *h, SlotKind kind)
 {
 	Buffer *b = harness_buffer(h, kind, 0);
-	for (int64_t i = 0; b && i < b->n; i++)
-		harness_set(b, i, 0);
+	for (int64_t i = 0; b && i < b->n; i++) harness_set(b, i, 0);
 }
 
 double harness_step(Harness *h, RunMode mode)
@@ -225,23 +219,22 @@ double harness_step(Harness *h, RunMode mode)
 	const Spec *s = h->spec;
 	int64_t n[1] = {h->rows};
 	zero(h, SLOT_ACC);
-	if (!harness_run(h, mode, ENTRY_PRE, n) || !harness_run(h, mode, ENTRY_COUNT, n))
-		return NAN;
-	Buffer *count = harness_buffer(h, SLOT_COUNT, 0), *inv = harness_buffer(h, SLOT_INV, 0), *loss = harness_buffer(h, SLOT_LOSS, 0);
+	if (!harness_run(h, mode, ENTRY_PRE, n) || !harness_run(h, mode, ENTRY_COUNT, n)) return NAN;
+	Buffer *count = harness_buffer(h, SLOT_COUNT, 0), *inv = harness_buffer(h, SLOT_INV, 0),
+	       *loss = harness_buffer(h, SLOT_LOSS, 0);
 	for (int l = 0; l < s->loss.n && inv; l++) {
 		double d = 0;
-		for (int64_t b = 0; b < blocks(h); b++)
-			d += harness_get(count, mode, b * s->loss.n + l);
+		for (int64_t b = 0; b < blocks(h); b++) d += harness_get(count, mode, b * s->loss.n + l);
 		if (mode == RUN_DOUBLE)
 			inv->d[l] = d > 0 ? 1 / d : 0;
 		else
 			harness_set(inv, l, (float)(d > 0 ? 1 / d : 0));
 	}
-	if (!harness_run(h, mode, ENTRY_STEP, n) || !harness_run(h, mode, ENTRY_POST, n))
-		return NAN;
+	if (!harness_run(h, mode, ENTRY_STEP, n) || !harness_run(h, mode, ENTRY_POST, n)) return NAN;
 	double total = 0;
 	for (int l = 0; l < s->loss.n; l++)
 		for (int64_t b = 0; b < blocks(h); b++)
-			total += s->loss.at[l].weight * harness_get(loss, mode, b * s->loss.n + l) * harness_get(inv, mode, l);
+			total += s->loss.at[l].weight * harness_get(loss, mode, b * s->loss.n + l) *
+				 harness_get(inv, mode, l);
 	return total;
 }

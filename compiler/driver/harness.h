@@ -1,6 +1,6 @@
 /*
- * Entries of a lowered model on random data, without a runtime: in the interpreter (double, or float with the emitted code's
- * bits) and as compiled kernels.  For gradient checks, benchmarks and tests.
+ * Entries of a lowered model on random data, without a runtime: in the interpreter (double, or float with the
+ * emitted code's bits) and as compiled kernels.  For gradient checks, benchmarks and tests.
  */
 #ifndef HARNESS_H
 #define HARNESS_H
@@ -13,16 +13,16 @@ typedef struct {
 	int index;
 	Elem elem;
 	int64_t n;
-	double *d;       /* interpreter's copy (f32) */
-	float *f;        /* kernels' copy */
-	int32_t *i;      /* i32: one copy for all */
+	double *d;  /* interpreter's copy (f32) */
+	float *f;   /* kernels' copy */
+	int32_t *i; /* i32: one copy for all */
 } Buffer;
 
 typedef struct {
 	Arena *arena;
 	Spec *spec;
 	const Lowered *low;
-	void *lib;       /* of link_load, or NULL */
+	void *lib; /* of link_load, or NULL */
 	int64_t rows;
 	int64_t table_rows; /* ids stay below; tables are cut to it */
 	VEC(Buffer) buffer;
@@ -35,13 +35,13 @@ Buffer *harness_buffer(Harness *h, SlotKind kind, int index); /* NULL: no entry 
 /* Runs one entry; false with h->fault (interpreter) or when it is absent. */
 bool harness_run(Harness *h, RunMode mode, int entry, const int64_t *size);
 /*
- * One training step without update: pre, count, INV, step, post.  Leaves LOSS, GRAD, DROWS; returns the weighted total loss
- * (NaN on a fault).
+ * One training step without update: pre, count, INV, step, post.  Leaves LOSS, GRAD, DROWS; returns the
+ * weighted total loss (NaN on a fault).
  */
 double harness_step(Harness *h, RunMode mode);
 /* Copies doubles to floats and floats back, so that both start from the same rounded numbers. */
 void harness_sync(Harness *h);
 double harness_get(const Buffer *b, RunMode mode, int64_t i);
 void harness_set(Buffer *b, int64_t i, double x);
-double harness_random(uint64_t *state);                     /* uniform in [0, 1) */
+double harness_random(uint64_t *state); /* uniform in [0, 1) */
 #endif

@@ -4,11 +4,11 @@
 #include "driver/compile.h"
 
 typedef struct {
-	const char *out;         /* path, or the stem when several kinds are emitted */
-	const char *emit;        /* "exe", or a list */
+	const char *out;  /* path, or the stem when several kinds are emitted */
+	const char *emit; /* "exe", or a list */
 	bool c_backend, expand;
-	int level;               /* 0 .. 3; -1: default */
-	const char *model;       /* model file to put inside, or NULL */
+	int level;	   /* 0 .. 3; -1: default */
+	const char *model; /* model file to put inside, or NULL */
 	bool verbose;
 } LinkRequest;
 

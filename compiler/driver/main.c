@@ -14,41 +14,53 @@ enum { CHECK, BUILD, TRAIN, EVAL, SCORE, GEN, BENCH, GRADCHECK, FMT };
 #define SPEC (C(CHECK) | C(BUILD) | C(BENCH) | C(GRADCHECK))
 
 static const MtlCommand command[] = {
-	{"check", "F.mtl", "All messages about a model; -v: shapes, parameters, derived events."},
-	{"build", "F.mtl", "The model's program, or with --model a standalone scorer."},
-	{"train", "F.mtl", "Build into the cache and train; options after it are the program's."},
-	{"eval", "F.mtl", "Build into the cache and evaluate."},
-	{"score", "F.mtl", "Build into the cache and score."},
-	{"data gen", "KIND", "A synthetic log with its truth in true_ columns: funnel, esm2 or mmoe."},
-	{"bench", "F.mtl", "Speed of the dense layers against the machine's peak, and of whole steps."},
-	{"gradcheck", "F.mtl", "Gradients of the kernels against the double interpreter and central differences."},
-	{"fmt", "F.mtl", "The model in the standard layout."},
+    {"check", "F.mtl", "All messages about a model; -v: shapes, parameters, derived events."},
+    {"build", "F.mtl", "The model's program, or with --model a standalone scorer."},
+    {"train", "F.mtl", "Build into the cache and train; options after it are the program's."},
+    {"eval", "F.mtl", "Build into the cache and evaluate."},
+    {"score", "F.mtl", "Build into the cache and score."},
+    {"data gen", "KIND", "A synthetic log with its truth in true_ columns: funnel, esm2 or mmoe."},
+    {"bench", "F.mtl", "Speed of the dense layers against the machine's peak, and of whole steps."},
+    {"gradcheck", "F.mtl",
+     "Gradients of the kernels against the double interpreter and central differences."},
+    {"fmt", "F.mtl", "The model in the standard layout."},
 };
 
 static const MtlOption option[] = {
-	{"output", 'o', MTL_ARG_TEXT, "FILE", C(BUILD) | C(GEN), C(BUILD) | C(GEN), "where the result goes; - is stdout"},
-	{"define", 'D', MTL_ARG_TEXT, "NAME=VALUE", SPEC, 0, "give a const another value; may be repeated"},
-	{"optimize", 'O', MTL_ARG_COUNT, "N", C(BUILD) | C(BENCH) | C(GRADCHECK), 0, "effort of code generation, 0 to 3"},
-	{"cpu", 0, MTL_ARG_TEXT, "CPU", C(BUILD) | C(BENCH) | C(GRADCHECK), 0, "baseline (v2, v3 and v4 in one program), native, or a list: v3,v4"},
-	{"backend", 0, MTL_ARG_CHOICE, "llvm|c", C(BUILD) | C(BENCH) | C(GRADCHECK), 0, "what prints the kernels"},
-	{"model", 0, MTL_ARG_TEXT, "M", C(BUILD), 0, "build a standalone scorer with the weights of M inside"},
-	{"emit", 0, MTL_ARG_TEXT, "LIST", C(BUILD), 0, "exe, obj, c, llvm, asm, graph, loops; with several, -o is a stem"},
-	{"dump", 0, MTL_ARG_TEXT, "STAGE", C(CHECK) | C(BUILD), 0, "print the model after a stage and stop: ast, graph, grad, serve, loops, after:PASS"},
-	{"json", 0, MTL_ARG_NONE, NULL, C(CHECK), 0, "messages as JSON on stdout"},
-	{"verbose", 'v', MTL_ARG_NONE, NULL, C(CHECK) | C(BUILD) | C(BENCH) | C(GRADCHECK), 0, "say more"},
-	{"rows", 0, MTL_ARG_COUNT, "N", C(GEN), 0, "rows of the log (100000)"},
-	{"seed", 0, MTL_ARG_SEED, "N", C(GEN) | C(GRADCHECK), 0, "seed of the random numbers (1)"},
-	{"correlation", 0, MTL_ARG_TEXT, "P", C(GEN), 0, "of the two tasks (mmoe), of click and buy (funnel, esm2)"},
-	{"check", 0, MTL_ARG_NONE, NULL, C(FMT), 0, "only say whether the file is in the standard layout"},
-	{"write", 'w', MTL_ARG_NONE, NULL, C(FMT), 0, "rewrite the file instead of printing it"},
+    {"output", 'o', MTL_ARG_TEXT, "FILE", C(BUILD) | C(GEN), C(BUILD) | C(GEN),
+     "where the result goes; - is stdout"},
+    {"define", 'D', MTL_ARG_TEXT, "NAME=VALUE", SPEC, 0, "give a const another value; may be repeated"},
+    {"optimize", 'O', MTL_ARG_COUNT, "N", C(BUILD) | C(BENCH) | C(GRADCHECK), 0,
+     "effort of code generation, 0 to 3"},
+    {"cpu", 0, MTL_ARG_TEXT, "CPU", C(BUILD) | C(BENCH) | C(GRADCHECK), 0,
+     "baseline (v2, v3 and v4 in one program), native, or a list: v3,v4"},
+    {"backend", 0, MTL_ARG_CHOICE, "llvm|c", C(BUILD) | C(BENCH) | C(GRADCHECK), 0,
+     "what prints the kernels"},
+    {"model", 0, MTL_ARG_TEXT, "M", C(BUILD), 0, "build a standalone scorer with the weights of M inside"},
+    {"emit", 0, MTL_ARG_TEXT, "LIST", C(BUILD), 0,
+     "exe, obj, c, llvm, asm, graph, loops; with several, -o is a stem"},
+    {"dump", 0, MTL_ARG_TEXT, "STAGE", C(CHECK) | C(BUILD), 0,
+     "print the model after a stage and stop: ast, graph, grad, serve, loops, after:PASS"},
+    {"json", 0, MTL_ARG_NONE, NULL, C(CHECK), 0, "messages as JSON on stdout"},
+    {"verbose", 'v', MTL_ARG_NONE, NULL, C(CHECK) | C(BUILD) | C(BENCH) | C(GRADCHECK), 0, "say more"},
+    {"rows", 0, MTL_ARG_COUNT, "N", C(GEN), 0, "rows of the log (100000)"},
+    {"seed", 0, MTL_ARG_SEED, "N", C(GEN) | C(GRADCHECK), 0, "seed of the random numbers (1)"},
+    {"correlation", 0, MTL_ARG_TEXT, "P", C(GEN), 0,
+     "of the two tasks (mmoe), of click and buy (funnel, esm2)"},
+    {"check", 0, MTL_ARG_NONE, NULL, C(FMT), 0, "only say whether the file is in the standard layout"},
+    {"write", 'w', MTL_ARG_NONE, NULL, C(FMT), 0, "rewrite the file instead of printing it"},
 };
 
-static const MtlOptionTable table = {"mtlc compiles multi-task recommender models written in .mtl.", command, sizeof command / sizeof *command, option,
-                                     sizeof option / sizeof *option};
+static const MtlOptionTable table = {"mtlc compiles multi-task recommender models written in .mtl.", command,
+				     sizeof command / sizeof *command, option,
+				     sizeof option / sizeof *option};
 
-static int (*const run[])(const Request *) = {command_check, command_build, command_run, command_run, command_run, command_gen, command_bench, command_gradcheck, command_fmt};
+static int (*const run[])(const Request *) = {command_check, command_build,	command_run,
+					      command_run,   command_run,	command_gen,
+					      command_bench, command_gradcheck, command_fmt};
 
-/* Takes "-D name=value" out of argv (it may be repeated); false: something follows -D that is not a definition. */
+/* Takes "-D name=value" out of argv (it may be repeated); false: something follows -D that is not a
+ * definition. */
 static bool take_defines(int *argc, char **argv, Define *at, int *n, int most)
 {
 	int k = 1;
@@ -66,7 +78,8 @@ static bool take_defines(int *argc, char **argv, Define *at, int *n, int most)
 		}
 		char *eq = text ? strchr(text, '=') : NULL;
 		if (!eq || eq == text || *n == most) {
-			fprintf(stderr, "mtlc: -D needs NAME=VALUE%s%s\n", text ? ", not " : "", text ? text : "");
+			fprintf(stderr, "mtlc: -D needs NAME=VALUE%s%s\n", text ? ", not " : "",
+				text ? text : "");
 			return false;
 		}
 		*eq = '\0';
@@ -87,17 +100,17 @@ int main(int argc, char **argv)
 		argc--;
 	}
 	/* What is run at once has a command line of its own. */
-	if (argc > 2 && (!strcmp(argv[1], "train") || !strcmp(argv[1], "eval") || !strcmp(argv[1], "score")) && argv[2][0] != '-') {
-		if (!take_defines(&argc, argv, call.define, &call.n_define, DEFINES_MAX))
-			return 2;
+	if (argc > 2 &&
+	    (!strcmp(argv[1], "train") || !strcmp(argv[1], "eval") || !strcmp(argv[1], "score")) &&
+	    argv[2][0] != '-') {
+		if (!take_defines(&argc, argv, call.define, &call.n_define, DEFINES_MAX)) return 2;
 		call.operand = argv[2];
 		call.argc = argc;
 		call.argv = argv;
 		return command_run(&call);
 	}
 	MtlError e = {0};
-	if (!take_defines(&argc, argv, call.define, &call.n_define, DEFINES_MAX))
-		return 2;
+	if (!take_defines(&argc, argv, call.define, &call.n_define, DEFINES_MAX)) return 2;
 	if (mtl_options_parse(&call.o, &table, argc, argv, &e)) {
 		fprintf(stderr, "mtlc: %s\n", e.text);
 		return 2;
@@ -112,7 +125,8 @@ int main(int argc, char **argv)
 	}
 	call.operand = call.o.operand;
 	if (!call.operand) {
-		fprintf(stderr, "mtlc %s: needs %s\n", command[call.o.command].name, command[call.o.command].operand);
+		fprintf(stderr, "mtlc %s: needs %s\n", command[call.o.command].name,
+			command[call.o.command].operand);
 		return 2;
 	}
 	int code = run[call.o.command](&call);

@@ -13,10 +13,10 @@ static int widest(int w, const char *s)
 static bool *trained(const Spec *s)
 {
 	bool *by = arena_new(s->arena, bool, s->g->node.n);
-	for (int l = 0; l < s->loss.n; l++)
-		by[s->loss.at[l].row] = true;
+	for (int l = 0; l < s->loss.n; l++) by[s->loss.at[l].row] = true;
 	for (NodeId id = s->g->node.n; id-- > 1;)
-		for (int i = 0; by[id] && op_table[s->g->node.at[id].op]->grad && i < s->g->node.at[id].n_in; i++)
+		for (int i = 0; by[id] && op_table[s->g->node.at[id].op]->grad && i < s->g->node.at[id].n_in;
+		     i++)
 			by[s->g->node.at[id].in[i]] = true;
 	return by;
 }
@@ -25,7 +25,9 @@ static const char *use_of(const Watch *v, const bool *by)
 {
 	bool within = !v->trained && v->head && by[v->logit];
 	if (v->served)
-		return v->trained ? "trained, served" : within ? "trained within others, served" : "served, not trained";
+		return v->trained ? "trained, served"
+		       : within	  ? "trained within others, served"
+				  : "served, not trained";
 	return v->trained ? "trained" : within ? "trained within others" : "neither trained nor served";
 }
 
@@ -43,7 +45,8 @@ static void derived(const Spec *s, FILE *to)
 	fprintf(to, "\nprobabilities\n");
 	for (int i = 0; i < s->watch.n; i++) {
 		const Watch *v = &s->watch.at[i];
-		fprintf(to, "  %-*s = %-*s  label %-*s  rows %-*s  (%s)\n", w[0], v->text, w[1], v->expression, w[2], v->label_text, w[3], v->rows_text, use_of(v, by));
+		fprintf(to, "  %-*s = %-*s  label %-*s  rows %-*s  (%s)\n", w[0], v->text, w[1],
+			v->expression, w[2], v->label_text, w[3], v->rows_text, use_of(v, by));
 	}
 }
 
@@ -53,10 +56,8 @@ static void network(const Spec *s, FILE *to)
 	fprintf(to, "\nvalues\n");
 	for (NodeId id = 1; id < s->g->node.n; id++) {
 		const Node *n = &s->g->node.at[id];
-		if (n->op == OP_DENSE)
-			madds += shape_size(s->g->node.at[n->in[1]].shape);
-		if (n->op == OP_MIX)
-			madds += shape_size(s->g->node.at[n->in[1]].shape);
+		if (n->op == OP_DENSE) madds += shape_size(s->g->node.at[n->in[1]].shape);
+		if (n->op == OP_MIX) madds += shape_size(s->g->node.at[n->in[1]].shape);
 		if (n->name && n->shape.rows)
 			fprintf(to, "  %-24s %s\n", n->name, shape_text(s->arena, n->shape));
 	}
@@ -74,7 +75,8 @@ static void network(const Spec *s, FILE *to)
 		else
 			fprintf(to, "  %-32s [from the data, %d]\n", t->name, t->dim);
 	}
-	fprintf(to, "\n%lld dense parameters, %lld in tables, %lld multiply-adds per row\n", (long long)dense, (long long)rows, (long long)madds);
+	fprintf(to, "\n%lld dense parameters, %lld in tables, %lld multiply-adds per row\n", (long long)dense,
+		(long long)rows, (long long)madds);
 }
 
 void report_model(const Compilation *c, FILE *to)
@@ -85,8 +87,9 @@ void report_model(const Compilation *c, FILE *to)
 		const Feature *f = &s->feature.at[i];
 		static const char *const kind[] = {"id", "ids", "real"};
 		const Group *g = &s->group.at[f->group];
-		fprintf(to, "  %-24s %-5s %s, per %s%s%s\n", f->name, kind[f->kind], g->name, g->candidate ? "candidate" : "request", f->column != f->name ? ", column " : "",
-		        f->column != f->name ? f->column : "");
+		fprintf(to, "  %-24s %-5s %s, per %s%s%s\n", f->name, kind[f->kind], g->name,
+			g->candidate ? "candidate" : "request", f->column != f->name ? ", column " : "",
+			f->column != f->name ? f->column : "");
 	}
 	network(s, to);
 	derived(s, to);

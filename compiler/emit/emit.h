@@ -10,7 +10,7 @@ typedef struct {
 	const char *triple;   /* NULL: this machine's */
 	const char *cpu;      /* "x86-64-v4" */
 	const char *features; /* "" */
-	int level;            /* code generation 0 .. 3 */
+	int level;	      /* code generation 0 .. 3 */
 } EmitTarget;
 
 typedef enum { EMIT_OBJECT, EMIT_ASM, EMIT_IR } EmitKind;

@@ -43,9 +43,11 @@ static const char *flag(bool b) { return b ? "true" : "false"; }
 static void features(Text *o, const Spec *s)
 {
 	static const char *const kind[] = {"MTL_ID", "MTL_BAG", "MTL_NUMBER"};
-	static const char *const code[] = {"MTL_PLAIN", "MTL_HASH", "MTL_VOCAB", "MTL_VOCAB_AUTO", "MTL_SIZE", "MTL_BUCKET", "MTL_QUANTILES"};
+	static const char *const code[] = {"MTL_PLAIN", "MTL_HASH",   "MTL_VOCAB",    "MTL_VOCAB_AUTO",
+					   "MTL_SIZE",	"MTL_BUCKET", "MTL_QUANTILES"};
 	static const char *const normal[] = {"MTL_AS_IS", "MTL_LOG1P", "MTL_STANDARD", "MTL_MINMAX"};
-	static const char *const missing[] = {"MTL_MISSING_ERROR", "MTL_MISSING_VALUE", "MTL_MISSING_LEARNED", "MTL_MISSING_OWN"};
+	static const char *const missing[] = {"MTL_MISSING_ERROR", "MTL_MISSING_VALUE", "MTL_MISSING_LEARNED",
+					      "MTL_MISSING_OWN"};
 	for (int i = 0; i < s->feature.n; i++) {
 		const Feature *f = &s->feature.at[i];
 		if (f->vocab.n) {
@@ -65,8 +67,7 @@ static void features(Text *o, const Spec *s)
 			text_add(o, "};\n");
 		}
 	}
-	if (!s->feature.n)
-		return;
+	if (!s->feature.n) return;
 	text_add(o, "static const MtlFeature features[] = {\n");
 	for (int i = 0; i < s->feature.n; i++) {
 		const Feature *f = &s->feature.at[i];
@@ -76,34 +77,37 @@ static void features(Text *o, const Spec *s)
 		quoted(o, s->group.at[f->group].name);
 		text_add(o, ", .column = ");
 		quoted(o, f->column);
-		text_printf(o, ", .kind = %s, .code = %s, .candidate = %s, .train_only = %s, .n = %lld, .min_count = %lld,\n\t ", kind[f->kind],
-		            code[f->code], flag(s->group.at[f->group].candidate), flag(f->train_only), (long long)f->n, (long long)f->min_count);
-		if (f->vocab.n)
-			text_printf(o, ".vocab = vocab%d, .n_vocab = %d, ", i, f->vocab.n);
-		if (f->edges.n)
-			text_printf(o, ".edges = edges%d, .n_edges = %d, ", i, f->edges.n);
-		text_printf(o, ".normal = %s, .missing = %s, .missing_value = ", normal[f->normal], missing[f->missing]);
+		text_printf(o,
+			    ", .kind = %s, .code = %s, .candidate = %s, .train_only = %s, .n = %lld, "
+			    ".min_count = %lld,\n\t ",
+			    kind[f->kind], code[f->code], flag(s->group.at[f->group].candidate),
+			    flag(f->train_only), (long long)f->n, (long long)f->min_count);
+		if (f->vocab.n) text_printf(o, ".vocab = vocab%d, .n_vocab = %d, ", i, f->vocab.n);
+		if (f->edges.n) text_printf(o, ".edges = edges%d, .n_edges = %d, ", i, f->edges.n);
+		text_printf(o, ".normal = %s, .missing = %s, .missing_value = ", normal[f->normal],
+			    missing[f->missing]);
 		number(o, f->missing_value);
-		text_printf(o, ", .pool = %s, .keep = %s, .max_items = %d, .separator = %d, .same_code = %d},\n", f->pool_mean ? "MTL_POOL_MEAN" : "MTL_POOL_SUM",
-		            f->keep_last ? "MTL_KEEP_LAST" : "MTL_KEEP_FIRST", f->max_items, f->separator, f->share);
+		text_printf(
+		    o, ", .pool = %s, .keep = %s, .max_items = %d, .separator = %d, .same_code = %d},\n",
+		    f->pool_mean ? "MTL_POOL_MEAN" : "MTL_POOL_SUM",
+		    f->keep_last ? "MTL_KEEP_LAST" : "MTL_KEEP_FIRST", f->max_items, f->separator, f->share);
 	}
 	text_add(o, "};\n");
 }
 
 static void lookups(Text *o, const Spec *s)
 {
-	if (!s->lookup.n)
-		return;
+	if (!s->lookup.n) return;
 	text_add(o, "static const MtlLookup lookups[] = {\n");
 	for (int i = 0; i < s->lookup.n; i++)
-		text_printf(o, "\t{.feature = %d, .table = %d, .offset = %d},\n", s->lookup.at[i].feature, s->lookup.at[i].table, s->lookup.at[i].offset);
+		text_printf(o, "\t{.feature = %d, .table = %d, .offset = %d},\n", s->lookup.at[i].feature,
+			    s->lookup.at[i].table, s->lookup.at[i].offset);
 	text_add(o, "};\n");
 }
 
 static void names(Text *o, const char *array, int n, const Str *name)
 {
-	if (!n)
-		return;
+	if (!n) return;
 	text_printf(o, "static const char *const %s[] = {", array);
 	for (int i = 0; i < n; i++) {
 		text_add(o, i ? ", " : "");
@@ -116,11 +120,9 @@ static void events(Text *o, const Spec *s)
 {
 	const Events *e = s->events;
 	names(o, "label_columns", e->column.n, e->column.at);
-	if (!e->event.n)
-		return;
+	if (!e->event.n) return;
 	for (int i = 0; i < e->event.n; i++) {
-		if (!e->event.at[i].label.n)
-			continue;
+		if (!e->event.at[i].label.n) continue;
 		text_printf(o, "static const int16_t label%d[] = {", i);
 		for (int k = 0; k < e->event.at[i].label.n; k++)
 			text_printf(o, "%s%d", k ? ", " : "", e->event.at[i].label.at[k]);
@@ -132,8 +134,7 @@ static void events(Text *o, const Spec *s)
 		text_add(o, "\t{.name = ");
 		quoted(o, v->name);
 		text_printf(o, ", .parent = %d", v->parent);
-		if (v->label.n)
-			text_printf(o, ", .label = label%d, .n_label = %d", i, v->label.n);
+		if (v->label.n) text_printf(o, ", .label = label%d, .n_label = %d", i, v->label.n);
 		text_add(o, "},\n");
 	}
 	text_add(o, "};\n");
@@ -141,7 +142,8 @@ static void events(Text *o, const Spec *s)
 
 static void init(Text *o, Init k)
 {
-	static const char *const kind[] = {"MTL_INIT_ZERO", "MTL_INIT_CONST", "MTL_INIT_NORMAL", "MTL_INIT_UNIFORM"};
+	static const char *const kind[] = {"MTL_INIT_ZERO", "MTL_INIT_CONST", "MTL_INIT_NORMAL",
+					   "MTL_INIT_UNIFORM"};
 	text_printf(o, ".init = {%s, ", kind[k.kind]);
 	number(o, k.a);
 	text_add(o, ", ");
@@ -151,31 +153,31 @@ static void init(Text *o, Init k)
 
 static void parameters(Text *o, const Spec *s)
 {
-	if (s->param.n)
-		text_add(o, "static const MtlParam params[] = {\n");
+	if (s->param.n) text_add(o, "static const MtlParam params[] = {\n");
 	for (int i = 0; i < s->param.n; i++) {
 		const Param *p = &s->param.at[i];
 		text_add(o, "\t{.name = ");
 		quoted(o, p->name);
-		text_printf(o, ", .n_dim = %d, .dim = {%d, %d, %d}, .offset = %lld, .size = %lld, ", p->shape.nd, p->shape.d[0], p->shape.d[1], p->shape.d[2],
-		            (long long)spec_param_offset(s, i), (long long)shape_size(p->shape));
+		text_printf(o, ", .n_dim = %d, .dim = {%d, %d, %d}, .offset = %lld, .size = %lld, ",
+			    p->shape.nd, p->shape.d[0], p->shape.d[1], p->shape.d[2],
+			    (long long)spec_param_offset(s, i), (long long)shape_size(p->shape));
 		init(o, p->init);
-		text_printf(o, ", .losses = 0x%llxu, .frozen = %s, .serving = %s},\n", (unsigned long long)p->losses, flag(p->frozen), flag(p->serving));
+		text_printf(o, ", .losses = 0x%llxu, .frozen = %s, .serving = %s},\n",
+			    (unsigned long long)p->losses, flag(p->frozen), flag(p->serving));
 	}
-	if (s->param.n)
-		text_add(o, "};\n");
-	if (s->table.n)
-		text_add(o, "static const MtlTable tables[] = {\n");
+	if (s->param.n) text_add(o, "};\n");
+	if (s->table.n) text_add(o, "static const MtlTable tables[] = {\n");
 	for (int i = 0; i < s->table.n; i++) {
 		const Table *t = &s->table.at[i];
 		text_add(o, "\t{.name = ");
 		quoted(o, t->name);
-		text_printf(o, ", .rows = %lld, .feature = %d, .dim = %d, .stride = %d, ", (long long)t->rows, t->feature, t->dim, t->stride);
+		text_printf(o, ", .rows = %lld, .feature = %d, .dim = %d, .stride = %d, ", (long long)t->rows,
+			    t->feature, t->dim, t->stride);
 		init(o, t->init);
-		text_printf(o, ", .losses = 0x%llxu, .frozen = %s, .serving = %s},\n", (unsigned long long)t->losses, flag(t->frozen), flag(t->serving));
+		text_printf(o, ", .losses = 0x%llxu, .frozen = %s, .serving = %s},\n",
+			    (unsigned long long)t->losses, flag(t->frozen), flag(t->serving));
 	}
-	if (s->table.n)
-		text_add(o, "};\n");
+	if (s->table.n) text_add(o, "};\n");
 }
 
 static void reports(Text *o, const Spec *s, bool scorer)
@@ -239,12 +241,12 @@ static void kernels(Text *o, const Spec *s, int n, Lowered *const *v)
 	int entries = v[0]->entry.n;
 	for (int e = 0; e < entries; e++) {
 		const Entry *entry = &v[0]->entry.at[e];
-		if (!entry->n_slot)
-			continue;
+		if (!entry->n_slot) continue;
 		text_printf(o, "static const MtlSlot slots%d[] = {", e);
 		for (int i = 0; i < entry->n_slot; i++)
-			text_printf(o, "%s{%s, %d, %d, %s}", i ? ", " : "", slot_word[entry->slot[i].kind], entry->slot[i].index, entry->slot[i].stride,
-			            flag(entry->slot[i].per_block));
+			text_printf(o, "%s{%s, %d, %d, %s}", i ? ", " : "", slot_word[entry->slot[i].kind],
+				    entry->slot[i].index, entry->slot[i].stride,
+				    flag(entry->slot[i].per_block));
 		text_add(o, "};\n");
 	}
 	text_add(o, "static const MtlEntry entries[] = {\n");
@@ -257,7 +259,8 @@ static void kernels(Text *o, const Spec *s, int n, Lowered *const *v)
 	for (int i = 0; i < n; i++) {
 		for (int e = 0; e < entries; e++)
 			if (v[i]->entry.at[e].fn)
-				text_printf(o, "extern MtlKernel %s_%s;\n", v[i]->mod->name, v[i]->entry.at[e].fn->name);
+				text_printf(o, "extern MtlKernel %s_%s;\n", v[i]->mod->name,
+					    v[i]->entry.at[e].fn->name);
 		text_printf(o, "static MtlKernel *const kernel%d[] = {\n", i);
 		for (int e = 0; e < entries; e++)
 			if (v[i]->entry.at[e].fn)
@@ -273,7 +276,8 @@ static void kernels(Text *o, const Spec *s, int n, Lowered *const *v)
 	for (int i = 0; i < n; i++) {
 		text_add(o, "\t{.name = ");
 		quoted(o, v[i]->target->name);
-		text_printf(o, ", .level = %d, .kernel = kernel%d, .work = work%d, .packed = %lld},\n", v[i]->target->level, i, i, (long long)v[i]->packed);
+		text_printf(o, ", .level = %d, .kernel = kernel%d, .work = work%d, .packed = %lld},\n",
+			    v[i]->target->level, i, i, (long long)v[i]->packed);
 	}
 	text_add(o, "};\n");
 }
@@ -298,7 +302,9 @@ void emit_model(Text *o, const EmitModel *m)
 	const Spec *s = m->spec;
 	const Events *e = s->events;
 	bool scorer = m->scorer;
-	text_printf(o, "/* %s: what the runtime knows of the model.  Made by %s. */\n#include \"model.h\"\n\n", s->name, m->compiler);
+	text_printf(o,
+		    "/* %s: what the runtime knows of the model.  Made by %s. */\n#include \"model.h\"\n\n",
+		    s->name, m->compiler);
 	features(o, s);
 	lookups(o, s);
 	events(o, s);
@@ -313,7 +319,8 @@ void emit_model(Text *o, const EmitModel *m)
 		for (const char *c = path.at; *c; c++)
 			text_printf(o, *c == '"' || *c == '\\' ? "\\%c" : "%c", *c);
 		text_free(&path);
-		text_add(o, "\\nmtl_weights_end:\\n.previous\\n\");\nextern const unsigned char mtl_weights_begin[];\n");
+		text_add(o, "\\nmtl_weights_end:\\n.previous\\n\");\nextern const unsigned char "
+			    "mtl_weights_begin[];\n");
 	}
 	text_add(o, "\nstatic const MtlModel mtl_model = {\n");
 	text_add(o, "\t.abi = MTL_ABI, .name = ");
@@ -322,33 +329,45 @@ void emit_model(Text *o, const EmitModel *m)
 	quoted(o, m->digest);
 	text_add(o, ", .compiler = ");
 	quoted(o, m->compiler);
-	text_printf(o, ",\n\t.feature = %s, .n_feature = %d,\n", ARRAY(s->feature.n, "features"), s->feature.n);
-	text_printf(o, "\t.lookup = %s, .n_lookup = %d, .n_drow = %d,\n", ARRAY(s->lookup.n, "lookups"), s->lookup.n, s->n_drow);
-	text_printf(o, "\t.label_column = %s, .n_label_column = %d,\n", ARRAY(e->column.n, "label_columns"), e->column.n);
+	text_printf(o, ",\n\t.feature = %s, .n_feature = %d,\n", ARRAY(s->feature.n, "features"),
+		    s->feature.n);
+	text_printf(o, "\t.lookup = %s, .n_lookup = %d, .n_drow = %d,\n", ARRAY(s->lookup.n, "lookups"),
+		    s->lookup.n, s->n_drow);
+	text_printf(o, "\t.label_column = %s, .n_label_column = %d,\n", ARRAY(e->column.n, "label_columns"),
+		    e->column.n);
 	text_printf(o, "\t.event = %s, .n_event = %d,\n", ARRAY(e->event.n, "events"), e->event.n);
-	text_printf(o, "\t.sample_column = %s, .n_sample = %d,\n\t.weight_column = ", ARRAY(s->sample.n, "sample_columns"), s->sample.n);
+	text_printf(o, "\t.sample_column = %s, .n_sample = %d,\n\t.weight_column = ",
+		    ARRAY(s->sample.n, "sample_columns"), s->sample.n);
 	quoted(o, s->weight_column);
 	text_add(o, ", .group_column = ");
 	quoted(o, s->group_column);
 	text_printf(o, ", .contradiction = MTL_CONTRADICTION_%s,\n", contradiction[s->contradiction]);
-	text_printf(o, "\t.param = %s, .n_param_block = %d, .n_param = %lld, .n_acc = %lld,\n", ARRAY(s->param.n, "params"), s->param.n,
-	            (long long)spec_param_floats(s), (long long)m->variant[0]->n_acc);
+	text_printf(o, "\t.param = %s, .n_param_block = %d, .n_param = %lld, .n_acc = %lld,\n",
+		    ARRAY(s->param.n, "params"), s->param.n, (long long)spec_param_floats(s),
+		    (long long)m->variant[0]->n_acc);
 	text_printf(o, "\t.table = %s, .n_table = %d,\n", ARRAY(s->table.n, "tables"), s->table.n);
-	text_printf(o, "\t.noise = %s, .n_noise = %d,\n", ARRAY(s->noise.n && !scorer, "noises"), scorer ? 0 : s->noise.n);
-	text_printf(o, "\t.loss = %s, .n_loss = %d,\n", ARRAY(s->loss.n && !scorer, "losses"), scorer ? 0 : s->loss.n);
-	text_printf(o, "\t.watch = %s, .n_watch = %d,\n", ARRAY(s->watch.n && !scorer, "watches"), scorer ? 0 : s->watch.n);
+	text_printf(o, "\t.noise = %s, .n_noise = %d,\n", ARRAY(s->noise.n && !scorer, "noises"),
+		    scorer ? 0 : s->noise.n);
+	text_printf(o, "\t.loss = %s, .n_loss = %d,\n", ARRAY(s->loss.n && !scorer, "losses"),
+		    scorer ? 0 : s->loss.n);
+	text_printf(o, "\t.watch = %s, .n_watch = %d,\n", ARRAY(s->watch.n && !scorer, "watches"),
+		    scorer ? 0 : s->watch.n);
 	text_printf(o, "\t.output = %s, .n_output = %d,\n", ARRAY(s->output.n, "outputs"), s->output.n);
-	text_printf(o, "\t.entry = entries, .n_entry = %d,\n\t.variant = variants, .n_variant = %d,\n", m->variant[0]->entry.n, m->n);
+	text_printf(o, "\t.entry = entries, .n_entry = %d,\n\t.variant = variants, .n_variant = %d,\n",
+		    m->variant[0]->entry.n, m->n);
 	text_add(o, "\t.train = {.dense = ");
 	optimizer(o, &s->dense);
 	text_add(o, ", .tables = ");
 	optimizer(o, &s->tables);
-	text_printf(o, ",\n\t\t.batch = %d, .epochs = %d, .shuffle = %lld, .seed = %lluu, .stop_metric = ", s->batch, s->epochs, (long long)s->shuffle,
-	            (unsigned long long)s->seed);
+	text_printf(o, ",\n\t\t.batch = %d, .epochs = %d, .shuffle = %lld, .seed = %lluu, .stop_metric = ",
+		    s->batch, s->epochs, (long long)s->shuffle, (unsigned long long)s->seed);
 	quoted(o, s->stop_metric);
 	text_printf(o, ", .stop_patience = %d},\n", s->stop_patience);
 	if (m->weights)
-		text_printf(o, "\t.weights = mtl_weights_begin, .n_weights = %lluu,\n", (unsigned long long)m->n_weights);
-	text_printf(o, "};\n\nint mtl_%s_main(const MtlModel *m, int argc, char **argv);\n", scorer ? "scorer" : "prog");
-	text_printf(o, "int main(int argc, char **argv) { return mtl_%s_main(&mtl_model, argc, argv); }\n", scorer ? "scorer" : "prog");
+		text_printf(o, "\t.weights = mtl_weights_begin, .n_weights = %lluu,\n",
+			    (unsigned long long)m->n_weights);
+	text_printf(o, "};\n\nint mtl_%s_main(const MtlModel *m, int argc, char **argv);\n",
+		    scorer ? "scorer" : "prog");
+	text_printf(o, "int main(int argc, char **argv) { return mtl_%s_main(&mtl_model, argc, argv); }\n",
+		    scorer ? "scorer" : "prog");
 }

@@ -5,11 +5,11 @@
 
 typedef struct {
 	const Spec *spec;
-	int n;                    /* variants, best first */
+	int n; /* variants, best first */
 	Lowered *const *variant;
 	const char *digest, *compiler;
 	bool scorer;
-	const char *weights;      /* path of the model file to hold inside, or NULL */
+	const char *weights; /* path of the model file to hold inside, or NULL */
 	uint64_t n_weights;
 } EmitModel;
 

@@ -1,8 +1,8 @@
 /*
  * From proven probabilities to graph nodes.
  *
- * A probability is its logit.  A diagram node MIX(w, hi, lo) with constant branches is an AND, an OR or a NOT: constants are
- * folded here, at compile time, and never reach a kernel as infinities.
+ * A probability is its logit.  A diagram node MIX(w, hi, lo) with constant branches is an AND, an OR or a
+ * NOT: constants are folded here, at compile time, and never reach a kernel as infinities.
  */
 #include "front/build.h"
 #include "base/diag.h"
@@ -11,7 +11,10 @@
 
 NodeId node_const(Graph *g, double k, Span span) { return graph_const(g, k, span); }
 
-NodeId node_op(Graph *g, OpCode op, int n, const NodeId *in, Span span) { return graph_op(g, op, n, in, (Attr){0}, span); }
+NodeId node_op(Graph *g, OpCode op, int n, const NodeId *in, Span span)
+{
+	return graph_op(g, op, n, in, (Attr){0}, span);
+}
 
 static NodeId row_const(Graph *g, double k, Span span)
 {
@@ -30,20 +33,17 @@ typedef struct {
 static NodeId neg(Spec *s, NodeId z, Span span) { return node1(s->g, OP_NEG, z, span); }
 static Logit logit(NodeId z) { return (Logit){.z = z}; }
 
-static NodeId and(Spec *s, NodeId a, NodeId b, Span span) { return node2(s->g, OP_LAND, a, b, span); }
+static NodeId and (Spec * s, NodeId a, NodeId b, Span span) { return node2(s->g, OP_LAND, a, b, span); }
 
 /* w hi + (1 - w) lo */
 static Logit mix(Spec *s, NodeId w, Logit hi, Logit lo, Span span)
 {
 	if (hi.constant && lo.constant) {
-		if (hi.one == lo.one)
-			return hi;
+		if (hi.one == lo.one) return hi;
 		return logit(hi.one ? w : neg(s, w, span));
 	}
-	if (lo.constant && !lo.one)
-		return logit(and(s, w, hi.z, span));
-	if (hi.constant && !hi.one)
-		return logit(and(s, neg(s, w, span), lo.z, span));
+	if (lo.constant && !lo.one) return logit(and(s, w, hi.z, span));
+	if (hi.constant && !hi.one) return logit(and(s, neg(s, w, span), lo.z, span));
 	if (hi.constant) /* w or lo: not (not w and not lo) */
 		return logit(neg(s, and(s, neg(s, w, span), neg(s, lo.z, span), span), span));
 	if (lo.constant) /* not w or hi */
@@ -60,8 +60,7 @@ static Logit diagram_logit(Spec *s, const Diagram *d, int root, Span span)
 	for (int i = 2; i < d->node.n; i++) {
 		const DiagramNode *n = &d->node.at[i];
 		NodeId w = s->events->head.at[n->test].logit;
-		if (n->stop)
-			w = node1(s->g, OP_STOP, w, span);
+		if (n->stop) w = node1(s->g, OP_STOP, w, span);
 		at[i] = mix(s, w, at[n->hi], at[n->lo], span);
 	}
 	return at[root];
@@ -71,8 +70,7 @@ static Logit diagram_logit(Spec *s, const Diagram *d, int root, Span span)
 static NodeId log_p(Spec *s, const Diagram *d, Span span)
 {
 	Logit z = diagram_logit(s, d, d->root, span);
-	if (z.constant)
-		return row_const(s->g, 0, span);
+	if (z.constant) return row_const(s->g, 0, span);
 	return node1(s->g, OP_LOGSIGMOID, z.z, span);
 }
 
@@ -98,19 +96,15 @@ static Logit bit(bool one) { return (Logit){.constant = true, .one = one}; }
 
 static Logit both(Spec *s, Logit a, Logit b, Span span)
 {
-	if (a.constant)
-		return a.one ? b : a;
-	if (b.constant)
-		return b.one ? a : b;
+	if (a.constant) return a.one ? b : a;
+	if (b.constant) return b.one ? a : b;
 	return logit(node2(s->g, OP_MUL, a.z, b.z, span));
 }
 
 static Logit either(Spec *s, Logit a, Logit b, Span span)
 {
-	if (a.constant)
-		return a.one ? a : b;
-	if (b.constant)
-		return b.one ? b : a;
+	if (a.constant) return a.one ? a : b;
+	if (b.constant) return b.one ? b : a;
 	return logit(node2(s->g, OP_MAX, a.z, b.z, span));
 }
 
@@ -130,10 +124,9 @@ static Logit possible(Spec *s, const Formula *f, Span span)
 	return at[d->root];
 }
 
-static Logit not(Spec *s, Logit a, Span span)
+static Logit not(Spec * s, Logit a, Span span)
 {
-	if (a.constant)
-		return bit(!a.one);
+	if (a.constant) return bit(!a.one);
 	return logit(node2(s->g, OP_SUB, node_const(s->g, 1, span), a.z, span));
 }
 
@@ -154,9 +147,10 @@ void build_label(Spec *s, const Formula *of, const Formula *given, Span span, No
 /* ---- the full likelihood of what was observed ---- */
 
 /*
- * -log P(cells consistent with the row), event by event, parents first.  At each event the branches that may be are added,
- * log-add-exp of "happened, and then the rest" and "did not, and then the rest"; where only one is open it is that term alone,
- * and where both are and nothing below is known the sum is 1 and its log exactly 0.
+ * -log P(cells consistent with the row), event by event, parents first.  At each event the branches that may
+ * be are added, log-add-exp of "happened, and then the rest" and "did not, and then the rest"; where only one
+ * is open it is that term alone, and where both are and nothing below is known the sum is 1 and its log
+ * exactly 0.
  *
  * Siblings promised independent are separate factors.  Others are taken in turn, each given those before it.
  */
@@ -167,7 +161,10 @@ typedef struct {
 	int n;
 } Joint;
 
-static NodeId plus(Spec *s, NodeId a, NodeId b, Span span) { return !a ? b : !b ? a : node2(s->g, OP_ADD, a, b, span); }
+static NodeId plus(Spec *s, NodeId a, NodeId b, Span span)
+{
+	return !a ? b : !b ? a : node2(s->g, OP_ADD, a, b, span);
+}
 
 /* -log of the branches of one event that are open; yes_below, no_below: what follows each, 0 for nothing. */
 static NodeId branches(Joint *j, int event, NodeId z, NodeId yes_below, NodeId no_below)
@@ -175,8 +172,10 @@ static NodeId branches(Joint *j, int event, NodeId z, NodeId yes_below, NodeId n
 	Spec *s = j->s;
 	Graph *g = s->g;
 	Span at = j->span;
-	NodeId can1 = can(s, OP_CAN1, event, at), can0 = can(s, OP_CAN0, event, at), one = node_const(g, 1, at), zero = node_const(g, 0, at);
-	NodeId yes = plus(s, node1(g, OP_SOFTPLUS, neg(s, z, at), at), yes_below, at); /* -log P(event) and the rest */
+	NodeId can1 = can(s, OP_CAN1, event, at), can0 = can(s, OP_CAN0, event, at),
+	       one = node_const(g, 1, at), zero = node_const(g, 0, at);
+	NodeId yes =
+	    plus(s, node1(g, OP_SOFTPLUS, neg(s, z, at), at), yes_below, at); /* -log P(event) and the rest */
 	NodeId no = plus(s, node1(g, OP_SOFTPLUS, z, at), no_below, at);
 	NodeId open = zero, below = plus(s, yes_below, no_below, at);
 	if (below) {
@@ -193,8 +192,7 @@ static NodeId event_logit(Joint *j, int event, const Formula *given)
 {
 	const Events *e = j->s->events;
 	Derived d = derive(e, NULL, formula_event(e, event, j->span), given);
-	if (!d.ok)
-		bug("joint over an event that was not checked");
+	if (!d.ok) bug("joint over an event that was not checked");
 	return build_logit(j->s, &d, j->span);
 }
 
@@ -202,13 +200,13 @@ static NodeId event_logit(Joint *j, int event, const Formula *given)
 static NodeId joint_chain(Joint *j, int i, const Formula *context)
 {
 	const Events *e = j->s->events;
-	if (i == j->n)
-		return 0;
+	if (i == j->n) return 0;
 	int parent = e->event.at[j->event[i]].parent;
-	const Formula *no_parent = parent >= 0 ? formula_not(e, formula_event(e, parent, j->span), j->span) : NULL;
-	if (no_parent && formula_implies(e, context, no_parent))
-		return joint_chain(j, i + 1, context);
-	const Formula *happened = formula_event(e, j->event[i], j->span), *did_not = formula_not(e, happened, j->span);
+	const Formula *no_parent =
+	    parent >= 0 ? formula_not(e, formula_event(e, parent, j->span), j->span) : NULL;
+	if (no_parent && formula_implies(e, context, no_parent)) return joint_chain(j, i + 1, context);
+	const Formula *happened = formula_event(e, j->event[i], j->span),
+		      *did_not = formula_not(e, happened, j->span);
 	NodeId z = event_logit(j, j->event[i], context);
 	NodeId yes = joint_chain(j, i + 1, formula_and(e, context, happened, j->span));
 	NodeId no = joint_chain(j, i + 1, formula_and(e, context, did_not, j->span));
@@ -218,8 +216,7 @@ static NodeId joint_chain(Joint *j, int i, const Formula *context)
 static bool listed(const Joint *j, int event)
 {
 	for (int i = 0; i < j->n; i++)
-		if (j->event[i] == event)
-			return true;
+		if (j->event[i] == event) return true;
 	return false;
 }
 
@@ -229,7 +226,8 @@ static NodeId joint_product(Joint *j, int parent)
 	NodeId sum = 0;
 	for (int i = 0; i < j->n; i++) {
 		int event = j->event[i];
-		if (e->event.at[event].parent != parent && !(parent < 0 && !listed(j, e->event.at[event].parent)))
+		if (e->event.at[event].parent != parent &&
+		    !(parent < 0 && !listed(j, e->event.at[event].parent)))
 			continue;
 		int p = e->event.at[event].parent;
 		NodeId z = event_logit(j, event, p >= 0 ? formula_event(e, p, j->span) : formula_true());
@@ -241,8 +239,7 @@ static NodeId joint_product(Joint *j, int parent)
 NodeId build_joint(Spec *s, int n, const int *event, bool independent, Span span)
 {
 	Joint j = {.s = s, .span = span, .event = event, .n = n};
-	if (independent)
-		return joint_product(&j, -1);
+	if (independent) return joint_product(&j, -1);
 	return joint_chain(&j, 0, formula_true());
 }
 
@@ -251,24 +248,20 @@ NodeId build_joint(Spec *s, int n, const int *event, bool independent, Span span
 /* Does `f` say that this event happened? */
 static bool implied(const Events *e, const Formula *f, int event)
 {
-	if (f->kind == F_AND)
-		return implied(e, f->a, event) || implied(e, f->b, event);
+	if (f->kind == F_AND) return implied(e, f->a, event) || implied(e, f->b, event);
 	for (int i = f->kind == F_EVENT ? f->event : -1; i >= 0; i = e->event.at[i].parent)
-		if (i == event)
-			return true;
+		if (i == event) return true;
 	return false;
 }
 
 /* "clk & (cart | wish)": the columns that make the label of an event, less what `given` says already. */
 static void event_columns(const Events *e, int event, const Formula *given, bool first, Text *out)
 {
-	if (event < 0 || implied(e, given, event))
-		return;
+	if (event < 0 || implied(e, given, event)) return;
 	const Event *v = &e->event.at[event];
 	bool several = (v->parent >= 0 && !implied(e, given, v->parent)) || !first;
 	event_columns(e, v->parent, given, false, out);
-	if (v->parent >= 0 && !implied(e, given, v->parent))
-		text_add(out, " & ");
+	if (v->parent >= 0 && !implied(e, given, v->parent)) text_add(out, " & ");
 	Str label = v->label_text ? v->label_text : v->name;
 	bool brackets = several && strchr(label, '|');
 	text_printf(out, brackets ? "(%s)" : "%s", label);
@@ -286,14 +279,12 @@ static void columns(const Events *e, const Formula *f, const Formula *given, Tex
 		break;
 	case F_AND:
 	case F_OR:
-		if (f->kind == F_OR)
-			text_char(out, '(');
+		if (f->kind == F_OR) text_char(out, '(');
 		columns(e, f->a, given, out);
 		text_add(out, f->kind == F_AND ? " & " : " | ");
 		/* What the first half says need not be said again. */
 		columns(e, f->b, f->kind == F_AND && given->kind == F_TRUE ? f->a : given, out);
-		if (f->kind == F_OR)
-			text_char(out, ')');
+		if (f->kind == F_OR) text_char(out, ')');
 		break;
 	}
 }
@@ -302,15 +293,17 @@ int build_watch(Spec *s, Str estimate, const Formula *of, const Formula *given, 
 {
 	Str name = prob_name(s->events, estimate, of, given);
 	for (int i = 0; i < s->watch.n; i++)
-		if (s->watch.at[i].name == name)
-			return i;
+		if (s->watch.at[i].name == name) return i;
 	Text text = {0}, expr = {0}, label = {0}, rows = {0};
 	prob_text(s->events, estimate, of, given, &text);
 	derived_text(s->events, d, &expr);
 	columns(s->events, of, given, &label);
 	columns(s->events, given, formula_true(), &rows);
-	Watch w = {.name = name, .text = str_intern(s->str, text.at), .expression = str_intern(s->str, expr.at),
-	           .label_text = str_intern(s->str, label.at), .rows_text = str_intern(s->str, rows.at)};
+	Watch w = {.name = name,
+		   .text = str_intern(s->str, text.at),
+		   .expression = str_intern(s->str, expr.at),
+		   .label_text = str_intern(s->str, label.at),
+		   .rows_text = str_intern(s->str, rows.at)};
 	w.logit = build_logit(s, d, span);
 	build_label(s, of, given, span, &w.label, &w.weight);
 	vec_push(s->arena, &s->watch, w);

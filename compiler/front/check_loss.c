@@ -121,7 +121,8 @@ static bool all_promised(const Events *e, int n, const int *event)
 {
 	for (int i = 0; i < n; i++)
 		for (int j = 0; j < i; j++)
-			if (e->event.at[event[i]].parent == e->event.at[event[j]].parent && !promised(e, event[i], event[j]))
+			if (e->event.at[event[i]].parent == e->event.at[event[j]].parent &&
+			    !promised(e, event[i], event[j]))
 				return false;
 	return true;
 }
@@ -147,7 +148,8 @@ static bool joint_told(Check *c, int i, int n, const int *event, const Formula *
 		return false;
 	}
 	return joint_told(c, i + 1, n, event, formula_and(e, context, yes, call->span), call) &&
-	       joint_told(c, i + 1, n, event, formula_and(e, context, formula_not(e, yes, call->span), call->span), call);
+	       joint_told(c, i + 1, n, event,
+			  formula_and(e, context, formula_not(e, yes, call->span), call->span), call);
 }
 
 /* Each event under its parent, which is explained too; siblings promised independent or told in turn. */
@@ -159,16 +161,16 @@ static bool joint_tree(Check *c, int n, const int *event, const Ast *call)
 		bool has_parent = ev->parent < 0;
 		for (int j = 0; j < n; j++) has_parent |= event[j] == ev->parent;
 		if (has_parent) continue;
-		told(c, call->span, "M0604", "'%s' happens where '%s' does, and joint leaves that out", ev->name,
-		     e->event.at[ev->parent].name);
+		told(c, call->span, "M0604", "'%s' happens where '%s' does, and joint leaves that out",
+		     ev->name, e->event.at[ev->parent].name);
 		diag_help(c->d, "add '%s', or train bce(P(%s | %s)) by itself", e->event.at[ev->parent].name,
 			  ev->name, e->event.at[ev->parent].name);
 		return false;
 	}
 	if (all_promised(e, n, event)) return true;
 	if (n > CELL_EVENTS) {
-		told(c, call->span, "M0604", "joint of %d events that may depend on each other is more than %d", n,
-		     CELL_EVENTS);
+		told(c, call->span, "M0604",
+		     "joint of %d events that may depend on each other is more than %d", n, CELL_EVENTS);
 		return false;
 	}
 	return joint_told(c, 0, n, event, formula_true(), call);

@@ -10,13 +10,14 @@
 
 /* What one loss sees: a probability, or the full likelihood of some events. */
 typedef struct {
-	Derived prob;                /* ok; ignored when n_joint > 0 */
+	Derived prob; /* ok; ignored when n_joint > 0 */
 	int n_joint;
-	const int *joint;            /* events */
+	const int *joint; /* events */
 } Trained;
 
 /* Without any loss there is nothing to say: no messages. */
 void identify_check(const Events *e, int n_trained, const Trained *t, Diag *d);
-/* The rank at generic points and, in loose[head], which heads a change of the others can make up for (may be NULL). */
+/* The rank at generic points and, in loose[head], which heads a change of the others can make up for (may be
+ * NULL). */
 int identify_rank(const Events *e, int n_trained, const Trained *t, bool *loose);
 #endif

@@ -750,7 +750,8 @@ static Ast *parse_text(Files *f, const char *path, const char *text, uint32_t le
 		diag_error(f->diag, (Span){at, at + 1}, "M0032",
 			   "this is no text file: it holds a zero byte");
 	} else {
-		Lexer x = {f->arena, f->names, f->diag, source.base, 0, 0, NULL, 0, true, comments, MOST_ERRORS};
+		Lexer x = {f->arena, f->names, f->diag, source.base, 0,		 0,
+			   NULL,     0,	       true,	comments,    MOST_ERRORS};
 		lex(&p, &x, text, len);
 		arrange(&p);
 		mtlyyparse(&p);

@@ -18,7 +18,8 @@ uint16_t cells_pattern(const Cells *c, int cell); /* bit i: the event of that bi
 bool sets_independent(const Events *e, Cells *c, const uint64_t *a, const uint64_t *b, const uint64_t *given);
 /* The part of a diagram below `root`, its new root. */
 Diagram *diagram_kept(const Events *e, const Diagram *d, int root);
-/* The node of what is below `root` with other nodes in the place of the constants: grafted(a, b, 0) is a * b. */
+/* The node of what is below `root` with other nodes in the place of the constants: grafted(a, b, 0) is a * b.
+ */
 int diagram_grafted(const Events *e, Diagram *d, int root, int one, int zero);
 /* The root of another diagram's nodes in d, all of them stopped if `stop`. */
 int diagram_copied(const Events *e, Diagram *d, const Diagram *from, bool stop);

@@ -10,19 +10,16 @@ Shape shape_2(bool rows, int d0, int d1) { return (Shape){.rows = rows, .nd = 2,
 
 bool shape_eq(Shape a, Shape b)
 {
-	if (a.rows != b.rows || a.nd != b.nd)
-		return false;
+	if (a.rows != b.rows || a.nd != b.nd) return false;
 	for (int i = 0; i < a.nd; i++)
-		if (a.d[i] != b.d[i])
-			return false;
+		if (a.d[i] != b.d[i]) return false;
 	return true;
 }
 
 int64_t shape_size(Shape s)
 {
 	int64_t n = 1;
-	for (int i = 0; i < s.nd; i++)
-		n *= s.d[i];
+	for (int i = 0; i < s.nd; i++) n *= s.d[i];
 	return n;
 }
 
@@ -30,10 +27,8 @@ const char *shape_text(Arena *a, Shape s)
 {
 	Text t = {0};
 	text_char(&t, '[');
-	if (s.rows)
-		text_char(&t, 'n');
-	for (int i = 0; i < s.nd; i++)
-		text_printf(&t, "%s%d", i || s.rows ? ", " : "", s.d[i]);
+	if (s.rows) text_char(&t, 'n');
+	for (int i = 0; i < s.nd; i++) text_printf(&t, "%s%d", i || s.rows ? ", " : "", s.d[i]);
 	text_char(&t, ']');
 	const char *out = arena_strdup(a, t.at);
 	text_free(&t);
@@ -57,8 +52,7 @@ Graph *graph_copy(const Graph *g)
 		NodeId copy = graph_push(c, n->op, n->shape, n->n_in, n->in, n->attr, n->span);
 		c->node.at[copy].name = n->name;
 	}
-	for (int r = 0; r < g->root.n; r++)
-		vec_push(c->arena, &c->root, g->root.at[r]);
+	for (int r = 0; r < g->root.n; r++) vec_push(c->arena, &c->root, g->root.at[r]);
 	return c;
 }
 
@@ -94,7 +88,10 @@ NodeId graph_const(Graph *g, double k, Span span)
 	return graph_push(g, OP_CONST, shape_scalar(false), 0, NULL, (Attr){.k = k}, span);
 }
 
-NodeId graph_1(Graph *g, OpCode op, NodeId a) { return graph_op(g, op, 1, &a, (Attr){0}, g->node.at[a].span); }
+NodeId graph_1(Graph *g, OpCode op, NodeId a)
+{
+	return graph_op(g, op, 1, &a, (Attr){0}, g->node.at[a].span);
+}
 
 NodeId graph_2(Graph *g, OpCode op, NodeId a, NodeId b)
 {
@@ -116,31 +113,32 @@ NodeId graph_k(Graph *g, NodeId like, double k) { return graph_const(g, k, g->no
 
 NodeId graph_reshape(Graph *g, NodeId a, Shape s)
 {
-	if (shape_eq(g->node.at[a].shape, s))
-		return a;
+	if (shape_eq(g->node.at[a].shape, s)) return a;
 	return graph_push(g, OP_RESHAPE, s, 1, &a, (Attr){0}, g->node.at[a].span);
 }
 
 NodeId graph_slice(Graph *g, NodeId a, int first, int width)
 {
-	return graph_push(g, OP_SLICE, shape_1(true, width), 1, &a, (Attr){.i = first, .j = width}, g->node.at[a].span);
+	return graph_push(g, OP_SLICE, shape_1(true, width), 1, &a, (Attr){.i = first, .j = width},
+			  g->node.at[a].span);
 }
 
 NodeId graph_reduce_to(Graph *g, NodeId x, Shape to)
 {
 	Shape s = g->node.at[x].shape;
-	if (shape_eq(s, to))
-		return x;
+	if (shape_eq(s, to)) return x;
 	if (shape_size(to) == 1)
 		while (g->node.at[x].shape.nd > 0)
 			x = g->node.at[x].shape.d[g->node.at[x].shape.nd - 1] == 1
-			            ? graph_reshape(g, x, (Shape){.rows = g->node.at[x].shape.rows, .nd = g->node.at[x].shape.nd - 1,
-			                                          .d = {g->node.at[x].shape.d[0], g->node.at[x].shape.d[1]}})
-			            : graph_1(g, OP_SUM_LAST, x);
+				? graph_reshape(
+				      g, x,
+				      (Shape){.rows = g->node.at[x].shape.rows,
+					      .nd = g->node.at[x].shape.nd - 1,
+					      .d = {g->node.at[x].shape.d[0], g->node.at[x].shape.d[1]}})
+				: graph_1(g, OP_SUM_LAST, x);
 	if (shape_size(to) != 1 && s.nd == to.nd + 1 && shape_size(s) == shape_size(to) * s.d[s.nd - 1])
 		x = graph_1(g, OP_SUM_LAST, x);
-	if (s.rows && !to.rows)
-		x = graph_1(g, OP_SUM_ROWS, x);
+	if (s.rows && !to.rows) x = graph_1(g, OP_SUM_ROWS, x);
 	s = g->node.at[x].shape;
 	if (s.rows != to.rows || shape_size(s) != shape_size(to)) {
 		/* The gradient itself was narrower than the value: it is the same in every element. */

@@ -36,13 +36,13 @@ Shape shape_scalar(bool rows);
 Shape shape_1(bool rows, int d0);
 Shape shape_2(bool rows, int d0, int d1);
 bool shape_eq(Shape a, Shape b);
-int64_t shape_size(Shape s);                  /* elements per row, or in all */
-const char *shape_text(Arena *a, Shape s);    /* "[n, 360]" */
+int64_t shape_size(Shape s);		   /* elements per row, or in all */
+const char *shape_text(Arena *a, Shape s); /* "[n, 360]" */
 
 /* What a node needs beyond its operands; which fields an op uses is said in its row. */
 typedef struct {
-	double k, k2;    /* numbers: a constant, a slope, a probability */
-	int32_t i, j;    /* indices: feature, parameter, table, noise, first column, width */
+	double k, k2; /* numbers: a constant, a slope, a probability */
+	int32_t i, j; /* indices: feature, parameter, table, noise, first column, width */
 	Str word;
 } Attr;
 
@@ -53,7 +53,7 @@ typedef struct {
 	NodeId *in;
 	Attr attr;
 	Span span;
-	Str name;        /* the author's name for the value, or NULL */
+	Str name; /* the author's name for the value, or NULL */
 } Node;
 
 /* A dense parameter.  Its node is OP_PARAM with attr.i = index here. */
@@ -64,21 +64,22 @@ typedef struct {
 } Init;
 
 typedef struct {
-	Str name;        /* "tower.ctr.0.weight" */
-	Shape shape;     /* without rows */
+	Str name;    /* "tower.ctr.0.weight" */
+	Shape shape; /* without rows */
 	Init init;
 	Span span;
 	bool frozen;
 	uint64_t losses; /* by pass_reach: the losses whose gradient it receives (bit 63: all from 63 on) */
-	bool serving;    /* by pass_reach: an output depends on it */
-	bool expert;     /* part of a replicated block (symmetry lint, reports) */
+	bool serving;	 /* by pass_reach: an output depends on it */
+	bool expert;	 /* part of a replicated block (symmetry lint, reports) */
 } Param;
 
 typedef enum { ROOT_OUTPUT, ROOT_WATCH, ROOT_LOSS, ROOT_COUNT, ROOT_GRAD, ROOT_DROW } RootKind;
 /*
- * What must be computed.  index: output, 3*watch + {0 logit, 1 label, 2 weight}, loss, loss, parameter, lookup.
- * LOSS and COUNT roots are per-row values [n] that the lowering sums over rows; GRAD roots are sums over rows that are added
- * into the parameter's gradient (several roots for one parameter add up); DROW roots are [n, dim].
+ * What must be computed.  index: output, 3*watch + {0 logit, 1 label, 2 weight}, loss, loss, parameter,
+ * lookup. LOSS and COUNT roots are per-row values [n] that the lowering sums over rows; GRAD roots are sums
+ * over rows that are added into the parameter's gradient (several roots for one parameter add up); DROW roots
+ * are [n, dim].
  */
 typedef struct {
 	RootKind kind;
@@ -89,12 +90,12 @@ typedef struct {
 typedef struct {
 	Arena *arena;
 	StrTab *str;
-	VEC(Node) node;          /* [0] is OP_NONE */
+	VEC(Node) node; /* [0] is OP_NONE */
 	VEC(Root) root;
 } Graph;
 
 Graph *graph_new(Arena *a, StrTab *str);
-Graph *graph_copy(const Graph *g);                        /* operands copied too */
+Graph *graph_copy(const Graph *g); /* operands copied too */
 /* Shape and span of the new node: by the op's shape rule, and given. */
 NodeId graph_push(Graph *g, OpCode op, Shape s, int n_in, const NodeId *in, Attr attr, Span span);
 /* The same, with the shape from the op's rule; a refusal is a bug. */
@@ -105,8 +106,8 @@ NodeId graph_1(Graph *g, OpCode op, NodeId a);
 NodeId graph_2(Graph *g, OpCode op, NodeId a, NodeId b);
 NodeId graph_3(Graph *g, OpCode op, NodeId a, NodeId b, NodeId c);
 NodeId graph_4(Graph *g, OpCode op, NodeId a, NodeId b, NodeId c, NodeId d);
-NodeId graph_k(Graph *g, NodeId like, double k);          /* a constant, placed where `like` is */
-NodeId graph_reshape(Graph *g, NodeId a, Shape s);        /* a itself if it has that shape */
+NodeId graph_k(Graph *g, NodeId like, double k);	      /* a constant, placed where `like` is */
+NodeId graph_reshape(Graph *g, NodeId a, Shape s);	      /* a itself if it has that shape */
 NodeId graph_slice(Graph *g, NodeId a, int first, int width); /* of [n, d] */
 /* Sums x to the shape of an operand that was broadcast. */
 NodeId graph_reduce_to(Graph *g, NodeId x, Shape to);

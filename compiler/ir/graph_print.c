@@ -19,15 +19,14 @@ void graph_dump(const Graph *g, Text *out)
 		const Node *n = &g->node.at[id];
 		text_printf(out, "%%%d = %s", id, op_table[n->op]->word);
 		attr_text(n, out);
-		for (int i = 0; i < n->n_in; i++)
-			text_printf(out, "%s%%%d", i ? ", " : " ", n->in[i]);
+		for (int i = 0; i < n->n_in; i++) text_printf(out, "%s%%%d", i ? ", " : " ", n->in[i]);
 		text_printf(out, "  %s", shape_text(g->arena, n->shape));
-		if (n->name)
-			text_printf(out, "  # %s", n->name);
+		if (n->name) text_printf(out, "  # %s", n->name);
 		text_char(out, '\n');
 	}
 	for (int r = 0; r < g->root.n; r++)
-		text_printf(out, "%s %d = %%%d\n", root[g->root.at[r].kind], g->root.at[r].index, g->root.at[r].node);
+		text_printf(out, "%s %d = %%%d\n", root[g->root.at[r].kind], g->root.at[r].index,
+			    g->root.at[r].node);
 }
 
 int graph_verify(const Graph *g, Text *faults)
@@ -55,8 +54,8 @@ int graph_verify(const Graph *g, Text *faults)
 			text_printf(faults, "%%%d %s: %s\n", id, op->word, why);
 			bad++;
 		} else if (n->n_in && !shape_eq(s, n->shape)) {
-			text_printf(faults, "%%%d %s: has shape %s, not %s\n", id, op->word, shape_text(g->arena, n->shape),
-			            shape_text(g->arena, s));
+			text_printf(faults, "%%%d %s: has shape %s, not %s\n", id, op->word,
+				    shape_text(g->arena, n->shape), shape_text(g->arena, s));
 			bad++;
 		}
 	}

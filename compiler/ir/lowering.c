@@ -4,26 +4,31 @@
 #include <stdarg.h>
 #include <string.h>
 
-Lowering *lowering_new(Arena *a, Mod *m, const Target *t, Spec *spec, const Graph *g, Packing *p, const char *name, bool rows)
+Lowering *lowering_new(Arena *a, Mod *m, const Target *t, Spec *spec, const Graph *g, Packing *p,
+		       const char *name, bool rows)
 {
 	Lowering *l = arena_new(a, Lowering, 1);
-	*l = (Lowering){.arena = a, .str = m->str, .m = m, .t = t, .spec = spec, .g = g, .packing = p,
-	                .name = str_intern(m->str, name), .rows = rows};
+	*l = (Lowering){.arena = a,
+			.str = m->str,
+			.m = m,
+			.t = t,
+			.spec = spec,
+			.g = g,
+			.packing = p,
+			.name = str_intern(m->str, name),
+			.rows = rows};
 	int n = g ? g->node.n : 1;
 	l->loc = arena_new(a, Loc, n);
 	l->absorbed = arena_new(a, NodeId, n);
-	for (int i = 0; i < n; i++)
-		l->loc[i] = loc_none;
+	for (int i = 0; i < n; i++) l->loc[i] = loc_none;
 	return l;
 }
 
 Loc lo_slot(Lowering *l, SlotKind kind, int index, int stride, bool per_block)
 {
 	int i = 0;
-	while (i < l->slot.n && (l->slot.at[i].kind != kind || l->slot.at[i].index != index))
-		i++;
-	if (i == l->slot.n)
-		vec_push(l->arena, &l->slot, (Slot){kind, index, stride, per_block});
+	while (i < l->slot.n && (l->slot.at[i].kind != kind || l->slot.at[i].index != index)) i++;
+	if (i == l->slot.n) vec_push(l->arena, &l->slot, (Slot){kind, index, stride, per_block});
 	return (Loc){i, -1, 0, per_block ? 0 : stride};
 }
 
@@ -36,7 +41,8 @@ Loc lo_temp(Lowering *l, int64_t width, bool rows)
 Loc lo_value(Lowering *l, NodeId id)
 {
 	if (!loc_is(l->loc[id]))
-		bug("entry %s: node %%%d (%s) used before it is computed", l->name, id, l->g->node.at[id].name ? l->g->node.at[id].name : "");
+		bug("entry %s: node %%%d (%s) used before it is computed", l->name, id,
+		    l->g->node.at[id].name ? l->g->node.at[id].name : "");
 	return l->loc[id];
 }
 
@@ -54,10 +60,11 @@ SrcKind src_kind(const Graph *g, NodeId operand, NodeId user)
 {
 	const Node *o = &g->node.at[operand];
 	int64_t size = shape_size(o->shape), whole = shape_size(g->node.at[user].shape);
-	if (o->op == OP_CONST)
-		return SRC_CONST;
+	if (o->op == OP_CONST) return SRC_CONST;
 	if (!o->shape.rows)
-		return size == 1 && whole != 1 ? SRC_SCALAR : g->node.at[user].shape.rows ? (size == 1 ? SRC_SCALAR : SRC_COLUMN) : SRC_FULL;
+		return size == 1 && whole != 1	     ? SRC_SCALAR
+		       : g->node.at[user].shape.rows ? (size == 1 ? SRC_SCALAR : SRC_COLUMN)
+						     : SRC_FULL;
 	return size == 1 && whole != 1 ? SRC_ROW : SRC_FULL;
 }
 
@@ -77,11 +84,9 @@ void lo_call(Lowering *l, Fn *f, int n, const Loc *arg, bool rows, Span span)
 	Call c = {.fn = f, .rows = rows, .span = span};
 	for (int i = 0; i < n; i++) {
 		vec_push(l->arena, &c.arg, arg[i]);
-		if (arg[i].temp < 0)
-			continue;
+		if (arg[i].temp < 0) continue;
 		Temp *t = &l->temp.at[arg[i].temp];
-		if (t->first < 0)
-			t->first = l->call.n;
+		if (t->first < 0) t->first = l->call.n;
 		t->last = l->call.n;
 	}
 	vec_push(l->arena, &l->call, c);
@@ -90,7 +95,8 @@ void lo_call(Lowering *l, Fn *f, int n, const Loc *arg, bool rows, Span span)
 Str lo_free_key(Lowering *l, NodeId id)
 {
 	const Node *n = &l->g->node.at[id];
-	return n->op == OP_PARAM ? str_printf(l->str, "param %d", n->attr.i) : str_printf(l->str, "%s value %d", l->packing->tag, id);
+	return n->op == OP_PARAM ? str_printf(l->str, "param %d", n->attr.i)
+				 : str_printf(l->str, "%s value %d", l->packing->tag, id);
 }
 
 Loc lo_packed(Lowering *l, int64_t size, bool *fresh, const char *fmt, ...)
@@ -101,8 +107,7 @@ Loc lo_packed(Lowering *l, int64_t size, bool *fresh, const char *fmt, ...)
 	va_end(ap);
 	Packing *p = l->packing;
 	int i = 0;
-	while (i < p->item.n && p->item.at[i].key != key)
-		i++;
+	while (i < p->item.n && p->item.at[i].key != key) i++;
 	*fresh = i == p->item.n;
 	if (*fresh) {
 		vec_push(l->arena, &p->item, (Packed){key, p->size});
@@ -119,8 +124,7 @@ static void plan(Lowering *l)
 	for (int i = 0; i < l->temp.n; i++) {
 		Temp *t = &l->temp.at[i];
 		int64_t size = (t->size + 15) / 16 * 16;
-		if (t->first < 0)
-			continue;
+		if (t->first < 0) continue;
 		int64_t at = 0;
 		for (bool moved = true; moved;) {
 			moved = false;
@@ -135,8 +139,7 @@ static void plan(Lowering *l)
 			}
 		}
 		t->at = at;
-		if (at + size > l->work)
-			l->work = at + size;
+		if (at + size > l->work) l->work = at + size;
 	}
 }
 
@@ -156,8 +159,8 @@ static const char *const slot_word[] = {
 #undef SLOT
 };
 static const Elem slot_elem[] = {
-#define f32 ELEM_F32
-#define i32 ELEM_I32
+#define f32		      ELEM_F32
+#define i32		      ELEM_I32
 #define SLOT(name, elem, doc) elem,
 #include "runtime/abi.def"
 #undef SLOT
@@ -175,8 +178,7 @@ static Str slot_name(const Lowering *l, const Slot *s)
 	}
 	low[i] = '\0';
 	int same = 0;
-	for (int k = 0; k < l->slot.n; k++)
-		same += l->slot.at[k].kind == s->kind;
+	for (int k = 0; k < l->slot.n; k++) same += l->slot.at[k].kind == s->kind;
 	return same > 1 || s->index ? str_printf(l->str, "%s%d", low, s->index) : str_intern(l->str, low);
 }
 
@@ -184,8 +186,7 @@ Fn *lowering_finish(Lowering *l)
 {
 	int home = -1;
 	plan(l);
-	if (l->work)
-		home = lo_slot(l, SLOT_WORK, 0, 0, false).slot;
+	if (l->work) home = lo_slot(l, SLOT_WORK, 0, 0, false).slot;
 	Fn *f = fn_new(l->m, l->name);
 	f->exported = true;
 	for (int s = 0; s < l->slot.n; s++) {
@@ -193,18 +194,17 @@ Fn *lowering_finish(Lowering *l)
 		f_buf(f, k, slot_elem[l->slot.at[s].kind], slot_name(l, &l->slot.at[s]), 0);
 	}
 	int n = -1, b = -1, m = -1, q = -1;
-	if (l->rows)
-		n = f_size(f, "n");
+	if (l->rows) n = f_size(f, "n");
 	int *temp = arena_new(l->arena, int, l->temp.n + 1);
 	for (int i = 0; i < l->temp.n; i++)
 		if (l->temp.at[i].first >= 0)
-			temp[i] = f_temp(f, ELEM_F32, arena_printf(l->arena, "t%d", i), l->temp.at[i].size, home, l->temp.at[i].at);
+			temp[i] = f_temp(f, ELEM_F32, arena_printf(l->arena, "t%d", i), l->temp.at[i].size,
+					 home, l->temp.at[i].at);
 	if (l->rows) {
 		b = f_for(f, "b", aff_c(0), aff_v(n), ROW_BLOCK);
 		m = f_min(f, "m", aff_plus(aff_v(n), b, -1), aff_c(ROW_BLOCK));
 		for (int s = 0; s < l->slot.n; s++)
-			if (l->slot.at[s].per_block && q < 0)
-				q = f_div(f, "q", aff_v(b), ROW_BLOCK);
+			if (l->slot.at[s].per_block && q < 0) q = f_div(f, "q", aff_v(b), ROW_BLOCK);
 	}
 	for (int c = 0; c < l->call.n; c++) {
 		const Call *call = &l->call.at[c];
@@ -218,15 +218,12 @@ Fn *lowering_finish(Lowering *l)
 			}
 			const Slot *s = &l->slot.at[loc.slot];
 			Aff off = aff_c(loc.off);
-			if (l->rows && s->stride)
-				off = aff_plus(off, s->per_block ? q : b, s->stride);
+			if (l->rows && s->stride) off = aff_plus(off, s->per_block ? q : b, s->stride);
 			f_arg(f, loc.slot, off);
 		}
-		if (call->rows)
-			f_arg_size(f, l->rows ? aff_v(m) : aff_c(1));
+		if (call->rows) f_arg_size(f, l->rows ? aff_v(m) : aff_c(1));
 	}
-	if (l->rows)
-		f_end(f, 1);
+	if (l->rows) f_end(f, 1);
 	return f;
 }
 
@@ -240,8 +237,7 @@ Chains chains_new(const Lowering *l, Fn *f, const char *name)
 
 void chains_zero(Fn *f, Chains c)
 {
-	for (int v = 0; v < c.n; v++)
-		f_set(f, c.reg, aff_c(v), aff_c(0), e_const(f, c.lanes, 0));
+	for (int v = 0; v < c.n; v++) f_set(f, c.reg, aff_c(v), aff_c(0), e_const(f, c.lanes, 0));
 }
 
 static int chain(Fn *f, Chains c, int v) { return e_reg(f, c.reg, aff_c(v), aff_c(0)); }
@@ -251,18 +247,18 @@ void chains_tree(Fn *f, Chains c, ExprOp op)
 	uint8_t rotate[16];
 	for (int half = c.n / 2; half; half /= 2)
 		for (int v = 0; v < half; v++)
-			f_set(f, c.reg, aff_c(v), aff_c(0), e_op2(f, op, chain(f, c, v), chain(f, c, v + half)));
+			f_set(f, c.reg, aff_c(v), aff_c(0),
+			      e_op2(f, op, chain(f, c, v), chain(f, c, v + half)));
 	for (int w = c.lanes / 2; w; w /= 2) {
-		for (int i = 0; i < c.lanes; i++)
-			rotate[i] = (uint8_t)((i + w) % c.lanes);
+		for (int i = 0; i < c.lanes; i++) rotate[i] = (uint8_t)((i + w) % c.lanes);
 		int turned = e_shuf(f, chain(f, c, 0), chain(f, c, 0), rotate);
 		f_set(f, c.reg, aff_c(0), aff_c(0), e_op2(f, op, chain(f, c, 0), turned));
 	}
 }
 
 /*
- * Exact widths: masked accesses to partial rows cost several times as much on the machines measured, and these touch
- * nothing beyond the row.
+ * Exact widths: masked accesses to partial rows cost several times as much on the machines measured, and
+ * these touch nothing beyond the row.
  */
 void f_copy(Fn *f, int W, int64_t width, int Y, Aff y, int X, Aff x)
 {
@@ -281,9 +277,11 @@ void f_copy(Fn *f, int W, int64_t width, int Y, Aff y, int X, Aff x)
 void lo_copy(Lowering *l, Loc from, Loc to, int64_t width, bool rows, Span span)
 {
 	bool fresh;
-	Fn *f = lo_kernel(l, &fresh, "copy_%lld_s%d_%d%s", (long long)width, (int)from.stride, (int)to.stride, rows ? "" : "_free");
+	Fn *f = lo_kernel(l, &fresh, "copy_%lld_s%d_%d%s", (long long)width, (int)from.stride, (int)to.stride,
+			  rows ? "" : "_free");
 	if (fresh) {
-		int X = f_buf(f, BUF_IN, ELEM_F32, "x", 0), Y = f_buf(f, BUF_OUT, ELEM_F32, "y", 0), n = rows ? f_size(f, "n") : -1;
+		int X = f_buf(f, BUF_IN, ELEM_F32, "x", 0), Y = f_buf(f, BUF_OUT, ELEM_F32, "y", 0),
+		    n = rows ? f_size(f, "n") : -1;
 		int r = f_for(f, "r", aff_c(0), rows ? aff_v(n) : aff_c(1), 1);
 		f_copy(f, l->t->W, width, Y, aff_mul(aff_v(r), to.stride), X, aff_mul(aff_v(r), from.stride));
 		f_end(f, 1);

@@ -1,8 +1,8 @@
 /*
  * Lowering in progress: the calls that compute one entry, and where every value lies meanwhile.
  *
- * An entry of the program is a list of calls of kernels (functions in loop form), carried out for one block of rows after
- * the other.  Ops append calls; kernels are shared by all calls of equal shape.
+ * An entry of the program is a list of calls of kernels (functions in loop form), carried out for one block
+ * of rows after the other.  Ops append calls; kernels are shared by all calls of equal shape.
  */
 #ifndef LOWERING_H
 #define LOWERING_H
@@ -20,7 +20,8 @@ typedef enum {
 	N_SLOT
 } SlotKind;
 
-/* A buffer that the caller of the entry hands in; stride: elements per row (per block if per_block), 0: not row-wise. */
+/* A buffer that the caller of the entry hands in; stride: elements per row (per block if per_block), 0: not
+ * row-wise. */
 typedef struct {
 	SlotKind kind;
 	int index;
@@ -30,20 +31,20 @@ typedef struct {
 
 /* Element (row r, column c) of a value is element off + r * stride + c of the slot or temp. */
 typedef struct {
-	int slot, temp;      /* index, or -1 */
+	int slot, temp;	     /* index, or -1 */
 	int64_t off, stride; /* stride 0: free of rows */
 } Loc;
 
 typedef struct {
 	int64_t size;
-	int first, last;     /* calls that use it */
-	int64_t at;          /* in WORK, by plan */
+	int first, last; /* calls that use it */
+	int64_t at;	 /* in WORK, by plan */
 } Temp;
 
 typedef struct {
 	Fn *fn;
-	VEC(Loc) arg;        /* one per buffer parameter */
-	bool rows;           /* the last argument is the number of rows in the block */
+	VEC(Loc) arg; /* one per buffer parameter */
+	bool rows;    /* the last argument is the number of rows in the block */
 	Span span;
 } Call;
 
@@ -56,7 +57,7 @@ typedef struct {
 	VEC(Packed) item;
 	int64_t size;
 	struct Lowering *pre; /* the entry that fills it */
-	Str tag;              /* of the graph being lowered: part of keys */
+	Str tag;	      /* of the graph being lowered: part of keys */
 } Packing;
 
 typedef struct Lowering Lowering;
@@ -68,28 +69,41 @@ struct Lowering {
 	Spec *spec;
 	const Graph *g;
 	Packing *packing;
-	Str name;            /* of the entry: "step" */
-	bool rows;           /* one loop over blocks of rows; else the calls once */
-	Loc *loc;            /* per node; slot = temp = -1: nowhere yet */
-	NodeId *absorbed;    /* per node: the elementwise user computed in its kernel's store, or 0 */
+	Str name;	  /* of the entry: "step" */
+	bool rows;	  /* one loop over blocks of rows; else the calls once */
+	Loc *loc;	  /* per node; slot = temp = -1: nowhere yet */
+	NodeId *absorbed; /* per node: the elementwise user computed in its kernel's store, or 0 */
 	VEC(Slot) slot;
 	VEC(Temp) temp;
 	VEC(Call) call;
-	int64_t work;        /* floats, after lowering_finish */
+	int64_t work; /* floats, after lowering_finish */
 };
 
-Lowering *lowering_new(Arena *a, Mod *m, const Target *t, Spec *spec, const Graph *g, Packing *p, const char *name, bool rows);
+Lowering *lowering_new(Arena *a, Mod *m, const Target *t, Spec *spec, const Graph *g, Packing *p,
+		       const char *name, bool rows);
 
 static const Loc loc_none = {-1, -1, 0, 0};
 static inline bool loc_is(Loc l) { return l.slot >= 0 || l.temp >= 0; }
-static inline Loc loc_column(Loc l, int64_t c) { l.off += c; return l; }
+static inline Loc loc_column(Loc l, int64_t c)
+{
+	l.off += c;
+	return l;
+}
 Loc lo_slot(Lowering *l, SlotKind kind, int index, int stride, bool per_block);
-Loc lo_temp(Lowering *l, int64_t width, bool rows);     /* [block, width] or [width] */
-Loc lo_value(Lowering *l, NodeId id);                   /* where an operand lies; it must have been computed */
-/* Where to put the node (or, if one was absorbed, its user); makes a temp unless a place was chosen before. */
+Loc lo_temp(Lowering *l, int64_t width, bool rows); /* [block, width] or [width] */
+Loc lo_value(Lowering *l, NodeId id);		    /* where an operand lies; it must have been computed */
+/* Where to put the node (or, if one was absorbed, its user); makes a temp unless a place was chosen before.
+ */
 Loc lo_result(Lowering *l, NodeId id);
 /* How elementwise code at `user` reads an operand: as it lies, or broadcast. */
-typedef enum { SRC_RESULT, SRC_CONST, SRC_FULL /* [n, d] */, SRC_ROW /* [n] */, SRC_COLUMN /* [d] */, SRC_SCALAR } SrcKind;
+typedef enum {
+	SRC_RESULT,
+	SRC_CONST,
+	SRC_FULL /* [n, d] */,
+	SRC_ROW /* [n] */,
+	SRC_COLUMN /* [d] */,
+	SRC_SCALAR
+} SrcKind;
 SrcKind src_kind(const Graph *g, NodeId operand, NodeId user);
 /* A kernel by name: shared when it exists already (*fresh false), else new and to be built. */
 Fn *lo_kernel(Lowering *l, bool *fresh, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
@@ -99,17 +113,19 @@ void lo_call(Lowering *l, Fn *f, int n, const Loc *arg, bool rows, Span span);
 void lo_copy(Lowering *l, Loc from, Loc to, int64_t width, bool rows, Span span);
 /* In a kernel: `width` elements from buffer X at x to Y at y, in pieces of exactly the widths that exist. */
 void f_copy(Fn *f, int W, int64_t width, int Y, Aff y, int X, Aff x);
-/* A key for a row-free value: parameters are the same in all graphs of a model, other values belong to theirs. */
+/* A key for a row-free value: parameters are the same in all graphs of a model, other values belong to
+ * theirs. */
 Str lo_free_key(Lowering *l, NodeId id);
 /* Room in PACKED under a key; *fresh when it is new and l->packing->pre must be told how to fill it. */
-Loc lo_packed(Lowering *l, int64_t size, bool *fresh, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+Loc lo_packed(Lowering *l, int64_t size, bool *fresh, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
 /* Places temps in WORK (first fit by lifetime) and writes the entry as an exported function. */
 Fn *lowering_finish(Lowering *l);
 
 /* ---- what lowering leaves: one module per target ---- */
 
 typedef struct {
-	Fn *fn;              /* NULL: absent */
+	Fn *fn; /* NULL: absent */
 	int n_slot;
 	const Slot *slot;
 	int64_t work;
@@ -118,11 +134,12 @@ typedef struct {
 typedef struct {
 	const Target *target;
 	Mod *mod;
-	VEC(Entry) entry;    /* in the order of MtlEntryKind */
+	VEC(Entry) entry; /* in the order of MtlEntryKind */
 	int64_t packed, n_acc;
 } Lowered;
 
-/* ---- the fixed order of a sum over few outputs or lanes: eight chains by index mod 8, then a tree (loops.md) ---- */
+/* ---- the fixed order of a sum over few outputs or lanes: eight chains by index mod 8, then a tree
+ * (loops.md) ---- */
 
 /* Eight chains in eight lanes, as n registers of `lanes`: chain v * lanes + i in lane i of reg[v]. */
 typedef struct {
@@ -130,5 +147,5 @@ typedef struct {
 } Chains;
 Chains chains_new(const Lowering *l, Fn *f, const char *name);
 void chains_zero(Fn *f, Chains c);
-void chains_tree(Fn *f, Chains c, ExprOp op);            /* ADD or MAX; leaves the result in all lanes of register 0 */
+void chains_tree(Fn *f, Chains c, ExprOp op); /* ADD or MAX; leaves the result in all lanes of register 0 */
 #endif

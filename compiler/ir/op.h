@@ -1,5 +1,6 @@
 /*
- * The row of an op: what the compiler knows about it, and all it needs to know.  The rows stand in ops/, a file a family.
+ * The row of an op: what the compiler knows about it, and all it needs to know.  The rows stand in ops/, a
+ * file a family.
  */
 #ifndef OP_H
 #define OP_H
@@ -8,7 +9,16 @@
 
 struct Lowering;
 
-typedef enum { GROUP_INPUT, GROUP_EMBED, GROUP_UNARY, GROUP_BINARY, GROUP_DENSE, GROUP_REDUCE, GROUP_SHAPE, GROUP_MIX } OpGroup;
+typedef enum {
+	GROUP_INPUT,
+	GROUP_EMBED,
+	GROUP_UNARY,
+	GROUP_BINARY,
+	GROUP_DENSE,
+	GROUP_REDUCE,
+	GROUP_SHAPE,
+	GROUP_MIX
+} OpGroup;
 
 /* Where the scalar expression of an elementwise op is built: `lanes` wide, in f. */
 typedef struct {
@@ -19,24 +29,27 @@ typedef struct {
 
 typedef struct {
 	const char *word;
-	int n_in;             /* -1: any number */
+	int n_in; /* -1: any number */
 	OpGroup group;
-	const char *doc;      /* one sentence */
-	const char *formula;  /* "y = max(x, 0)" */
-	const char *example;  /* "relu([-1, 0, 2]) == [0, 0, 2]": run as a test; NULL where an example needs parameters */
+	const char *doc;     /* one sentence */
+	const char *formula; /* "y = max(x, 0)" */
+	const char *example; /* "relu([-1, 0, 2]) == [0, 0, 2]": run as a test; NULL where an example needs
+				parameters */
 	/* The shape of the result; false: *why says what is wrong, in an author's words. */
-	bool (*shape)(const Graph *g, int n, const NodeId *in, const Attr *attr, Shape *out, const char **why);
-	/* din[i] = derivative with respect to operand i given dout; 0 where there is none.  NULL: no gradient at all. */
+	bool (*shape)(const Graph *g, int n, const NodeId *in, const Attr *attr, Shape *out,
+		      const char **why);
+	/* din[i] = derivative with respect to operand i given dout; 0 where there is none.  NULL: no gradient
+	 * at all. */
 	void (*grad)(Graph *g, NodeId id, NodeId dout, NodeId *din);
 	/* Elementwise: an expression over one-element registers x[i].  May set registers of its own. */
 	int (*each)(Each *e, const Attr *attr, const int *x);
 	/* Not elementwise: appends the calls that compute the node (ir/lowering.h). */
 	void (*lower)(struct Lowering *l, NodeId id);
-	bool scratch;         /* elementwise: `each` makes registers, so it cannot stand in a kernel's store */
-	double lo, hi;        /* domain of operands for random tests; lo == hi: -2 .. 2 */
+	bool scratch;  /* elementwise: `each` makes registers, so it cannot stand in a kernel's store */
+	double lo, hi; /* domain of operands for random tests; lo == hi: -2 .. 2 */
 } Op;
 
 extern const Op *const op_table[OP_N]; /* op_table[OP_RELU]->shape(...) */
 
-OpCode op_find(const char *word);    /* OP_NONE */
+OpCode op_find(const char *word); /* OP_NONE */
 #endif

@@ -25,8 +25,7 @@ int spec_param(Spec *s, Param p)
 int64_t spec_param_offset(const Spec *s, int param)
 {
 	int64_t at = 0;
-	for (int i = 0; i < param; i++)
-		at += (shape_size(s->param.at[i].shape) + 15) / 16 * 16;
+	for (int i = 0; i < param; i++) at += (shape_size(s->param.at[i].shape) + 15) / 16 * 16;
 	return at;
 }
 

@@ -1,8 +1,8 @@
 /*
  * A checked model: every name resolved, every shape known, every probability proven.  What `check` leaves.
  *
- * The network itself is a graph already (forward, in training mode: dropout multiplies by NOISE); this is what surrounds it.
- * Enumerators stand in the order of runtime/model.h.
+ * The network itself is a graph already (forward, in training mode: dropout multiplies by NOISE); this is
+ * what surrounds it. Enumerators stand in the order of runtime/model.h.
  */
 #ifndef SPEC_H
 #define SPEC_H
@@ -10,7 +10,15 @@
 #include "ir/graph.h"
 
 typedef enum { FEATURE_ID, FEATURE_BAG, FEATURE_NUMBER } FeatureKind;
-typedef enum { CODE_PLAIN, CODE_HASH, CODE_VOCAB, CODE_VOCAB_AUTO, CODE_SIZE, CODE_BUCKET, CODE_QUANTILES } FeatureCode;
+typedef enum {
+	CODE_PLAIN,
+	CODE_HASH,
+	CODE_VOCAB,
+	CODE_VOCAB_AUTO,
+	CODE_SIZE,
+	CODE_BUCKET,
+	CODE_QUANTILES
+} FeatureCode;
 typedef enum { NORMAL_NONE, NORMAL_LOG1P, NORMAL_STANDARD, NORMAL_MINMAX } FeatureNormal;
 typedef enum { MISSING_ERROR, MISSING_VALUE, MISSING_LEARNED, MISSING_OWN } FeatureMissing;
 
@@ -30,25 +38,25 @@ typedef struct {
 	bool pool_mean, keep_last;
 	int max_items;
 	char separator;
-	int share;               /* feature whose table (and code) this one uses, or -1 */
-	int dim;                 /* declared width, 0: the default */
+	int share; /* feature whose table (and code) this one uses, or -1 */
+	int dim;   /* declared width, 0: the default */
 } Feature;
 
 typedef struct {
 	Str name;
 	Span span;
-	bool candidate;          /* side; request otherwise */
+	bool candidate; /* side; request otherwise */
 	VEC(int) feature;
 } Group;
 
 typedef struct {
-	Str name;                /* "embed.user_id.weight"; with a set: "embed.SET.user_id.weight" */
-	int feature;             /* whose rows these are */
-	int64_t rows;            /* 0: known after statistics */
+	Str name;     /* "embed.user_id.weight"; with a set: "embed.SET.user_id.weight" */
+	int feature;  /* whose rows these are */
+	int64_t rows; /* 0: known after statistics */
 	int dim;
-	uint64_t losses;         /* by pass_reach: bit l for loss l (bit 63: all from 63 on) */
+	uint64_t losses; /* by pass_reach: bit l for loss l (bit 63: all from 63 on) */
 	bool serving;
-	int stride;              /* floats per record, chosen before lowering: the row, then its moments */
+	int stride; /* floats per record, chosen before lowering: the row, then its moments */
 	Init init;
 	Span span;
 	bool frozen;
@@ -56,7 +64,7 @@ typedef struct {
 
 typedef struct {
 	int feature, table;
-	int offset;              /* column in the block of gradients */
+	int offset; /* column in the block of gradients */
 } Lookup;
 
 typedef struct {
@@ -73,24 +81,25 @@ typedef struct {
 typedef struct {
 	Str name;
 	double weight;
-	NodeId row, count;       /* [n] */
+	NodeId row, count; /* [n] */
 	Span span;
 } Loss;
 
 typedef struct {
 	Str name;
-	NodeId node;             /* [n] */
+	NodeId node; /* [n] */
 	Span span;
 } Output;
 
 /* One line of the derived table and of `eval`: P(of | given), its logit, label and rows. */
 typedef struct {
-	Str name;                /* "buy|click" */
-	Str text;                /* "P(buy | click)" */
-	Str expression;          /* "MIX(y2, y3, y4)" */
+	Str name;	/* "buy|click" */
+	Str text;	/* "P(buy | click)" */
+	Str expression; /* "MIX(y2, y3, y4)" */
 	Str label_text, rows_text;
 	bool head, trained, served;
-	NodeId logit, label, weight; /* [n]; weight 1 where the label is known and the condition holds, times the row's */
+	NodeId logit, label,
+	    weight; /* [n]; weight 1 where the label is known and the condition holds, times the row's */
 } Watch;
 
 typedef enum { OPT_SGD, OPT_ADAGRAD, OPT_ADAM } OptKind;
@@ -99,12 +108,17 @@ typedef struct {
 	double lr, beta1, beta2, eps;
 } Optimizer;
 
-typedef enum { CONTRADICTION_FAIL, CONTRADICTION_DROP, CONTRADICTION_ZERO, CONTRADICTION_FORCE } Contradiction;
+typedef enum {
+	CONTRADICTION_FAIL,
+	CONTRADICTION_DROP,
+	CONTRADICTION_ZERO,
+	CONTRADICTION_FORCE
+} Contradiction;
 
 typedef struct {
 	Arena *arena;
 	StrTab *str;
-	Str name;                /* of the model */
+	Str name; /* of the model */
 	VEC(Feature) feature;
 	VEC(Group) group;
 	VEC(Table) table;
@@ -117,7 +131,7 @@ typedef struct {
 	VEC(Loss) loss;
 	VEC(Output) output;
 	VEC(Watch) watch;
-	VEC(Str) sample;         /* columns of real-valued outcomes */
+	VEC(Str) sample; /* columns of real-valued outcomes */
 	Str weight_column, group_column;
 	Contradiction contradiction;
 	Optimizer dense, tables;
@@ -132,5 +146,5 @@ typedef struct {
 int64_t spec_param_offset(const Spec *s, int param);
 int64_t spec_param_floats(const Spec *s);
 Spec *spec_new(Arena *a, StrTab *str);
-int spec_param(Spec *s, Param p);        /* index; names are made unique by the caller */
+int spec_param(Spec *s, Param p); /* index; names are made unique by the caller */
 #endif

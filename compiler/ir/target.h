@@ -4,19 +4,19 @@
 #include <stdbool.h>
 
 typedef struct {
-	const char *name;     /* what `info` and MTL_VARIANT call it */
-	const char *suffix;   /* in symbols: "v4" */
-	int level;            /* MtlVariant.level */
-	const char *cpu;      /* for LLVM and -march= */
-	const char *triple;   /* NULL: this machine's */
-	int W;                /* f32 lanes */
+	const char *name;   /* what `info` and MTL_VARIANT call it */
+	const char *suffix; /* in symbols: "v4" */
+	int level;	    /* MtlVariant.level */
+	const char *cpu;    /* for LLVM and -march= */
+	const char *triple; /* NULL: this machine's */
+	int W;		    /* f32 lanes */
 	bool fma;
-	int M, J;             /* register tile of a dense layer: M rows by J vectors of outputs */
-	int chains;           /* independent sums that hide the latency of a fused multiply-add */
+	int M, J;   /* register tile of a dense layer: M rows by J vectors of outputs */
+	int chains; /* independent sums that hide the latency of a fused multiply-add */
 } Target;
 
 extern const Target targets[];
 extern const int n_targets;
-bool target_runs(const Target *t);            /* on this machine */
+bool target_runs(const Target *t);	     /* on this machine */
 const Target *target_find(const char *name); /* NULL */
 #endif

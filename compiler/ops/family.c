@@ -25,8 +25,8 @@ bool shape_broadcast(const Graph *g, int n, const NodeId *in, const Attr *attr, 
 			Shape a = r, b = s;
 			a.rows = b.rows = true;
 			if (!shape_eq(a, b)) {
-				*why = arena_printf(g->arena, "the operands have shapes %s and %s", shape_text(g->arena, r),
-				                    shape_text(g->arena, s));
+				*why = arena_printf(g->arena, "the operands have shapes %s and %s",
+						    shape_text(g->arena, r), shape_text(g->arena, s));
 				return false;
 			}
 		}
@@ -39,8 +39,7 @@ bool shape_broadcast(const Graph *g, int n, const NodeId *in, const Attr *attr, 
 int e_fn(Each *e, const char *value, int a)
 {
 	int fn = value_fn(e->m, value);
-	if (fn < 0)
-		bug("no value function %s", value);
+	if (fn < 0) bug("no value function %s", value);
 	return e_call(e->f, fn, a);
 }
 

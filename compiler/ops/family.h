@@ -5,7 +5,8 @@
 #include "ir/op.h"
 
 /* ---- shape rules ---- */
-bool shape_like_first(const Graph *g, int n, const NodeId *in, const Attr *attr, Shape *out, const char **why);
+bool shape_like_first(const Graph *g, int n, const NodeId *in, const Attr *attr, Shape *out,
+		      const char **why);
 /* Broadcasting: scalar < [d] < [n] (as [n, 1]) < [n, d]; equal dimensions otherwise. */
 bool shape_broadcast(const Graph *g, int n, const NodeId *in, const Attr *attr, Shape *out, const char **why);
 
@@ -21,7 +22,7 @@ static inline int e_max(Each *e, int a, int b) { return e_op2(e->f, E_MAX, a, b)
 static inline int e_abs(Each *e, int a) { return e_op1(e->f, E_ABS, a); }
 static inline int e_neg(Each *e, int a) { return e_sub(e, e_k(e, 0), a); }
 static inline int e_lt(Each *e, int a, int b, int yes, int no) { return e_op4(e->f, E_SELLT, a, b, yes, no); }
-int e_fn(Each *e, const char *value, int a);   /* "exp", "log1p", ... */
-int e_keep_as(Each *e, int expr);              /* puts an expression in a register of its own, to be used several times */
+int e_fn(Each *e, const char *value, int a); /* "exp", "log1p", ... */
+int e_keep_as(Each *e, int expr); /* puts an expression in a register of its own, to be used several times */
 
 #endif

@@ -5,12 +5,12 @@ static bool given(const Graph *g, int n, const NodeId *in, const Attr *attr, Sha
 {
 	(void)g, (void)n, (void)in, (void)why;
 	*out = shape_scalar(true);
-	if (attr->j > 0)
-		*out = shape_1(true, attr->j);
+	if (attr->j > 0) *out = shape_1(true, attr->j);
 	return true;
 }
 
-#define INPUT(var, w, text) const Op var = {.word = w, .n_in = 0, .group = GROUP_INPUT, .doc = text, .shape = given}
+#define INPUT(var, w, text)                                                                                  \
+	const Op var = {.word = w, .n_in = 0, .group = GROUP_INPUT, .doc = text, .shape = given}
 
 INPUT(op_const, "const", "A number.");
 INPUT(op_param, "param", "A trained array.");

@@ -8,7 +8,8 @@ static int mad(Fn *f, const Target *t, int a, int b, int c)
 
 /* ---- softmax over the last dimension ---- */
 
-static bool softmax_shape(const Graph *g, int n, const NodeId *in, const Attr *attr, Shape *out, const char **why)
+static bool softmax_shape(const Graph *g, int n, const NodeId *in, const Attr *attr, Shape *out,
+			  const char **why)
 {
 	(void)n, (void)attr;
 	*out = g->node.at[in[0]].shape;
@@ -19,15 +20,21 @@ static bool softmax_shape(const Graph *g, int n, const NodeId *in, const Attr *a
 	return true;
 }
 
-static void softmax_grad(Graph *g, NodeId id, NodeId d, NodeId *din) { din[0] = graph_2(g, OP_SOFTMAX_DX, id, d); }
+static void softmax_grad(Graph *g, NodeId id, NodeId d, NodeId *din)
+{
+	din[0] = graph_2(g, OP_SOFTMAX_DX, id, d);
+}
 
 typedef struct {
 	int d, outer, vectors; /* vectors of 8 chains */
 	Chains c;
-	int x;                 /* registers that hold the row: [vectors * c.n] */
+	int x; /* registers that hold the row: [vectors * c.n] */
 } Row;
 
-static int have(const Row *w, int v) { return w->d - v * w->c.lanes < w->c.lanes ? w->d - v * w->c.lanes : w->c.lanes; }
+static int have(const Row *w, int v)
+{
+	return w->d - v * w->c.lanes < w->c.lanes ? w->d - v * w->c.lanes : w->c.lanes;
+}
 
 static Row row_open(Lowering *l, Fn *f, int d)
 {
@@ -50,12 +57,14 @@ static void softmax_row(Lowering *l, Fn *f, int d, int X, Aff from, int Y, Aff t
 	for (int v = 0; v < w.vectors; v++) {
 		int x = e_load_n(f, L, X, aff_off(from, (int64_t)v * L), aff_c(have(&w, v)));
 		if (have(&w, v) < L)
-			x = e_op4(f, E_SELLT, e_const(f, L, 0), e_keep(f, e_const(f, L, 1), aff_c(have(&w, v))), x, e_const(f, L, -3.0e38));
+			x = e_op4(f, E_SELLT, e_const(f, L, 0),
+				  e_keep(f, e_const(f, L, 1), aff_c(have(&w, v))), x, e_const(f, L, -3.0e38));
 		f_set(f, w.x, aff_c(v), aff_c(0), x);
 	}
 	for (int v = 0; v < w.vectors || v < w.c.n; v++) {
 		int x = v < w.vectors ? row_x(f, &w, v) : e_const(f, L, -3.0e38);
-		f_set(f, w.c.reg, aff_c(v % w.c.n), aff_c(0), v < w.c.n ? x : e_op2(f, E_MAX, x, row_s(f, &w, v % w.c.n)));
+		f_set(f, w.c.reg, aff_c(v % w.c.n), aff_c(0),
+		      v < w.c.n ? x : e_op2(f, E_MAX, x, row_s(f, &w, v % w.c.n)));
 	}
 	chains_tree(f, w.c, E_MAX);
 	int most = f_reg(f, "most", L, 1, 1);
@@ -66,12 +75,14 @@ static void softmax_row(Lowering *l, Fn *f, int d, int X, Aff from, int Y, Aff t
 	}
 	chains_zero(f, w.c);
 	for (int v = 0; v < w.vectors; v++)
-		f_set(f, w.c.reg, aff_c(v % w.c.n), aff_c(0), e_op2(f, E_ADD, row_s(f, &w, v % w.c.n), row_x(f, &w, v)));
+		f_set(f, w.c.reg, aff_c(v % w.c.n), aff_c(0),
+		      e_op2(f, E_ADD, row_s(f, &w, v % w.c.n), row_x(f, &w, v)));
 	chains_tree(f, w.c, E_ADD);
 	int total = f_reg(f, "total", L, 1, 1);
 	f_set1(f, total, e_splat(f, L, e_lane(f, row_total(f, &w), 0)));
 	for (int v = 0; v < w.vectors; v++)
-		f_store_n(f, Y, aff_off(to, (int64_t)v * L), e_op2(f, E_DIV, row_x(f, &w, v), e_reg1(f, total)), aff_c(have(&w, v)));
+		f_store_n(f, Y, aff_off(to, (int64_t)v * L),
+			  e_op2(f, E_DIV, row_x(f, &w, v), e_reg1(f, total)), aff_c(have(&w, v)));
 }
 
 static void softmax_lower(Lowering *l, NodeId id)
@@ -80,18 +91,27 @@ static void softmax_lower(Lowering *l, NodeId id)
 	int d = n->shape.d[n->shape.nd - 1], outer = (int)shape_size(n->shape) / d;
 	Loc arg[2] = {lo_value(l, n->in[0]), lo_result(l, id)};
 	bool fresh;
-	Fn *f = lo_kernel(l, &fresh, "softmax_%dx%d_s%d_%d", outer, d, (int)arg[0].stride, (int)arg[1].stride);
+	Fn *f =
+	    lo_kernel(l, &fresh, "softmax_%dx%d_s%d_%d", outer, d, (int)arg[0].stride, (int)arg[1].stride);
 	if (fresh) {
-		int X = f_buf(f, BUF_IN, ELEM_F32, "x", 0), Y = f_buf(f, BUF_OUT, ELEM_F32, "y", 0), rows = f_size(f, "n");
+		int X = f_buf(f, BUF_IN, ELEM_F32, "x", 0), Y = f_buf(f, BUF_OUT, ELEM_F32, "y", 0),
+		    rows = f_size(f, "n");
 		int r = f_for(f, "r", aff_c(0), aff_v(rows), 1), o = f_for(f, "o", aff_c(0), aff_c(outer), 1);
-		softmax_row(l, f, d, X, aff_plus(aff_mul(aff_v(r), arg[0].stride), o, d), Y, aff_plus(aff_mul(aff_v(r), arg[1].stride), o, d));
+		softmax_row(l, f, d, X, aff_plus(aff_mul(aff_v(r), arg[0].stride), o, d), Y,
+			    aff_plus(aff_mul(aff_v(r), arg[1].stride), o, d));
 		f_end(f, 2);
 	}
 	lo_call(l, f, 2, arg, true, n->span);
 }
 
-const Op op_softmax = {.word = "softmax", .n_in = 1, .group = GROUP_MIX, .doc = "Shares that sum to 1, over the last dimension.",
-                       .formula = "y_i = e^x_i / sum_j e^x_j", .shape = softmax_shape, .grad = softmax_grad, .lower = softmax_lower};
+const Op op_softmax = {.word = "softmax",
+		       .n_in = 1,
+		       .group = GROUP_MIX,
+		       .doc = "Shares that sum to 1, over the last dimension.",
+		       .formula = "y_i = e^x_i / sum_j e^x_j",
+		       .shape = softmax_shape,
+		       .grad = softmax_grad,
+		       .lower = softmax_lower};
 
 /* dx = y (dy - <y, dy>) */
 static void softmax_dx_lower(Lowering *l, NodeId id)
@@ -100,13 +120,15 @@ static void softmax_dx_lower(Lowering *l, NodeId id)
 	int d = n->shape.d[n->shape.nd - 1], outer = (int)shape_size(n->shape) / d;
 	Loc arg[3] = {lo_value(l, n->in[0]), lo_value(l, n->in[1]), lo_result(l, id)};
 	bool fresh;
-	Fn *f = lo_kernel(l, &fresh, "softmax_dx_%dx%d_s%d_%d_%d", outer, d, (int)arg[0].stride, (int)arg[1].stride, (int)arg[2].stride);
+	Fn *f = lo_kernel(l, &fresh, "softmax_dx_%dx%d_s%d_%d_%d", outer, d, (int)arg[0].stride,
+			  (int)arg[1].stride, (int)arg[2].stride);
 	if (fresh) {
-		int Y = f_buf(f, BUF_IN, ELEM_F32, "y", 0), D = f_buf(f, BUF_IN, ELEM_F32, "dy", 0), O = f_buf(f, BUF_OUT, ELEM_F32, "dx", 0);
-		int rows = f_size(f, "n"), r = f_for(f, "r", aff_c(0), aff_v(rows), 1), o = f_for(f, "o", aff_c(0), aff_c(outer), 1);
+		int Y = f_buf(f, BUF_IN, ELEM_F32, "y", 0), D = f_buf(f, BUF_IN, ELEM_F32, "dy", 0),
+		    O = f_buf(f, BUF_OUT, ELEM_F32, "dx", 0);
+		int rows = f_size(f, "n"), r = f_for(f, "r", aff_c(0), aff_v(rows), 1),
+		    o = f_for(f, "o", aff_c(0), aff_c(outer), 1);
 		Aff at[3];
-		for (int i = 0; i < 3; i++)
-			at[i] = aff_plus(aff_mul(aff_v(r), arg[i].stride), o, d);
+		for (int i = 0; i < 3; i++) at[i] = aff_plus(aff_mul(aff_v(r), arg[i].stride), o, d);
 		Row w = row_open(l, f, d);
 		int L = w.c.lanes;
 		chains_zero(f, w.c);
@@ -114,7 +136,8 @@ static void softmax_dx_lower(Lowering *l, NodeId id)
 			Aff k = aff_c(have(&w, v)), at_v = aff_off(at[1], (int64_t)v * L);
 			f_set(f, w.x, aff_c(v), aff_c(0), e_load_n(f, L, D, at_v, k));
 			int y = e_load_n(f, L, Y, aff_off(at[0], (int64_t)v * L), k);
-			f_set(f, w.c.reg, aff_c(v % w.c.n), aff_c(0), mad(f, l->t, y, row_x(f, &w, v), row_s(f, &w, v % w.c.n)));
+			f_set(f, w.c.reg, aff_c(v % w.c.n), aff_c(0),
+			      mad(f, l->t, y, row_x(f, &w, v), row_s(f, &w, v % w.c.n)));
 		}
 		chains_tree(f, w.c, E_ADD);
 		int total = f_reg(f, "total", L, 1, 1);
@@ -122,15 +145,21 @@ static void softmax_dx_lower(Lowering *l, NodeId id)
 		for (int v = 0; v < w.vectors; v++) {
 			Aff k = aff_c(have(&w, v));
 			int y = e_load_n(f, L, Y, aff_off(at[0], (int64_t)v * L), k);
-			f_store_n(f, O, aff_off(at[2], (int64_t)v * L), e_op2(f, E_MUL, y, e_op2(f, E_SUB, row_x(f, &w, v), e_reg1(f, total))), k);
+			f_store_n(f, O, aff_off(at[2], (int64_t)v * L),
+				  e_op2(f, E_MUL, y, e_op2(f, E_SUB, row_x(f, &w, v), e_reg1(f, total))), k);
 		}
 		f_end(f, 2);
 	}
 	lo_call(l, f, 3, arg, true, n->span);
 }
 
-const Op op_softmax_dx = {.word = "softmax_dx", .n_in = 2, .group = GROUP_MIX, .doc = "The gradient of softmax.", .formula = "dx = y (dy - <y, dy>)",
-                          .shape = softmax_shape, .lower = softmax_dx_lower};
+const Op op_softmax_dx = {.word = "softmax_dx",
+			  .n_in = 2,
+			  .group = GROUP_MIX,
+			  .doc = "The gradient of softmax.",
+			  .formula = "dx = y (dy - <y, dy>)",
+			  .shape = softmax_shape,
+			  .lower = softmax_dx_lower};
 
 /* ---- mix: gate [n, E], experts [n, E, m] -> [n, m] ---- */
 
@@ -139,8 +168,9 @@ static bool mix_shape(const Graph *g, int n, const NodeId *in, const Attr *attr,
 	(void)n, (void)attr;
 	Shape s = g->node.at[in[0]].shape, e = g->node.at[in[1]].shape;
 	if (!s.rows || s.nd != 1 || !e.rows || e.nd != 2 || e.d[0] != s.d[0]) {
-		*why = arena_printf(g->arena, "it mixes [n, experts, width] by a gate of [n, experts], not %s by %s", shape_text(g->arena, e),
-		                    shape_text(g->arena, s));
+		*why = arena_printf(g->arena,
+				    "it mixes [n, experts, width] by a gate of [n, experts], not %s by %s",
+				    shape_text(g->arena, e), shape_text(g->arena, s));
 		return false;
 	}
 	*out = shape_1(true, e.d[1]);
@@ -162,27 +192,33 @@ static void mix_lower(Lowering *l, NodeId id)
 	int E = l->g->node.at[n->in[0]].shape.d[0], m = n->shape.d[0], W = l->t->W;
 	Loc arg[3] = {lo_value(l, n->in[0]), lo_value(l, n->in[1]), lo_result(l, id)};
 	bool fresh;
-	Fn *f = lo_kernel(l, &fresh, "mix_%dx%d_s%d_%d_%d", E, m, (int)arg[0].stride, (int)arg[1].stride, (int)arg[2].stride);
+	Fn *f = lo_kernel(l, &fresh, "mix_%dx%d_s%d_%d_%d", E, m, (int)arg[0].stride, (int)arg[1].stride,
+			  (int)arg[2].stride);
 	if (fresh) {
-		int G = f_buf(f, BUF_IN, ELEM_F32, "gate", 0), H = f_buf(f, BUF_IN, ELEM_F32, "experts", 0), Y = f_buf(f, BUF_OUT, ELEM_F32, "y", 0);
+		int G = f_buf(f, BUF_IN, ELEM_F32, "gate", 0), H = f_buf(f, BUF_IN, ELEM_F32, "experts", 0),
+		    Y = f_buf(f, BUF_OUT, ELEM_F32, "y", 0);
 		int rows = f_size(f, "n"), r = f_for(f, "r", aff_c(0), aff_v(rows), 1), nv = (m + W - 1) / W;
 		for (int v0 = 0; v0 < nv; v0 += 8) {
 			int part = nv - v0 < 8 ? nv - v0 : 8;
 			f_for(f, "o", aff_c(0), aff_c(1), 1);
 			int s = f_reg(f, "s", W, part, 1);
-			for (int v = 0; v < part; v++)
-				f_set(f, s, aff_c(v), aff_c(0), e_const(f, W, 0));
+			for (int v = 0; v < part; v++) f_set(f, s, aff_c(v), aff_c(0), e_const(f, W, 0));
 			int e = f_for(f, "e", aff_c(0), aff_c(E), 1);
 			for (int v = 0; v < part; v++) {
 				int64_t c = (int64_t)(v0 + v) * W;
-				int gate = e_splat(f, W, e_load(f, 1, G, aff_plus(aff_mul(aff_v(r), arg[0].stride), e, 1)));
-				int x = e_load_n(f, W, H, aff_off(aff_plus(aff_mul(aff_v(r), arg[1].stride), e, m), c), aff_c(m - c < W ? m - c : W));
-				f_set(f, s, aff_c(v), aff_c(0), mad(f, l->t, gate, x, e_reg(f, s, aff_c(v), aff_c(0))));
+				int gate = e_splat(
+				    f, W, e_load(f, 1, G, aff_plus(aff_mul(aff_v(r), arg[0].stride), e, 1)));
+				int x = e_load_n(f, W, H,
+						 aff_off(aff_plus(aff_mul(aff_v(r), arg[1].stride), e, m), c),
+						 aff_c(m - c < W ? m - c : W));
+				f_set(f, s, aff_c(v), aff_c(0),
+				      mad(f, l->t, gate, x, e_reg(f, s, aff_c(v), aff_c(0))));
 			}
 			f_end(f, 1);
 			for (int v = 0; v < part; v++) {
 				int64_t c = (int64_t)(v0 + v) * W;
-				f_store_n(f, Y, aff_off(aff_mul(aff_v(r), arg[2].stride), c), e_reg(f, s, aff_c(v), aff_c(0)), aff_c(m - c < W ? m - c : W));
+				f_store_n(f, Y, aff_off(aff_mul(aff_v(r), arg[2].stride), c),
+					  e_reg(f, s, aff_c(v), aff_c(0)), aff_c(m - c < W ? m - c : W));
 			}
 			f_end(f, 1);
 		}
@@ -191,10 +227,17 @@ static void mix_lower(Lowering *l, NodeId id)
 	lo_call(l, f, 3, arg, true, n->span);
 }
 
-const Op op_mix = {.word = "mix", .n_in = 2, .group = GROUP_MIX, .doc = "Experts weighed by a gate and added.", .formula = "y = sum_e g_e f_e",
-                   .shape = mix_shape, .grad = mix_grad, .lower = mix_lower};
+const Op op_mix = {.word = "mix",
+		   .n_in = 2,
+		   .group = GROUP_MIX,
+		   .doc = "Experts weighed by a gate and added.",
+		   .formula = "y = sum_e g_e f_e",
+		   .shape = mix_shape,
+		   .grad = mix_grad,
+		   .lower = mix_lower};
 
-static bool mix_dg_shape(const Graph *g, int n, const NodeId *in, const Attr *attr, Shape *out, const char **why)
+static bool mix_dg_shape(const Graph *g, int n, const NodeId *in, const Attr *attr, Shape *out,
+			 const char **why)
 {
 	(void)n, (void)attr, (void)why;
 	*out = shape_1(true, g->node.at[in[1]].shape.d[0]);
@@ -209,40 +252,51 @@ static void mix_dg_lower(Lowering *l, NodeId id)
 	int E = h.d[0], m = h.d[1];
 	Loc arg[3] = {lo_value(l, n->in[0]), lo_value(l, n->in[1]), lo_result(l, id)};
 	bool fresh;
-	Fn *f = lo_kernel(l, &fresh, "mix_dg_%dx%d_s%d_%d_%d", E, m, (int)arg[0].stride, (int)arg[1].stride, (int)arg[2].stride);
+	Fn *f = lo_kernel(l, &fresh, "mix_dg_%dx%d_s%d_%d_%d", E, m, (int)arg[0].stride, (int)arg[1].stride,
+			  (int)arg[2].stride);
 	if (fresh) {
-		int D = f_buf(f, BUF_IN, ELEM_F32, "dy", 0), H = f_buf(f, BUF_IN, ELEM_F32, "experts", 0), Y = f_buf(f, BUF_OUT, ELEM_F32, "dg", 0);
-		int rows = f_size(f, "n"), r = f_for(f, "r", aff_c(0), aff_v(rows), 1), e = f_for(f, "e", aff_c(0), aff_c(E), 1);
+		int D = f_buf(f, BUF_IN, ELEM_F32, "dy", 0), H = f_buf(f, BUF_IN, ELEM_F32, "experts", 0),
+		    Y = f_buf(f, BUF_OUT, ELEM_F32, "dg", 0);
+		int rows = f_size(f, "n"), r = f_for(f, "r", aff_c(0), aff_v(rows), 1),
+		    e = f_for(f, "e", aff_c(0), aff_c(E), 1);
 		Chains s = chains_new(l, f, "s");
 		chains_zero(f, s);
 		int whole = m / 8 * 8;
 		for (int tail = 0; tail < 2; tail++) {
-			if (tail ? whole == m : !whole)
-				continue;
+			if (tail ? whole == m : !whole) continue;
 			int k = tail ? -1 : f_for(f, "k", aff_c(0), aff_c(whole), 8);
 			for (int v = 0; v < s.n; v++) {
 				int lanes = tail ? m - whole - v * s.lanes : s.lanes;
-				if (lanes <= 0)
-					continue;
+				if (lanes <= 0) continue;
 				Aff c = aff_off(tail ? aff_c(whole) : aff_v(k), (int64_t)v * s.lanes);
-				int x = e_load_n(f, s.lanes, D, aff_add(aff_mul(aff_v(r), arg[0].stride), c), aff_c(lanes));
-				int y = e_load_n(f, s.lanes, H, aff_add(aff_plus(aff_mul(aff_v(r), arg[1].stride), e, m), c), aff_c(lanes));
-				f_set(f, s.reg, aff_c(v), aff_c(0), mad(f, l->t, x, y, e_reg(f, s.reg, aff_c(v), aff_c(0))));
+				int x = e_load_n(f, s.lanes, D, aff_add(aff_mul(aff_v(r), arg[0].stride), c),
+						 aff_c(lanes));
+				int y = e_load_n(f, s.lanes, H,
+						 aff_add(aff_plus(aff_mul(aff_v(r), arg[1].stride), e, m), c),
+						 aff_c(lanes));
+				f_set(f, s.reg, aff_c(v), aff_c(0),
+				      mad(f, l->t, x, y, e_reg(f, s.reg, aff_c(v), aff_c(0))));
 			}
-			if (!tail)
-				f_end(f, 1);
+			if (!tail) f_end(f, 1);
 		}
 		chains_tree(f, s, E_ADD);
-		f_store(f, Y, aff_plus(aff_mul(aff_v(r), arg[2].stride), e, 1), e_lane(f, e_reg(f, s.reg, aff_c(0), aff_c(0)), 0));
+		f_store(f, Y, aff_plus(aff_mul(aff_v(r), arg[2].stride), e, 1),
+			e_lane(f, e_reg(f, s.reg, aff_c(0), aff_c(0)), 0));
 		f_end(f, 2);
 	}
 	lo_call(l, f, 3, arg, true, n->span);
 }
 
-const Op op_mix_dg = {.word = "mix_dg", .n_in = 2, .group = GROUP_MIX, .doc = "The gradient of mix in the gate.", .formula = "dg_e = <dy, f_e>",
-                      .shape = mix_dg_shape, .lower = mix_dg_lower};
+const Op op_mix_dg = {.word = "mix_dg",
+		      .n_in = 2,
+		      .group = GROUP_MIX,
+		      .doc = "The gradient of mix in the gate.",
+		      .formula = "dg_e = <dy, f_e>",
+		      .shape = mix_dg_shape,
+		      .lower = mix_dg_lower};
 
-static bool mix_de_shape(const Graph *g, int n, const NodeId *in, const Attr *attr, Shape *out, const char **why)
+static bool mix_de_shape(const Graph *g, int n, const NodeId *in, const Attr *attr, Shape *out,
+			 const char **why)
 {
 	(void)n, (void)attr, (void)why;
 	*out = shape_2(true, g->node.at[in[1]].shape.d[0], g->node.at[in[0]].shape.d[0]);
@@ -255,26 +309,34 @@ static void mix_de_lower(Lowering *l, NodeId id)
 	int E = n->shape.d[0], m = n->shape.d[1], W = l->t->W;
 	Loc arg[3] = {lo_value(l, n->in[0]), lo_value(l, n->in[1]), lo_result(l, id)};
 	bool fresh;
-	Fn *f = lo_kernel(l, &fresh, "mix_de_%dx%d_s%d_%d_%d", E, m, (int)arg[0].stride, (int)arg[1].stride, (int)arg[2].stride);
+	Fn *f = lo_kernel(l, &fresh, "mix_de_%dx%d_s%d_%d_%d", E, m, (int)arg[0].stride, (int)arg[1].stride,
+			  (int)arg[2].stride);
 	if (fresh) {
-		int D = f_buf(f, BUF_IN, ELEM_F32, "dy", 0), G = f_buf(f, BUF_IN, ELEM_F32, "gate", 0), Y = f_buf(f, BUF_OUT, ELEM_F32, "de", 0);
-		int rows = f_size(f, "n"), r = f_for(f, "r", aff_c(0), aff_v(rows), 1), e = f_for(f, "e", aff_c(0), aff_c(E), 1);
+		int D = f_buf(f, BUF_IN, ELEM_F32, "dy", 0), G = f_buf(f, BUF_IN, ELEM_F32, "gate", 0),
+		    Y = f_buf(f, BUF_OUT, ELEM_F32, "de", 0);
+		int rows = f_size(f, "n"), r = f_for(f, "r", aff_c(0), aff_v(rows), 1),
+		    e = f_for(f, "e", aff_c(0), aff_c(E), 1);
 		int gate = f_reg(f, "g", W, 1, 1), whole = m / W * W;
-		f_set1(f, gate, e_splat(f, W, e_load(f, 1, G, aff_plus(aff_mul(aff_v(r), arg[1].stride), e, 1))));
+		f_set1(f, gate,
+		       e_splat(f, W, e_load(f, 1, G, aff_plus(aff_mul(aff_v(r), arg[1].stride), e, 1))));
 		for (int tail = 0; tail < 2; tail++) {
-			if (tail ? whole == m : !whole)
-				continue;
+			if (tail ? whole == m : !whole) continue;
 			int c = tail ? -1 : f_for(f, "c", aff_c(0), aff_c(whole), W);
 			Aff col = tail ? aff_c(whole) : aff_v(c), lanes = aff_c(tail ? m - whole : W);
 			int x = e_load_n(f, W, D, aff_add(aff_mul(aff_v(r), arg[0].stride), col), lanes);
-			f_store_n(f, Y, aff_add(aff_plus(aff_mul(aff_v(r), arg[2].stride), e, m), col), e_op2(f, E_MUL, e_reg1(f, gate), x), lanes);
-			if (!tail)
-				f_end(f, 1);
+			f_store_n(f, Y, aff_add(aff_plus(aff_mul(aff_v(r), arg[2].stride), e, m), col),
+				  e_op2(f, E_MUL, e_reg1(f, gate), x), lanes);
+			if (!tail) f_end(f, 1);
 		}
 		f_end(f, 2);
 	}
 	lo_call(l, f, 3, arg, true, n->span);
 }
 
-const Op op_mix_de = {.word = "mix_de", .n_in = 2, .group = GROUP_MIX, .doc = "The gradient of mix in the experts.", .formula = "df_e = g_e dy",
-                      .shape = mix_de_shape, .lower = mix_de_lower};
+const Op op_mix_de = {.word = "mix_de",
+		      .n_in = 2,
+		      .group = GROUP_MIX,
+		      .doc = "The gradient of mix in the experts.",
+		      .formula = "df_e = g_e dy",
+		      .shape = mix_de_shape,
+		      .lower = mix_de_lower};

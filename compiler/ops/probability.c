@@ -1,21 +1,39 @@
 /*
  * Probability chains on logits: part D of the modelling reference.
  *
- * A probability is carried as its logit z; p = sigmoid(z).  No clamp, no epsilon, no difference of probabilities: every
- * gradient is a product of terms in [-1, 1] that are computed without cancellation.
+ * A probability is carried as its logit z; p = sigmoid(z).  No clamp, no epsilon, no difference of
+ * probabilities: every gradient is a product of terms in [-1, 1] that are computed without cancellation.
  */
 #include "ops/family.h"
 
 #define EACH(name) static int name(Each *e, const Attr *attr, const int *x)
 #define GRAD(name) static void name(Graph *g, NodeId id, NodeId d, NodeId *din)
-#define IN(i)      (g->node.at[id].in[i])
+#define IN(i)	   (g->node.at[id].in[i])
 #define TO(i, x)   graph_reduce_to(g, (x), g->node.at[IN(i)].shape)
 #define ROW(var, w, n, text, f, ex)                                                                          \
-	const Op op_##var = {.word = w, .n_in = n, .group = GROUP_BINARY, .doc = text, .formula = f, .example = ex,  \
-	                     .shape = shape_broadcast, .grad = var##_grad, .each = var##_each, .scratch = true, .lo = -3, .hi = 3}
+	const Op op_##var = {.word = w,                                                                      \
+			     .n_in = n,                                                                      \
+			     .group = GROUP_BINARY,                                                          \
+			     .doc = text,                                                                    \
+			     .formula = f,                                                                   \
+			     .example = ex,                                                                  \
+			     .shape = shape_broadcast,                                                       \
+			     .grad = var##_grad,                                                             \
+			     .each = var##_each,                                                             \
+			     .scratch = true,                                                                \
+			     .lo = -3,                                                                       \
+			     .hi = 3}
 #define STEP(var, w, n, text, f)                                                                             \
-	const Op op_##var = {.word = w, .n_in = n, .group = GROUP_BINARY, .doc = text, .formula = f,             \
-	                     .shape = shape_broadcast, .each = var##_each, .scratch = true, .lo = -3, .hi = 3}
+	const Op op_##var = {.word = w,                                                                      \
+			     .n_in = n,                                                                      \
+			     .group = GROUP_BINARY,                                                          \
+			     .doc = text,                                                                    \
+			     .formula = f,                                                                   \
+			     .shape = shape_broadcast,                                                       \
+			     .each = var##_each,                                                             \
+			     .scratch = true,                                                                \
+			     .lo = -3,                                                                       \
+			     .hi = 3}
 
 static int fn(Each *e, const char *name, int expr) { return e_keep_as(e, e_fn(e, name, expr)); }
 static int neg(Each *e, int reg) { return e_keep_as(e, e_neg(e, e_x(e, reg))); }
@@ -40,7 +58,10 @@ static AndTerms and_terms(Each *e, const int *x)
 }
 
 /* (eu + ev) + es: symmetric in a and b, so that AND(a, b) and AND(b, a) have the same bits. */
-static int and_sum(Each *e, const AndTerms *t) { return e_add(e, e_add(e, e_x(e, t->eu), e_x(e, t->ev)), e_x(e, t->es)); }
+static int and_sum(Each *e, const AndTerms *t)
+{
+	return e_add(e, e_add(e, e_x(e, t->eu), e_x(e, t->ev)), e_x(e, t->es));
+}
 
 EACH(logit_and_each)
 {
@@ -62,15 +83,18 @@ GRAD(logit_and_grad)
 	din[0] = TO(0, graph_2(g, OP_MUL, d, graph_2(g, OP_LAND_DA, IN(0), IN(1))));
 	din[1] = TO(1, graph_2(g, OP_MUL, d, graph_2(g, OP_LAND_DA, IN(1), IN(0))));
 }
-ROW(logit_and, "logit_and", 2, "The logit of the product of two probabilities given by their logits.", "z = -log(e^-a + e^-b + e^-(a+b))",
+ROW(logit_and, "logit_and", 2, "The logit of the product of two probabilities given by their logits.",
+    "z = -log(e^-a + e^-b + e^-(a+b))",
     "logit_and([0, -2, -20], [0, 1, 20]) == [-1.098612289, -2.349012217, -20]");
-STEP(logit_and_da, "logit_and_da", 2, "The derivative of logit_and in its first operand.", "(1 - sigmoid(a)) / (1 - p)");
+STEP(logit_and_da, "logit_and_da", 2, "The derivative of logit_and in its first operand.",
+     "(1 - sigmoid(a)) / (1 - p)");
 
 /* ---- MIX: m = w p + (1 - w) q, all as logits ---- */
 
-/* After the swap that makes w <= 0: numerator and denominator of the odds, each a log-add-exp of two terms. */
+/* After the swap that makes w <= 0: numerator and denominator of the odds, each a log-add-exp of two terms.
+ */
 typedef struct {
-	int flip;        /* w itself: > 0 where p and q were swapped */
+	int flip; /* w itself: > 0 where p and q were swapped */
 	int w, p, q;
 	int n1, n2, d1, d2; /* log terms: w + ls(p), ls(q); w + ls(-p), ls(-q) */
 } MixTerms;
@@ -144,7 +168,8 @@ EACH(logit_mix_dw_each)
 {
 	(void)attr;
 	MixTerms t = mix_terms(e, x);
-	int rn = share(e, t.n1, t.n2), rd = share(e, t.d1, t.d2), sn = share(e, t.n2, t.n1), sd = share(e, t.d2, t.d1);
+	int rn = share(e, t.n1, t.n2), rd = share(e, t.d1, t.d2), sn = share(e, t.n2, t.n1),
+	    sd = share(e, t.d2, t.d1);
 	int gap = e_keep_as(e, e_sub(e, e_x(e, t.p), e_x(e, t.q)));
 	int em = fn(e, "expm1", e_neg(e, e_abs(e, e_x(e, gap))));
 	int up = e_keep_as(e, e_neg(e, e_mul(e, e_mul(e, e_x(e, rn), e_x(e, sd)), e_x(e, em))));
@@ -159,8 +184,8 @@ GRAD(logit_mix_grad)
 	din[1] = TO(1, graph_2(g, OP_MUL, d, graph_3(g, OP_LMIX_DP, IN(0), IN(1), IN(2))));
 	din[2] = TO(2, graph_2(g, OP_MUL, d, graph_3(g, OP_LMIX_DQ, IN(0), IN(1), IN(2))));
 }
-ROW(logit_mix, "logit_mix", 3, "The logit of w p + (1 - w) q, all given by their logits.", "z = logit(w p + (1 - w) q)",
-    "logit_mix([0, 1], [0, 2], [0, -1]) == [0, 0.9063440505]");
+ROW(logit_mix, "logit_mix", 3, "The logit of w p + (1 - w) q, all given by their logits.",
+    "z = logit(w p + (1 - w) q)", "logit_mix([0, 1], [0, 2], [0, -1]) == [0, 0.9063440505]");
 STEP(logit_mix_dp, "logit_mix_dp", 3, "The derivative of logit_mix in p.", "rN sigmoid(-p) + rD sigmoid(p)");
 STEP(logit_mix_dq, "logit_mix_dq", 3, "The derivative of logit_mix in q.", "sN sigmoid(-q) + sD sigmoid(q)");
 STEP(logit_mix_dw, "logit_mix_dw", 3, "The derivative of logit_mix in w.", "rN - rD");
@@ -187,8 +212,8 @@ GRAD(bce_grad)
 	din[0] = TO(0, graph_2(g, OP_MUL, d, graph_2(g, OP_BCE_DZ, IN(0), IN(1))));
 	din[1] = TO(1, graph_1(g, OP_NEG, graph_2(g, OP_MUL, d, IN(0))));
 }
-ROW(bce, "bce", 2, "Binary cross-entropy of a logit against a label, which may be soft.", "(1 - y) softplus(z) + y softplus(-z)",
-    "bce([0, 2], [1, 0]) == [0.6931471806, 2.126928011]");
+ROW(bce, "bce", 2, "Binary cross-entropy of a logit against a label, which may be soft.",
+    "(1 - y) softplus(z) + y softplus(-z)", "bce([0, 2], [1, 0]) == [0.6931471806, 2.126928011]");
 STEP(bce_dz, "bce_dz", 2, "The derivative of bce in the logit.", "(1 - y) sigmoid(z) - y sigmoid(-z)");
 
 /* |p - q| = sigmoid(hi) sigmoid(-lo) (-expm1(-d)), d = hi - lo */
@@ -223,6 +248,7 @@ GRAD(symkl_grad)
 	din[0] = TO(0, graph_2(g, OP_MUL, d, graph_2(g, OP_SYMKL_DP, IN(0), IN(1))));
 	din[1] = TO(1, graph_2(g, OP_MUL, d, graph_2(g, OP_SYMKL_DP, IN(1), IN(0))));
 }
-ROW(symkl, "symkl", 2, "Symmetric Kullback-Leibler divergence of two Bernoulli distributions given by their logits.",
+ROW(symkl, "symkl", 2,
+    "Symmetric Kullback-Leibler divergence of two Bernoulli distributions given by their logits.",
     "(p - q)(zp - zq)", "symkl([0, -5], [1, -4]) == [0.231058579, 0.011293359]");
 STEP(symkl_dp, "symkl_dp", 2, "The derivative of symkl in its first operand.", "p(1 - p)(zp - zq) + (p - q)");

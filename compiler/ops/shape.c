@@ -1,14 +1,16 @@
 /* Form: joining, cutting, other shapes of the same elements. */
 #include "ops/family.h"
 
-static bool concat_shape(const Graph *g, int n, const NodeId *in, const Attr *attr, Shape *out, const char **why)
+static bool concat_shape(const Graph *g, int n, const NodeId *in, const Attr *attr, Shape *out,
+			 const char **why)
 {
 	(void)attr;
 	int64_t width = 0;
 	for (int i = 0; i < n; i++) {
 		Shape s = g->node.at[in[i]].shape;
 		if (!s.rows || s.nd > 1) {
-			*why = arena_printf(g->arena, "it joins values of shape [n, width], not %s", shape_text(g->arena, s));
+			*why = arena_printf(g->arena, "it joins values of shape [n, width], not %s",
+					    shape_text(g->arena, s));
 			return false;
 		}
 		width += shape_size(s);
@@ -36,16 +38,24 @@ static void concat_lower(Lowering *l, NodeId id)
 	for (int i = 0; i < n->n_in; i++) {
 		int width = (int)shape_size(l->g->node.at[n->in[i]].shape);
 		Loc from = lo_value(l, n->in[i]);
-		if (from.temp != to.temp || from.slot != to.slot || from.off != to.off || from.stride != to.stride)
+		if (from.temp != to.temp || from.slot != to.slot || from.off != to.off ||
+		    from.stride != to.stride)
 			lo_copy(l, from, to, width, true, n->span);
 		to = loc_column(to, width);
 	}
 }
 
-const Op op_concat = {.word = "concat", .n_in = -1, .group = GROUP_SHAPE, .doc = "Values joined side by side: [n, a], [n, b] -> [n, a + b].",
-                      .formula = "y = [a, b, ...]", .shape = concat_shape, .grad = concat_grad, .lower = concat_lower};
+const Op op_concat = {.word = "concat",
+		      .n_in = -1,
+		      .group = GROUP_SHAPE,
+		      .doc = "Values joined side by side: [n, a], [n, b] -> [n, a + b].",
+		      .formula = "y = [a, b, ...]",
+		      .shape = concat_shape,
+		      .grad = concat_grad,
+		      .lower = concat_lower};
 
-static bool slice_shape(const Graph *g, int n, const NodeId *in, const Attr *attr, Shape *out, const char **why)
+static bool slice_shape(const Graph *g, int n, const NodeId *in, const Attr *attr, Shape *out,
+			const char **why)
 {
 	(void)n;
 	if (attr->i < 0 || attr->j < 1 || attr->i + attr->j > shape_size(g->node.at[in[0]].shape)) {
@@ -65,7 +75,8 @@ static void slice_grad(Graph *g, NodeId id, NodeId d, NodeId *din)
 	NodeId part[3];
 	if (n.attr.i) {
 		NodeId zero = graph_k(g, id, 0);
-		part[parts++] = graph_push(g, OP_SPREAD, shape_1(true, n.attr.i), 1, &zero, (Attr){0}, n.span);
+		part[parts++] =
+		    graph_push(g, OP_SPREAD, shape_1(true, n.attr.i), 1, &zero, (Attr){0}, n.span);
 	}
 	part[parts++] = d;
 	if (after) {
@@ -83,8 +94,14 @@ static void slice_lower(Lowering *l, NodeId id)
 	l->loc[id] = loc_column(lo_value(l, n->in[0]), n->attr.i);
 }
 
-const Op op_slice = {.word = "slice", .n_in = 1, .group = GROUP_SHAPE, .doc = "Some columns of a value.", .formula = "y = x[first .. first + width]",
-                     .shape = slice_shape, .grad = slice_grad, .lower = slice_lower};
+const Op op_slice = {.word = "slice",
+		     .n_in = 1,
+		     .group = GROUP_SHAPE,
+		     .doc = "Some columns of a value.",
+		     .formula = "y = x[first .. first + width]",
+		     .shape = slice_shape,
+		     .grad = slice_grad,
+		     .lower = slice_lower};
 
 static void reshape_grad(Graph *g, NodeId id, NodeId d, NodeId *din)
 {
@@ -93,8 +110,13 @@ static void reshape_grad(Graph *g, NodeId id, NodeId d, NodeId *din)
 
 static void reshape_lower(Lowering *l, NodeId id) { l->loc[id] = lo_value(l, l->g->node.at[id].in[0]); }
 
-const Op op_reshape = {.word = "reshape", .n_in = 1, .group = GROUP_SHAPE, .doc = "The same elements in another shape.", .formula = "y = x",
-                       .grad = reshape_grad, .lower = reshape_lower};
+const Op op_reshape = {.word = "reshape",
+		       .n_in = 1,
+		       .group = GROUP_SHAPE,
+		       .doc = "The same elements in another shape.",
+		       .formula = "y = x",
+		       .grad = reshape_grad,
+		       .lower = reshape_lower};
 
 static void spread_grad(Graph *g, NodeId id, NodeId d, NodeId *din)
 {
@@ -111,45 +133,58 @@ static void spread_lower(Lowering *l, NodeId id)
 	Shape from = l->g->node.at[x].shape;
 	Loc to = lo_result(l, id), arg[2];
 	int na = 0;
-	if (!constant)
-		arg[na++] = lo_value(l, x);
+	if (!constant) arg[na++] = lo_value(l, x);
 	arg[na++] = to;
 	int64_t xs = constant ? 0 : arg[0].stride, d = shape_size(from);
 	bool fresh;
-	Fn *f = lo_kernel(l, &fresh, "spread_%d_to_%d_s%d_%d%s%s", (int)d, (int)width, (int)xs, (int)to.stride,
-	                  constant ? arena_printf(l->arena, "_k%llx", (unsigned long long)(union { double d; uint64_t u; }){l->g->node.at[x].attr.k}.u) : "", n->shape.rows ? "" : "_free");
+	Fn *f =
+	    lo_kernel(l, &fresh, "spread_%d_to_%d_s%d_%d%s%s", (int)d, (int)width, (int)xs, (int)to.stride,
+		      constant ? arena_printf(l->arena, "_k%llx",
+					      (unsigned long long)(union {
+						      double d;
+						      uint64_t u;
+					      }){l->g->node.at[x].attr.k}
+						  .u)
+			       : "",
+		      n->shape.rows ? "" : "_free");
 	if (fresh) {
-		int W = l->t->W, X = constant ? -1 : f_buf(f, BUF_IN, ELEM_F32, "x", 0), Y = f_buf(f, BUF_OUT, ELEM_F32, "y", 0);
+		int W = l->t->W, X = constant ? -1 : f_buf(f, BUF_IN, ELEM_F32, "x", 0),
+		    Y = f_buf(f, BUF_OUT, ELEM_F32, "y", 0);
 		int rows = n->shape.rows ? f_size(f, "n") : -1;
 		int r = f_for(f, "r", aff_c(0), rows < 0 ? aff_c(1) : aff_v(rows), 1);
 		for (int64_t at = 0; at < d; at++) {
-			/* [n, a] -> [n, a, b]: each of the a elements b times; [b] -> [n, b] and one element: d == width or d == 1 */
+			/* [n, a] -> [n, a, b]: each of the a elements b times; [b] -> [n, b] and one element:
+			 * d == width or d == 1 */
 			bool same = d == width;
 			int64_t first = same ? 0 : at * (width / d), many = same ? width : width / d;
 			int whole = (int)(many / W * W);
 			for (int tail = 0; tail < 2; tail++) {
-				if (tail ? whole == many : !whole)
-					continue;
+				if (tail ? whole == many : !whole) continue;
 				int c = tail ? -1 : f_for(f, "c", aff_c(0), aff_c(whole), W);
-				Aff col = tail ? aff_c(first + whole) : aff_off(aff_v(c), first), have = aff_c(tail ? many - whole : W);
+				Aff col = tail ? aff_c(first + whole) : aff_off(aff_v(c), first),
+				    have = aff_c(tail ? many - whole : W);
 				int e;
 				if (constant)
 					e = e_const(f, W, l->g->node.at[x].attr.k);
 				else if (same)
 					e = e_load_n(f, W, X, aff_add(aff_mul(aff_v(r), xs), col), have);
 				else
-					e = e_splat(f, W, e_load(f, 1, X, aff_off(aff_mul(aff_v(r), xs), at)));
+					e = e_splat(f, W,
+						    e_load(f, 1, X, aff_off(aff_mul(aff_v(r), xs), at)));
 				f_store_n(f, Y, aff_add(aff_mul(aff_v(r), to.stride), col), e, have);
-				if (!tail)
-					f_end(f, 1);
+				if (!tail) f_end(f, 1);
 			}
-			if (same)
-				break;
+			if (same) break;
 		}
 		f_end(f, 1);
 	}
 	lo_call(l, f, na, arg, n->shape.rows, n->span);
 }
 
-const Op op_spread = {.word = "spread", .n_in = 1, .group = GROUP_SHAPE, .doc = "A broadcast made explicit: [n] -> [n, d], [n, a] -> [n, a, b].",
-                      .formula = "y[.., j] = x[..]", .grad = spread_grad, .lower = spread_lower};
+const Op op_spread = {.word = "spread",
+		      .n_in = 1,
+		      .group = GROUP_SHAPE,
+		      .doc = "A broadcast made explicit: [n] -> [n, d], [n, a] -> [n, a, b].",
+		      .formula = "y[.., j] = x[..]",
+		      .grad = spread_grad,
+		      .lower = spread_lower};

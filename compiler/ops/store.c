@@ -5,8 +5,7 @@
 Store *store_of(Lowering *l, NodeId id, Store *s, Loc *arg, int *n)
 {
 	NodeId user = l->absorbed[id];
-	if (!user)
-		return NULL;
+	if (!user) return NULL;
 	const Node *u = &l->g->node.at[user];
 	*s = (Store){.op = u->op, .attr = u->attr, .n = u->n_in, .m = l->m};
 	Text name = {0};
@@ -30,8 +29,7 @@ Store *store_of(Lowering *l, NodeId id, Store *s, Loc *arg, int *n)
 		text_printf(&name, "_%c%d", "rcfwls"[src->kind], (int)at.stride);
 	}
 	for (char *c = name.at; *c; c++)
-		if (*c == '.' || *c == '-' || *c == '+')
-			*c = *c == '-' ? 'm' : 'p';
+		if (*c == '.' || *c == '-' || *c == '+') *c = *c == '-' ? 'm' : 'p';
 	s->suffix = arena_strdup(l->arena, name.at);
 	text_free(&name);
 	return s;
@@ -40,15 +38,13 @@ Store *store_of(Lowering *l, NodeId id, Store *s, Loc *arg, int *n)
 void store_buffers(Fn *f, Store *s)
 {
 	for (int i = 0; s && i < s->n; i++)
-		if (s->src[i].kind > SRC_CONST)
-			s->src[i].buf = f_buf(f, BUF_IN, ELEM_F32, "h", 0);
+		if (s->src[i].kind > SRC_CONST) s->src[i].buf = f_buf(f, BUF_IN, ELEM_F32, "h", 0);
 }
 
 StoreRegs store_regs(Fn *f, const Store *s, int lanes)
 {
 	StoreRegs r = {{0}};
-	for (int i = 0; s && i < s->n; i++)
-		r.x[i] = f_reg(f, "h", lanes, 1, 1);
+	for (int i = 0; s && i < s->n; i++) r.x[i] = f_reg(f, "h", lanes, 1, 1);
 	return r;
 }
 
@@ -71,8 +67,7 @@ int store_expr(Fn *f, const Store *s, const StoreRegs *r, int result, Aff row, A
 		else if (i > 0 && src->kind == SRC_RESULT) {
 			/* An expression is used once: a second use reads the register of the first. */
 			for (int k = 0; k < i; k++)
-				if (s->src[k].kind == SRC_RESULT)
-					e = e_reg1(f, r->x[k]);
+				if (s->src[k].kind == SRC_RESULT) e = e_reg1(f, r->x[k]);
 		}
 		f_set1(f, r->x[i], e);
 	}

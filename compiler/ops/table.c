@@ -8,7 +8,7 @@
 
 static const Op none = {.word = "none"};
 const Op *const op_table[OP_N] = {
-	[OP_NONE] = &none,
+    [OP_NONE] = &none,
 #define OP(NAME, word, n_in, group) [OP_##NAME] = &op_##word,
 #include "ir/ops.def"
 #undef OP
@@ -17,7 +17,6 @@ const Op *const op_table[OP_N] = {
 OpCode op_find(const char *word)
 {
 	for (int i = 1; i < OP_N; i++)
-		if (!strcmp(op_table[i]->word, word))
-			return (OpCode)i;
+		if (!strcmp(op_table[i]->word, word)) return (OpCode)i;
 	return OP_NONE;
 }

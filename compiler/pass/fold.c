@@ -13,7 +13,10 @@
 #include "pass/rebuild.h"
 #include <math.h>
 
-static bool is_const(const Graph *g, NodeId id, double k) { return g->node.at[id].op == OP_CONST && g->node.at[id].attr.k == k; }
+static bool is_const(const Graph *g, NodeId id, double k)
+{
+	return g->node.at[id].op == OP_CONST && g->node.at[id].attr.k == k;
+}
 
 /* The node that `id` is equal to, or id. */
 static NodeId equal_to(const Graph *g, NodeId id)
@@ -36,12 +39,10 @@ static NodeId equal_to(const Graph *g, NodeId id)
 
 static bool constant(const Graph *g, const Node *n, double *k)
 {
-	if (n->n_in < 1 || n->n_in > 2 || n->shape.nd || n->shape.rows)
-		return false;
+	if (n->n_in < 1 || n->n_in > 2 || n->shape.nd || n->shape.rows) return false;
 	double x[2] = {0, 0};
 	for (int i = 0; i < n->n_in; i++) {
-		if (g->node.at[n->in[i]].op != OP_CONST)
-			return false;
+		if (g->node.at[n->in[i]].op != OP_CONST) return false;
 		x[i] = g->node.at[n->in[i]].attr.k;
 	}
 	switch (n->op) {
@@ -61,8 +62,7 @@ void pass_fold(Graph *g)
 	for (NodeId id = 1; id < g->node.n; id++) {
 		Node *n = &g->node.at[id];
 		double k;
-		for (int i = 0; i < n->n_in; i++)
-			n->in[i] = n->in[i] ? to[n->in[i]] : 0;
+		for (int i = 0; i < n->n_in; i++) n->in[i] = n->in[i] ? to[n->in[i]] : 0;
 		live[id] = true;
 		if (constant(g, n, &k)) {
 			n->op = OP_CONST;
@@ -75,8 +75,7 @@ void pass_fold(Graph *g)
 			n->in[0] = inner->in[0];
 		}
 		to[id] = equal_to(g, id);
-		if (to[id] != id && n->name && !g->node.at[to[id]].name)
-			g->node.at[to[id]].name = n->name;
+		if (to[id] != id && n->name && !g->node.at[to[id]].name) g->node.at[to[id]].name = n->name;
 	}
 	graph_keep(g, live, to);
 }

@@ -1,9 +1,10 @@
 /*
  * Lowering: the graphs of a model become the entries of one module.
  *
- * Every node belongs to a phase: PRE depends on parameters alone and is computed after each change of them; ROW is computed
- * block by block; POST comes after the sums over all rows.  Within a phase nodes go by level: elementwise nodes of one level
- * and size are one kernel, anything else is a call of its own.  No op is named here but those that are sums or views.
+ * Every node belongs to a phase: PRE depends on parameters alone and is computed after each change of them;
+ * ROW is computed block by block; POST comes after the sums over all rows.  Within a phase nodes go by level:
+ * elementwise nodes of one level and size are one kernel, anything else is a call of its own.  No op is named
+ * here but those that are sums or views.
  *
  * Needs   folded graphs with roots.
  * Leaves  a verified module.
@@ -16,13 +17,18 @@
 #include "pass/update.h"
 #include <stdlib.h>
 
-typedef enum { PHASE_PRE, PHASE_ROW, PHASE_SUM /* a sum over rows: computed with the rows, used after */, PHASE_POST } Phase;
+typedef enum {
+	PHASE_PRE,
+	PHASE_ROW,
+	PHASE_SUM /* a sum over rows: computed with the rows, used after */,
+	PHASE_POST
+} Phase;
 
 typedef struct {
 	const Graph *g;
 	Str tag;
 	Phase *phase;
-	Loc *free;           /* PRE nodes: where they lie in PACKED (slot of the pre entry) */
+	Loc *free; /* PRE nodes: where they lie in PACKED (slot of the pre entry) */
 } Part;
 
 typedef struct {
@@ -32,7 +38,7 @@ typedef struct {
 	Mod *mod;
 	Packing packing;
 	int64_t n_param, n_acc;
-	Loc *acc;            /* train graph: where PHASE_SUM nodes lie in ACC (offset), or none */
+	Loc *acc; /* train graph: where PHASE_SUM nodes lie in ACC (offset), or none */
 } Lower;
 
 void pass_records(Spec *s, int n_moment)
@@ -40,8 +46,7 @@ void pass_records(Spec *s, int n_moment)
 	for (int i = 0; i < s->table.n; i++) {
 		int floats = s->table.at[i].dim * (1 + n_moment), stride = 1;
 		/* Up to a cache line a power of two, so that no record straddles lines; then whole lines. */
-		while (stride < floats && stride < 16)
-			stride *= 2;
+		while (stride < floats && stride < 16) stride *= 2;
 		s->table.at[i].stride = floats <= 16 ? stride : (floats + 15) / 16 * 16;
 	}
 }
@@ -52,10 +57,8 @@ static bool is_view(OpCode op) { return op == OP_RESHAPE || op == OP_SLICE; }
 
 static Phase phase_of(const Graph *g, const Phase *phase, const Node *n)
 {
-	if (is_sum(n->op))
-		return PHASE_SUM;
-	if (n->op == OP_INV || n->shape.rows || n->op == OP_BLOCK_SUM)
-		return PHASE_ROW;
+	if (is_sum(n->op)) return PHASE_SUM;
+	if (n->op == OP_INV || n->shape.rows || n->op == OP_BLOCK_SUM) return PHASE_ROW;
 	Phase p = PHASE_PRE;
 	for (int i = 0; i < n->n_in; i++) {
 		Phase in = n->in[i] ? phase[n->in[i]] : PHASE_PRE;
@@ -77,7 +80,8 @@ static Part part_new(Lower *w, const Graph *g, const char *tag)
 		if (g->node.at[id].shape.rows && !is_sum(g->node.at[id].op))
 			for (int i = 0; i < g->node.at[id].n_in; i++)
 				if (g->node.at[id].in[i] && p.phase[g->node.at[id].in[i]] >= PHASE_SUM)
-					bug("%s: a row value depends on a sum over rows", op_table[g->node.at[id].op]->word);
+					bug("%s: a row value depends on a sum over rows",
+					    op_table[g->node.at[id].op]->word);
 	}
 	return p;
 }
@@ -86,19 +90,19 @@ static Part part_new(Lower *w, const Graph *g, const char *tag)
 
 typedef struct {
 	int level;
-	bool view;           /* after everything else of its level */
-	NodeId id;           /* the first node */
-	VEC(NodeId) node;    /* several: an elementwise group */
+	bool view;	  /* after everything else of its level */
+	NodeId id;	  /* the first node */
+	VEC(NodeId) node; /* several: an elementwise group */
 } Item;
 
 typedef struct {
 	Lower *w;
 	Lowering *l;
 	const Part *part;
-	bool *live;          /* needed here and computed here */
-	bool *kept;          /* elementwise: needed outside its group */
+	bool *live; /* needed here and computed here */
+	bool *kept; /* elementwise: needed outside its group */
 	int *uses, *level;
-	bool *map;           /* computed in an elementwise group */
+	bool *map; /* computed in an elementwise group */
 	VEC(Item) item;
 } Plan;
 
@@ -119,7 +123,9 @@ static bool given(Plan *p, NodeId id)
 	case OP_CAN0: l->loc[id] = lo_slot(l, SLOT_CAN0, n->attr.i, 1, false); return true;
 	case OP_SAMPLE: l->loc[id] = lo_slot(l, SLOT_SAMPLE, n->attr.i, 1, false); return true;
 	case OP_WEIGHT: l->loc[id] = lo_slot(l, SLOT_WEIGHT, 0, 1, false); return true;
-	case OP_NOISE: l->loc[id] = lo_slot(l, SLOT_NOISE, n->attr.i, (int)shape_size(n->shape), false); return true;
+	case OP_NOISE:
+		l->loc[id] = lo_slot(l, SLOT_NOISE, n->attr.i, (int)shape_size(n->shape), false);
+		return true;
 	case OP_INV:
 		l->loc[id] = lo_slot(l, SLOT_INV, 0, 0, false);
 		l->loc[id].off = n->attr.i;
@@ -131,9 +137,12 @@ static bool given(Plan *p, NodeId id)
 /* A value another entry left: in PACKED or in ACC. */
 static bool left_over(Plan *p, NodeId id, Phase phase)
 {
-	Loc from = p->part->phase[id] == PHASE_PRE ? p->part->free[id] : p->part->phase[id] == PHASE_SUM && p->w->acc ? p->w->acc[id] : loc_none;
+	Loc from = p->part->phase[id] == PHASE_PRE		  ? p->part->free[id]
+		   : p->part->phase[id] == PHASE_SUM && p->w->acc ? p->w->acc[id]
+								  : loc_none;
 	OpCode op = p->part->g->node.at[id].op;
-	if (op == OP_PARAM || op == OP_CONST || p->part->phase[id] == phase || (phase == PHASE_ROW && p->part->phase[id] == PHASE_SUM) || !loc_is(from))
+	if (op == OP_PARAM || op == OP_CONST || p->part->phase[id] == phase ||
+	    (phase == PHASE_ROW && p->part->phase[id] == PHASE_SUM) || !loc_is(from))
 		return false;
 	p->l->loc[id] = lo_slot(p->l, p->part->phase[id] == PHASE_PRE ? SLOT_PACKED : SLOT_ACC, 0, 0, false);
 	p->l->loc[id].off = from.off;
@@ -150,8 +159,7 @@ static void mark(Plan *p, Phase phase, bool (*wanted)(const Root *))
 			p->kept[g->root.at[r].node] = true;
 		}
 	for (NodeId id = g->node.n; id-- > 1;) {
-		if (!p->live[id])
-			continue;
+		if (!p->live[id]) continue;
 		if (left_over(p, id, phase)) {
 			p->live[id] = false;
 			continue;
@@ -167,24 +175,24 @@ static void mark(Plan *p, Phase phase, bool (*wanted)(const Root *))
 			p->live[id] = false;
 }
 
-/* An elementwise user computed in the kernel's store: the only use of a dense product, its other operands at hand. */
+/* An elementwise user computed in the kernel's store: the only use of a dense product, its other operands at
+ * hand. */
 static NodeId absorbs(const Plan *p, NodeId id)
 {
 	const Graph *g = p->part->g;
 	const Node *n = &g->node.at[id];
-	if (op_table[n->op]->scratch || !n->shape.rows)
-		return 0;
+	if (op_table[n->op]->scratch || !n->shape.rows) return 0;
 	for (int i = 0; i < n->n_in; i++) {
 		NodeId d = n->in[i];
 		const Node *dense = &g->node.at[d];
-		if (op_table[dense->op]->group != GROUP_DENSE || !p->live[d] || is_sum(dense->op) || p->uses[d] != 1 || p->l->absorbed[d] ||
-		    shape_size(dense->shape) < 8 || shape_size(dense->shape) != shape_size(n->shape))
+		if (op_table[dense->op]->group != GROUP_DENSE || !p->live[d] || is_sum(dense->op) ||
+		    p->uses[d] != 1 || p->l->absorbed[d] || shape_size(dense->shape) < 8 ||
+		    shape_size(dense->shape) != shape_size(n->shape))
 			continue;
 		bool ready = true;
 		for (int k = 0; k < n->n_in; k++)
 			ready &= k == i || !p->live[n->in[k]] || p->level[n->in[k]] < p->level[d];
-		if (ready)
-			return d;
+		if (ready) return d;
 	}
 	return 0;
 }
@@ -194,8 +202,7 @@ static void levels(Plan *p)
 	const Graph *g = p->part->g;
 	for (NodeId id = 1; id < g->node.n; id++) {
 		const Node *n = &g->node.at[id];
-		if (!p->live[id])
-			continue;
+		if (!p->live[id]) continue;
 		NodeId d = elementwise(n) ? absorbs(p, id) : 0;
 		if (d) {
 			p->l->absorbed[d] = id;
@@ -206,14 +213,14 @@ static void levels(Plan *p)
 		int level = 1;
 		for (int i = 0; i < n->n_in; i++) {
 			NodeId in = n->in[i];
-			if (!in || !p->live[in])
-				continue;
-			bool together = is_view(n->op) || (p->map[id] && p->map[in] && shape_size(g->node.at[in].shape) == shape_size(n->shape) &&
-			                                   g->node.at[in].shape.rows == n->shape.rows);
+			if (!in || !p->live[in]) continue;
+			bool together =
+			    is_view(n->op) || (p->map[id] && p->map[in] &&
+					       shape_size(g->node.at[in].shape) == shape_size(n->shape) &&
+					       g->node.at[in].shape.rows == n->shape.rows);
 			int least = p->level[in] + !together;
 			level = least > level ? least : level;
-			if (!together || is_view(n->op))
-				p->kept[in] = true;
+			if (!together || is_view(n->op)) p->kept[in] = true;
 		}
 		p->level[id] = level;
 	}
@@ -229,10 +236,8 @@ static void levels(Plan *p)
 static int item_order(const void *a, const void *b)
 {
 	const Item *x = a, *y = b;
-	if (x->level != y->level)
-		return x->level - y->level;
-	if (x->view != y->view)
-		return x->view - y->view;
+	if (x->level != y->level) return x->level - y->level;
+	if (x->view != y->view) return x->view - y->view;
 	return x->id - y->id;
 }
 
@@ -241,18 +246,19 @@ static void items(Plan *p)
 	const Graph *g = p->part->g;
 	for (NodeId id = 1; id < g->node.n; id++) {
 		const Node *n = &g->node.at[id];
-		if (!p->live[id] || (elementwise(n) && !p->map[id]))
-			continue;
+		if (!p->live[id] || (elementwise(n) && !p->map[id])) continue;
 		int i = p->item.n;
 		if (p->map[id])
 			for (i = 0; i < p->item.n; i++) {
 				const Node *first = &g->node.at[p->item.at[i].id];
-				if (p->map[p->item.at[i].id] && p->item.at[i].level == p->level[id] && shape_size(first->shape) == shape_size(n->shape) &&
+				if (p->map[p->item.at[i].id] && p->item.at[i].level == p->level[id] &&
+				    shape_size(first->shape) == shape_size(n->shape) &&
 				    first->shape.rows == n->shape.rows)
 					break;
 			}
 		if (i == p->item.n)
-			vec_push(p->w->arena, &p->item, (Item){.level = p->level[id], .view = is_view(n->op), .id = id});
+			vec_push(p->w->arena, &p->item,
+				 (Item){.level = p->level[id], .view = is_view(n->op), .id = id});
 		vec_push(p->w->arena, &p->item.at[i].node, id);
 	}
 	qsort(p->item.at, (size_t)p->item.n, sizeof *p->item.at, item_order);
@@ -261,8 +267,7 @@ static void items(Plan *p)
 /* The node behind reshapes, which lies in the same place. */
 static NodeId behind(const Graph *g, NodeId id)
 {
-	while (g->node.at[id].op == OP_RESHAPE)
-		id = g->node.at[id].in[0];
+	while (g->node.at[id].op == OP_RESHAPE) id = g->node.at[id].in[0];
 	return id;
 }
 
@@ -271,11 +276,9 @@ static bool place(Plan *p, NodeId id, Loc at)
 {
 	id = behind(p->part->g, id);
 	const Node *n = &p->part->g->node.at[id];
-	if (!p->live[id] || loc_is(p->l->loc[id]) || is_view(n->op))
-		return false;
+	if (!p->live[id] || loc_is(p->l->loc[id]) || is_view(n->op)) return false;
 	/* Row scalars in a wider row would make their whole group run element by element. */
-	if (p->map[id] && shape_size(n->shape) == 1 && at.stride > 1)
-		return false;
+	if (p->map[id] && shape_size(n->shape) == 1 && at.stride > 1) return false;
 	/* A value computed in the store of its product takes the product's place. */
 	p->l->loc[id] = at;
 	return true;
@@ -287,8 +290,7 @@ static void place_joins(Plan *p)
 	const Graph *g = p->part->g;
 	for (NodeId id = g->node.n; id-- > 1;) {
 		const Node *n = &g->node.at[id];
-		if (!p->live[id] || n->op != OP_CONCAT)
-			continue;
+		if (!p->live[id] || n->op != OP_CONCAT) continue;
 		Loc at = lo_result(p->l, id);
 		for (int i = 0; i < n->n_in; i++) {
 			place(p, n->in[i], at);
@@ -300,8 +302,14 @@ static void place_joins(Plan *p)
 static Plan plan_new(Lower *w, Lowering *l, const Part *part, Phase phase, bool (*wanted)(const Root *))
 {
 	int n = part->g->node.n;
-	Plan p = {.w = w, .l = l, .part = part, .live = arena_new(w->arena, bool, n), .kept = arena_new(w->arena, bool, n),
-	          .uses = arena_new(w->arena, int, n), .level = arena_new(w->arena, int, n), .map = arena_new(w->arena, bool, n)};
+	Plan p = {.w = w,
+		  .l = l,
+		  .part = part,
+		  .live = arena_new(w->arena, bool, n),
+		  .kept = arena_new(w->arena, bool, n),
+		  .uses = arena_new(w->arena, int, n),
+		  .level = arena_new(w->arena, int, n),
+		  .map = arena_new(w->arena, bool, n)};
 	w->packing.tag = part->tag;
 	mark(&p, phase, wanted);
 	return p;
@@ -321,11 +329,18 @@ static void carry_out(Plan *p)
 
 /* ---- the entries ---- */
 
-static bool any_root(const Root *r) { return r->kind == ROOT_OUTPUT || r->kind == ROOT_WATCH || r->kind == ROOT_LOSS || r->kind == ROOT_COUNT || r->kind == ROOT_GRAD || r->kind == ROOT_DROW; }
+static bool any_root(const Root *r)
+{
+	return r->kind == ROOT_OUTPUT || r->kind == ROOT_WATCH || r->kind == ROOT_LOSS ||
+	       r->kind == ROOT_COUNT || r->kind == ROOT_GRAD || r->kind == ROOT_DROW;
+}
 static bool output_root(const Root *r) { return r->kind == ROOT_OUTPUT; }
 static bool watch_root(const Root *r) { return r->kind == ROOT_WATCH; }
 static bool count_root(const Root *r) { return r->kind == ROOT_COUNT; }
-static bool step_root(const Root *r) { return r->kind == ROOT_LOSS || r->kind == ROOT_GRAD || r->kind == ROOT_DROW; }
+static bool step_root(const Root *r)
+{
+	return r->kind == ROOT_LOSS || r->kind == ROOT_GRAD || r->kind == ROOT_DROW;
+}
 static bool grad_root(const Root *r) { return r->kind == ROOT_GRAD; }
 
 /* Row-free values that depend on parameters alone: computed by `pre`, kept in PACKED. */
@@ -336,22 +351,21 @@ static void lower_free(Lower *w, Part *part)
 	pre->g = g;
 	pre->loc = arena_new(w->arena, Loc, g->node.n);
 	pre->absorbed = arena_new(w->arena, NodeId, g->node.n);
-	for (int i = 0; i < g->node.n; i++)
-		pre->loc[i] = loc_none;
+	for (int i = 0; i < g->node.n; i++) pre->loc[i] = loc_none;
 	Plan p = plan_new(w, pre, part, PHASE_PRE, any_root);
 	for (NodeId id = 1; id < g->node.n; id++) {
 		p.live[id] &= part->phase[id] == PHASE_PRE;
 		p.kept[id] = true;
 		bool fresh;
 		if (p.live[id])
-			pre->loc[id] = lo_packed(pre, shape_size(g->node.at[id].shape), &fresh, "%s value %d", part->tag, id);
+			pre->loc[id] = lo_packed(pre, shape_size(g->node.at[id].shape), &fresh, "%s value %d",
+						 part->tag, id);
 	}
 	levels(&p);
 	items(&p);
 	carry_out(&p);
 	for (NodeId id = 1; id < g->node.n; id++)
-		if (p.live[id])
-			part->free[id] = pre->loc[id];
+		if (p.live[id]) part->free[id] = pre->loc[id];
 }
 
 static Loc root_place(Lower *w, Lowering *l, const Root *r)
@@ -378,17 +392,16 @@ static void place_sums(Plan *p)
 	const Graph *g = p->part->g;
 	Lower *w = p->w;
 	w->acc = arena_new(w->arena, Loc, g->node.n);
-	for (NodeId id = 0; id < g->node.n; id++)
-		w->acc[id] = loc_none;
+	for (NodeId id = 0; id < g->node.n; id++) w->acc[id] = loc_none;
 	for (int pass = 0; pass < 2; pass++)
 		for (int r = 0; r < (pass ? g->node.n : g->root.n); r++) {
 			NodeId id = pass ? r : behind(g, g->root.at[r].node);
-			if ((!pass && g->root.at[r].kind != ROOT_GRAD) || p->part->phase[id] != PHASE_SUM || loc_is(w->acc[id]) || !id)
+			if ((!pass && g->root.at[r].kind != ROOT_GRAD) || p->part->phase[id] != PHASE_SUM ||
+			    loc_is(w->acc[id]) || !id)
 				continue;
 			Loc at = lo_slot(p->l, SLOT_ACC, 0, 0, false);
 			at.off = pass ? w->n_acc : spec_param_offset(w->spec, g->root.at[r].index);
-			if (pass)
-				w->n_acc += (shape_size(g->node.at[id].shape) + 15) / 16 * 16;
+			if (pass) w->n_acc += (shape_size(g->node.at[id].shape) + 15) / 16 * 16;
 			w->acc[id] = p->l->loc[id] = at;
 		}
 }
@@ -401,8 +414,8 @@ static NodeId joined(const Graph *g, const Root *r)
 }
 
 /*
- * The gradient of joined lookups is computed side by side.  DROWS takes over that layout, other columns included (a real
- * feature between two ids costs a float), so that nothing has to be moved.
+ * The gradient of joined lookups is computed side by side.  DROWS takes over that layout, other columns
+ * included (a real feature between two ids costs a float), so that nothing has to be moved.
  */
 void pass_rows(Spec *s, const Graph *train)
 {
@@ -410,8 +423,7 @@ void pass_rows(Spec *s, const Graph *train)
 	s->n_drow = 0;
 	for (int r = 0; r < train->root.n; r++) {
 		const Root *root = &train->root.at[r];
-		if (root->kind != ROOT_DROW)
-			continue;
+		if (root->kind != ROOT_DROW) continue;
 		Lookup *l = &s->lookup.at[root->index];
 		NodeId whole = joined(train, root);
 		if (!whole) {
@@ -432,8 +444,7 @@ static void place_rows(Plan *p)
 	const Graph *g = p->part->g;
 	for (int r = 0; r < g->root.n; r++) {
 		const Root *root = &g->root.at[r];
-		if (root->kind != ROOT_DROW)
-			continue;
+		if (root->kind != ROOT_DROW) continue;
 		Loc at = root_place(p->w, p->l, root);
 		NodeId whole = joined(g, root);
 		if (whole)
@@ -443,7 +454,8 @@ static void place_rows(Plan *p)
 	}
 }
 
-static Fn *lower_rows(Lower *w, Part *part, const char *name, bool (*wanted)(const Root *), int64_t *work, Lowering **out)
+static Fn *lower_rows(Lower *w, Part *part, const char *name, bool (*wanted)(const Root *), int64_t *work,
+		      Lowering **out)
 {
 	Lowering *l = lowering_new(w->arena, w->mod, w->t, w->spec, part->g, &w->packing, name, true);
 	/* The packing step asks for parameters in the words of this graph. */
@@ -452,25 +464,21 @@ static Fn *lower_rows(Lower *w, Part *part, const char *name, bool (*wanted)(con
 	Plan p = plan_new(w, l, part, PHASE_ROW, wanted);
 	const Graph *g = part->g;
 	levels(&p);
-	if (wanted == step_root)
-		place_sums(&p);
+	if (wanted == step_root) place_sums(&p);
 	for (int r = 0; r < g->root.n; r++) {
 		const Root *root = &g->root.at[r];
 		if ((root->kind == ROOT_LOSS || root->kind == ROOT_COUNT) && wanted(root))
 			place(&p, root->node, root_place(w, l, root));
 	}
-	if (wanted == step_root)
-		place_rows(&p);
+	if (wanted == step_root) place_rows(&p);
 	items(&p);
 	carry_out(&p);
 	for (int r = 0; r < g->root.n; r++) {
 		const Root *root = &g->root.at[r];
-		if (!wanted(root) || root->kind == ROOT_GRAD)
-			continue;
+		if (!wanted(root) || root->kind == ROOT_GRAD) continue;
 		Loc at = root_place(w, l, root);
 		const Node *n = &g->node.at[root->node];
-		if (n->op == OP_CONST)
-			bug("root %d is a constant", r);
+		if (n->op == OP_CONST) bug("root %d is a constant", r);
 		Loc from = lo_value(l, root->node);
 		if (from.slot != at.slot || from.temp != at.temp || from.off != at.off)
 			lo_copy(l, from, at, shape_size(n->shape), n->shape.rows, n->span);
@@ -490,23 +498,22 @@ static Fn *lower_post(Lower *w, Part *part, int64_t *work, Lowering **out)
 	const Graph *g = part->g;
 	levels(&p);
 	items(&p);
-	if (w->n_param)
-		lo_copy(l, acc, grad, w->n_param, false, (Span){0});
+	if (w->n_param) lo_copy(l, acc, grad, w->n_param, false, (Span){0});
 	carry_out(&p);
 	for (int r = 0; r < g->root.n; r++) {
 		const Root *root = &g->root.at[r];
-		if (root->kind != ROOT_GRAD)
-			continue;
-		Loc from = lo_value(l, root->node), to = loc_column(grad, spec_param_offset(w->spec, root->index));
-		if (from.slot == acc.slot && from.off == to.off)
-			continue;
+		if (root->kind != ROOT_GRAD) continue;
+		Loc from = lo_value(l, root->node),
+		    to = loc_column(grad, spec_param_offset(w->spec, root->index));
+		if (from.slot == acc.slot && from.off == to.off) continue;
 		int64_t size = shape_size(g->node.at[root->node].shape);
 		bool fresh;
 		Fn *f = lo_kernel(l, &fresh, "add_%lld", (long long)size);
 		if (fresh) {
 			int X = f_buf(f, BUF_IN, ELEM_F32, "x", 0), Y = f_buf(f, BUF_INOUT, ELEM_F32, "y", 0);
 			int i = f_for(f, "i", aff_c(0), aff_c(size), 1);
-			f_store(f, Y, aff_v(i), e_op2(f, E_ADD, e_load(f, 1, Y, aff_v(i)), e_load(f, 1, X, aff_v(i))));
+			f_store(f, Y, aff_v(i),
+				e_op2(f, E_ADD, e_load(f, 1, Y, aff_v(i)), e_load(f, 1, X, aff_v(i))));
 			f_end(f, 1);
 		}
 		lo_call(l, f, 2, (Loc[]){from, to}, false, g->node.at[root->node].span);
@@ -519,10 +526,12 @@ static Fn *lower_post(Lower *w, Part *part, int64_t *work, Lowering **out)
 
 static void entry(Lower *w, Lowered *o, Fn *f, const Lowering *l, int64_t work)
 {
-	vec_push(w->arena, &o->entry, (Entry){.fn = f, .n_slot = l ? l->slot.n : 0, .slot = l ? l->slot.at : NULL, .work = work});
+	vec_push(w->arena, &o->entry,
+		 (Entry){.fn = f, .n_slot = l ? l->slot.n : 0, .slot = l ? l->slot.at : NULL, .work = work});
 }
 
-Lowered *pass_lower(Arena *a, Spec *s, const Graph *train, const Graph *serve, const Graph *watch, const Target *t)
+Lowered *pass_lower(Arena *a, Spec *s, const Graph *train, const Graph *serve, const Graph *watch,
+		    const Target *t)
 {
 	Lowered *o = arena_new(a, Lowered, 1);
 	Lower w = {.arena = a, .spec = s, .t = t, .n_param = spec_param_floats(s)};
@@ -544,13 +553,12 @@ Lowered *pass_lower(Arena *a, Spec *s, const Graph *train, const Graph *serve, c
 			bool (*wanted)(const Root *);
 		} e[2];
 	} graphs[] = {
-		{serve, "serve", 1, {{1, "score", output_root}}},
-		{watch, "watch", 1, {{2, "watch", watch_root}}},
-		{train, "train", 2, {{3, "count", count_root}, {4, "step", step_root}}},
+	    {serve, "serve", 1, {{1, "score", output_root}}},
+	    {watch, "watch", 1, {{2, "watch", watch_root}}},
+	    {train, "train", 2, {{3, "count", count_root}, {4, "step", step_root}}},
 	};
 	for (size_t i = 0; i < sizeof graphs / sizeof *graphs; i++) {
-		if (!graphs[i].g)
-			continue;
+		if (!graphs[i].g) continue;
 		Part part = part_new(&w, graphs[i].g, graphs[i].tag);
 		w.packing.tag = part.tag;
 		lower_free(&w, &part);
@@ -561,10 +569,10 @@ Lowered *pass_lower(Arena *a, Spec *s, const Graph *train, const Graph *serve, c
 			}
 		for (int e = 0; e < graphs[i].n; e++) {
 			int k = graphs[i].e[e].entry;
-			fn[k] = lower_rows(&w, &part, graphs[i].e[e].name, graphs[i].e[e].wanted, &work[k], &l[k]);
+			fn[k] = lower_rows(&w, &part, graphs[i].e[e].name, graphs[i].e[e].wanted, &work[k],
+					   &l[k]);
 		}
-		if (graphs[i].g == train)
-			fn[5] = lower_post(&w, &part, &work[5], &l[5]);
+		if (graphs[i].g == train) fn[5] = lower_post(&w, &part, &work[5], &l[5]);
 	}
 	lo_slot(pre, SLOT_PACKED, 0, 0, false);
 	fn[0] = lowering_finish(pre);
@@ -573,8 +581,7 @@ Lowered *pass_lower(Arena *a, Spec *s, const Graph *train, const Graph *serve, c
 		l[6] = lowering_new(a, w.mod, t, s, NULL, &w.packing, "update", false);
 		fn[6] = update_dense(l[6], &s->dense);
 	}
-	for (int i = 0; i < 7; i++)
-		entry(&w, o, fn[i], l[i], work[i]);
+	for (int i = 0; i < 7; i++) entry(&w, o, fn[i], l[i], work[i]);
 	for (int i = 0; train && i < s->table.n; i++) {
 		Lowering *u = lowering_new(a, w.mod, t, s, NULL, &w.packing, "update_table", false);
 		Fn *f = update_table(u, &s->tables, i);

@@ -1,8 +1,8 @@
 /*
  * Elementwise kernels.
  *
- * Where all operands lie dense the kernel runs flat over n * width elements; else row by row.  Lanes beyond the end are
- * masked; every lane computes what a single element would.
+ * Where all operands lie dense the kernel runs flat over n * width elements; else row by row.  Lanes beyond
+ * the end are masked; every lane computes what a single element would.
  */
 #include "pass/map.h"
 #include "base/diag.h"
@@ -21,7 +21,7 @@ typedef struct {
 	int n;
 	const NodeId *node;
 	const bool *kept;
-	int *reg;              /* per node of the graph: its register in the part being built, or -1 */
+	int *reg; /* per node of the graph: its register in the part being built, or -1 */
 	VEC(Operand) src;
 	VEC(Operand) out;
 	int64_t width;
@@ -31,8 +31,7 @@ typedef struct {
 static bool member(const Map *m, NodeId id)
 {
 	for (int i = 0; i < m->n; i++)
-		if (m->node[i] == id)
-			return true;
+		if (m->node[i] == id) return true;
 	return false;
 }
 
@@ -43,17 +42,17 @@ static void sources(Map *m)
 		for (int k = 0; k < g->node.at[m->node[i]].n_in; k++) {
 			NodeId in = g->node.at[m->node[i]].in[k];
 			int s = 0;
-			while (s < m->src.n && m->src.at[s].id != in)
-				s++;
-			if (s < m->src.n || member(m, in))
-				continue;
+			while (s < m->src.n && m->src.at[s].id != in) s++;
+			if (s < m->src.n || member(m, in)) continue;
 			SrcKind kind = src_kind(g, in, m->node[i]);
 			Loc at = kind == SRC_CONST ? loc_none : lo_value(m->l, in);
-			vec_push(m->l->arena, &m->src, (Operand){.id = in, .kind = kind, .stride = at.stride, .buf = -1});
+			vec_push(m->l->arena, &m->src,
+				 (Operand){.id = in, .kind = kind, .stride = at.stride, .buf = -1});
 		}
 	for (int i = 0; i < m->n; i++)
 		if (m->kept[m->node[i]])
-			vec_push(m->l->arena, &m->out, (Operand){.id = m->node[i], .stride = lo_result(m->l, m->node[i]).stride});
+			vec_push(m->l->arena, &m->out,
+				 (Operand){.id = m->node[i], .stride = lo_result(m->l, m->node[i]).stride});
 }
 
 /* One step: `lanes` elements at (row, col) or, flat, at element col. */
@@ -64,7 +63,8 @@ static void body(Map *m, int lanes, bool flat, Aff row, Aff col, Aff count)
 	for (int s = 0; s < m->src.n; s++) {
 		Operand *src = &m->src.at[s];
 		if (src->kind == SRC_FULL || src->kind == SRC_COLUMN) {
-			Aff at = flat || src->kind == SRC_COLUMN ? col : aff_add(aff_mul(row, src->stride), col);
+			Aff at =
+			    flat || src->kind == SRC_COLUMN ? col : aff_add(aff_mul(row, src->stride), col);
 			src->reg = f_reg(f, "a", lanes, 1, 1);
 			f_set1(f, src->reg, e_load_n(f, lanes, src->buf, at, count));
 		} else if (src->kind == SRC_CONST) {
@@ -77,8 +77,7 @@ static void body(Map *m, int lanes, bool flat, Aff row, Aff col, Aff count)
 	for (int i = 0; i < m->n; i++) {
 		const Node *n = &g->node.at[m->node[i]];
 		int x[4];
-		for (int k = 0; k < n->n_in; k++)
-			x[k] = m->reg[n->in[k]];
+		for (int k = 0; k < n->n_in; k++) x[k] = m->reg[n->in[k]];
 		f->at = n->span;
 		int e = op_table[n->op]->each(&each, &n->attr, x);
 		int r = f_reg(f, "v", lanes, 1, 1);
@@ -99,8 +98,7 @@ static void sweep(Map *m, bool flat, Aff row, Aff end)
 	bool constant = end.n == 0;
 	Aff whole = constant ? aff_c(end.c / W * W) : aff_v(f_floor(f, "whole", end, W));
 	for (int tail = 0; tail < 2; tail++) {
-		if (constant && (tail ? whole.c == end.c : !whole.c))
-			continue;
+		if (constant && (tail ? whole.c == end.c : !whole.c)) continue;
 		int i = f_for(f, "i", tail ? whole : aff_c(0), tail ? end : whole, W);
 		body(m, W, flat, row, aff_v(i), tail ? aff_plus(end, i, -1) : aff_c(W));
 		f_end(f, 1);
@@ -110,11 +108,11 @@ static void sweep(Map *m, bool flat, Aff row, Aff end)
 static bool dense(const Map *m)
 {
 	for (int s = 0; s < m->src.n; s++)
-		if (m->src.at[s].kind == SRC_ROW || m->src.at[s].kind == SRC_COLUMN || (m->src.at[s].kind == SRC_FULL && m->src.at[s].stride != m->width))
+		if (m->src.at[s].kind == SRC_ROW || m->src.at[s].kind == SRC_COLUMN ||
+		    (m->src.at[s].kind == SRC_FULL && m->src.at[s].stride != m->width))
 			return false;
 	for (int o = 0; o < m->out.n; o++)
-		if (m->out.at[o].stride != m->width)
-			return false;
+		if (m->out.at[o].stride != m->width) return false;
 	return true;
 }
 
@@ -123,10 +121,11 @@ static void broadcast(Map *m, SrcKind kind, int lanes, Aff row)
 {
 	for (int s = 0; s < m->src.n; s++) {
 		Operand *src = &m->src.at[s];
-		if (src->kind != kind)
-			continue;
+		if (src->kind != kind) continue;
 		src->reg = f_reg(m->f, "s", lanes, 1, 1);
-		f_set1(m->f, src->reg, e_splat(m->f, lanes, e_load(m->f, 1, src->buf, aff_mul(row, kind == SRC_ROW ? src->stride : 0))));
+		f_set1(m->f, src->reg,
+		       e_splat(m->f, lanes,
+			       e_load(m->f, 1, src->buf, aff_mul(row, kind == SRC_ROW ? src->stride : 0))));
 	}
 }
 
@@ -137,10 +136,10 @@ void map_lower(Lowering *l, int n, const NodeId *node, const bool *kept)
 	Map m = {.l = l, .n = n, .node = node, .kept = kept, .width = shape_size(shape), .rows = shape.rows};
 	m.reg = arena_new(l->arena, int, g->node.n);
 	sources(&m);
-	if (!m.out.n)
-		bug("elementwise group without a result");
+	if (!m.out.n) bug("elementwise group without a result");
 	bool fresh;
-	Fn *f = m.f = lo_kernel(l, &fresh, "map%d_%s%s", l->m->fn.n, op_table[g->node.at[node[n - 1]].op]->word, m.rows ? "" : "_free");
+	Fn *f = m.f = lo_kernel(l, &fresh, "map%d_%s%s", l->m->fn.n,
+				op_table[g->node.at[node[n - 1]].op]->word, m.rows ? "" : "_free");
 	VEC(Loc) arg = {0};
 	for (int s = 0; s < m.src.n; s++)
 		if (m.src.at[s].kind != SRC_CONST) {

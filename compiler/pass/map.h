@@ -4,7 +4,8 @@
 #include "ir/lowering.h"
 
 /*
- * Appends the call that computes the nodes (operands first).  `kept[id]`: the value is needed outside and gets a place.
+ * Appends the call that computes the nodes (operands first).  `kept[id]`: the value is needed outside and
+ * gets a place.
  */
 void map_lower(Lowering *l, int n, const NodeId *node, const bool *kept);
 #endif

@@ -26,5 +26,6 @@ void pass_rows(Spec *s, const Graph *train);
 void pass_records(Spec *s, int n_moment);
 
 /* train NULL: a scorer, entries PRE and SCORE only. */
-Lowered *pass_lower(Arena *a, Spec *s, const Graph *train, const Graph *serve, const Graph *watch, const Target *t);
+Lowered *pass_lower(Arena *a, Spec *s, const Graph *train, const Graph *serve, const Graph *watch,
+		    const Target *t);
 #endif

@@ -18,18 +18,14 @@ void pass_reach(Spec *s)
 {
 	const Graph *g = s->g;
 	Use *use = arena_new(s->arena, Use, g->node.n);
-	for (int i = 0; i < s->output.n; i++)
-		use[s->output.at[i].node].serving = true;
-	for (int l = 0; l < s->loss.n; l++)
-		use[s->loss.at[l].row].losses |= (uint64_t)1 << (l < 63 ? l : 63);
+	for (int i = 0; i < s->output.n; i++) use[s->output.at[i].node].serving = true;
+	for (int l = 0; l < s->loss.n; l++) use[s->loss.at[l].row].losses |= (uint64_t)1 << (l < 63 ? l : 63);
 	for (NodeId id = g->node.n; id-- > 1;) {
 		const Node *n = &g->node.at[id];
 		for (int i = 0; i < n->n_in; i++) {
-			if (!n->in[i])
-				continue;
+			if (!n->in[i]) continue;
 			use[n->in[i]].serving |= use[id].serving;
-			if (op_table[n->op]->grad)
-				use[n->in[i]].losses |= use[id].losses;
+			if (op_table[n->op]->grad) use[n->in[i]].losses |= use[id].losses;
 		}
 		if (n->op == OP_PARAM) {
 			s->param.at[n->attr.i].losses |= use[id].losses;

@@ -8,8 +8,7 @@
 
 static NodeId weighted(Spec *s, Graph *g, NodeId node)
 {
-	if (!s->weight_column)
-		return node;
+	if (!s->weight_column) return node;
 	Span span = g->node.at[node].span;
 	NodeId w = graph_push(g, OP_WEIGHT, shape_scalar(true), 0, NULL, (Attr){0}, span);
 	return graph_op(g, OP_MUL, 2, (NodeId[]){node, w}, (Attr){0}, span);
@@ -23,8 +22,7 @@ void pass_serve(Spec *s, Graph *g, bool watches)
 			g->node.at[id].attr = (Attr){.k = 1};
 			g->node.at[id].shape = shape_scalar(false);
 		}
-	for (int i = 0; !watches && i < s->output.n; i++)
-		graph_root(g, ROOT_OUTPUT, i, s->output.at[i].node);
+	for (int i = 0; !watches && i < s->output.n; i++) graph_root(g, ROOT_OUTPUT, i, s->output.at[i].node);
 	for (int i = 0; watches && i < s->watch.n; i++) {
 		graph_root(g, ROOT_WATCH, 3 * i, s->watch.at[i].logit);
 		graph_root(g, ROOT_WATCH, 3 * i + 1, s->watch.at[i].label);

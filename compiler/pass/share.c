@@ -14,18 +14,15 @@ void pass_share(Spec *s)
 		vec_push(s->arena, &use, &s->loss.at[i].row);
 		vec_push(s->arena, &use, &s->loss.at[i].count);
 	}
-	for (int i = 0; i < s->output.n; i++)
-		vec_push(s->arena, &use, &s->output.at[i].node);
+	for (int i = 0; i < s->output.n; i++) vec_push(s->arena, &use, &s->output.at[i].node);
 	for (int i = 0; i < s->watch.n; i++) {
 		vec_push(s->arena, &use, &s->watch.at[i].logit);
 		vec_push(s->arena, &use, &s->watch.at[i].label);
 		vec_push(s->arena, &use, &s->watch.at[i].weight);
 	}
-	for (int i = 0; i < use.n; i++)
-		graph_root(g, ROOT_OUTPUT, i, *use.at[i]);
+	for (int i = 0; i < use.n; i++) graph_root(g, ROOT_OUTPUT, i, *use.at[i]);
 	pass_cse(g);
 	pass_dce(g);
-	for (int i = 0; i < use.n; i++)
-		*use.at[i] = g->root.at[i].node;
+	for (int i = 0; i < use.n; i++) *use.at[i] = g->root.at[i].node;
 	g->root.n = 0;
 }

@@ -6,6 +6,7 @@
 int optimizer_moments(const Optimizer *o);
 /* entry "update": lo, hi over PARAM, its moments and GRAD. */
 Fn *update_dense(Lowering *l, const Optimizer *o);
-/* entry "update_tN": lo, hi over UNIQ: gradients summed in the order of their rows, then a step on the record. */
+/* entry "update_tN": lo, hi over UNIQ: gradients summed in the order of their rows, then a step on the
+ * record. */
 Fn *update_table(Lowering *l, const Optimizer *o, int table);
 #endif
