@@ -11,8 +11,10 @@
 
 enum {
 	MTL_ABI = 1,
-	MTL_BLOCK = 128,     /* rows a kernel carries through the whole net at once */
-	MTL_SLICES = 8,	     /* a batch is cut in at most this many slices, each with sums of its own */
+	MTL_BLOCK = 128, /* rows a kernel carries through the whole net at once */
+	MTL_SLICES = 8,	 /* a batch is cut in at most this many slices, each with sums of its own */
+	MTL_SLICE_LEAST =
+	    256, /* rows of a slice: fewer, and adding up the sums costs as much as the parallel work saves */
 	MTL_ROW_MISSING = 0, /* table row of an empty cell */
 	MTL_ROW_UNKNOWN = 1, /* table row of a value outside the vocabulary */
 	MTL_ROW_FIRST = 2,

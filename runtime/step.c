@@ -156,7 +156,7 @@ MtlStatus mtl_step_gradients(MtlStep *s, const MtlBatch *b, bool mean, MtlError 
 	const MtlModel *m = s->in->m;
 	int64_t blocks = ceil_div(b->n, MTL_BLOCK);
 	s->batch = b;
-	s->slice = MTL_BLOCK * ceil_div(b->n, MTL_SLICES * MTL_BLOCK);
+	s->slice = MTL_SLICE_LEAST * ceil_div(b->n, MTL_SLICES * MTL_SLICE_LEAST);
 	s->n_slice = b->n ? (int)ceil_div(b->n, s->slice) : 0;
 	if (b->n == 0) {
 		memset(s->grad, 0, (size_t)m->n_param * sizeof *s->grad);

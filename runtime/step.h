@@ -1,9 +1,9 @@
 /*
  * One training step, and its halves: gradients of a batch; their use.
  *
- * A batch of n rows is cut in slices of MTL_BLOCK * ceil(n / (MTL_SLICES * MTL_BLOCK)) rows.  Every slice has
- * sums of its own, added up in the order of the slices; everything else belongs to one row, one parameter or
- * one table row. So the bits do not depend on which thread did what.
+ * A batch of n rows is cut in slices of MTL_SLICE_LEAST * ceil(n / (MTL_SLICES * MTL_SLICE_LEAST)) rows.
+ * Every slice has sums of its own, added up in the order of the slices; everything else belongs to one row,
+ * one parameter or one table row. So the bits do not depend on which thread did what.
  */
 #ifndef MTL_STEP_H
 #define MTL_STEP_H
