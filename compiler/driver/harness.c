@@ -189,7 +189,7 @@ bool harness_run(Harness *h, RunMode mode, int entry, const int64_t *size)
 	const Entry *e = &h->low->entry.at[entry];
 	if (!e->fn) return false;
 	if (mode == RUN_KERNEL) {
-		void *buf[64];
+		void *buf[e->n_slot + 1]; /* wide models have hundreds */
 		for (int i = 0; i < e->n_slot; i++)
 			buf[i] = harness_buffer(h, e->slot[i].kind, e->slot[i].index)->f;
 		char name[256];
@@ -200,7 +200,7 @@ bool harness_run(Harness *h, RunMode mode, int entry, const int64_t *size)
 		k(buf, size);
 		return true;
 	}
-	Mem mem[64];
+	Mem mem[e->n_slot + 1];
 	for (int i = 0; i < e->n_slot; i++) {
 		Buffer *b = harness_buffer(h, e->slot[i].kind, e->slot[i].index);
 		mem[i] = (Mem){b->elem == ELEM_I32 ? (void *)b->i : (void *)b->d, b->n};
