@@ -129,20 +129,55 @@ static int generic_rank(const Model *m, double *null)
 	return best;
 }
 
+static void add_row(Model *m, Derived d)
+{
+	if (d.ok) vec_push(m->e->arena, &m->prob, d);
+}
+
+static bool about(const Formula *f, int n, const int *event)
+{
+	if (!f || f->kind == F_TRUE) return true;
+	if (f->kind != F_EVENT) return about(f->a, n, event) && about(f->b, n, event);
+	for (int i = 0; i < n; i++)
+		if (event[i] == f->event) return true;
+	return false;
+}
+
+enum { ENUMERATED = 5 }; /* events: up to 32 cells */
+
+/*
+ * The full likelihood fixes every probability about its events.  Of many events the cells are too many to be
+ * rows; the heads that speak of no others, and each event given its parent, say the same.
+ */
+static void add_joint(Model *m, int n, const int *event)
+{
+	const Events *e = m->e;
+	if (n <= ENUMERATED) {
+		const Formula *const *cell;
+		int cells = joint_cells(e, n, event, &cell);
+		for (int k = 0; k < cells; k++) add_row(m, derive(e, NULL, cell[k], formula_true()));
+		return;
+	}
+	for (int i = 0; i < e->head.n; i++) {
+		const Head *h = &e->head.at[i];
+		if (!h->estimate && about(h->of, n, event) && about(h->given, n, event))
+			add_row(m, derive(e, NULL, h->of, h->given));
+	}
+	for (int i = 0; i < n; i++) {
+		int parent = e->event.at[event[i]].parent;
+		const Formula *given = parent < 0 ? formula_true() : formula_event(e, parent, (Span){0});
+		add_row(m, derive(e, NULL, formula_event(e, event[i], (Span){0}), given));
+	}
+}
+
 static Model model_of(const Events *e, int n, const Trained *t)
 {
 	Model m = {.e = e, .heads = e->head.n};
 	for (int i = 0; i < n; i++) {
-		if (t[i].n_joint == 0) {
-			vec_push(e->arena, &m.prob, t[i].prob);
-			continue;
-		}
-		const Formula *const *cell;
-		int cells = joint_cells(e, t[i].n_joint, t[i].joint, &cell);
-		for (int k = 0; k < cells; k++) {
-			Derived d = derive(e, NULL, cell[k], formula_true());
-			if (d.ok) vec_push(e->arena, &m.prob, d);
-		}
+		if (t[i].n_joint)
+			add_joint(&m, t[i].n_joint, t[i].joint);
+		else
+			add_row(&m, t[i].prob);
 	}
 	return m;
 }

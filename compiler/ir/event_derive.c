@@ -13,14 +13,15 @@
 enum {
 	FAILED = -1,
 	UNKNOWN = -2,
-	MOST_STATES =
-	    1 << 15, /* the search gives up here: promises among a dozen events with a head missing */
+	MOST_WORDS = (1 << CELL_EVENTS) / 64,
+	MOST_STATES = 1 << 13, /* twice what twelve independent events need */
 };
 
 typedef struct {
 	int head;		    /* in Events */
 	bool own;		    /* of the estimate that is asked for */
 	const uint64_t *of, *given; /* of: within given */
+	unsigned *rest;		    /* by promise: what tells nothing of this head (left_over) */
 } Usable;
 
 typedef struct State State;
@@ -29,6 +30,13 @@ struct State {
 	const uint64_t *set;
 	int node;
 };
+
+/* One event of a promise. */
+typedef struct {
+	const uint64_t *event, *given; /* event: within given */
+	unsigned rest;		       /* the others of the promise */
+	int node;		       /* of P(event | given), UNKNOWN at first */
+} Promised;
 
 /* A state where the search ended, kept for the message. */
 typedef struct {
@@ -47,10 +55,10 @@ typedef struct {
 	Usable *head; /* [n] */
 	const uint64_t *target;
 	Diagram *d;
-	State *bucket[256];
+	State *bucket[1024];
 	int n_states;
-	int *promised; /* [promise][event]: known nodes of P(event | the promise's condition); NULL inside one
-			*/
+	int n_promised;
+	Promised *promised; /* NULL within one */
 	const Formula *asked;
 	DeadEnd *end;
 } Search;
@@ -90,24 +98,32 @@ static const uint64_t *promise_condition(const Events *e, Cells *c, const Indepe
 	return cells_bit(c, p->given) < 0 ? NULL : cells_of(c, formula_event(e, p->given, (Span){0}));
 }
 
+/*
+ * The events of a promise that are left over when those are taken out that tell `a`, as bits of cells; 0: it
+ * says nothing of a.
+ */
+static unsigned left_over(const Events *e, Cells *c, const Independent *p, const uint64_t *a,
+			  const uint64_t *given)
+{
+	const uint64_t *where = promise_condition(e, c, p);
+	if (!where || !set_equal(where, given, cells_words(c))) return 0;
+	unsigned all = 0;
+	for (int i = 0; i < p->event.n; i++) {
+		int bit = cells_bit(c, p->event.at[i]);
+		if (bit >= 0) all |= 1u << bit;
+	}
+	if (!told_by(c, a, given, all)) return 0;
+	unsigned of_a = all;
+	for (int bit = 0; bit < CELL_EVENTS; bit++)
+		if ((of_a >> bit & 1) && told_by(c, a, given, of_a & ~(1u << bit))) of_a &= ~(1u << bit);
+	return all & ~of_a;
+}
+
 bool sets_independent(const Events *e, Cells *c, const uint64_t *a, const uint64_t *b, const uint64_t *given)
 {
 	for (int k = 0; k < e->independent.n; k++) {
-		const Independent *p = &e->independent.at[k];
-		const uint64_t *where = promise_condition(e, c, p);
-		if (!where || !set_equal(where, given, cells_words(c))) continue;
-		unsigned all = 0;
-		for (int i = 0; i < p->event.n; i++) {
-			int bit = cells_bit(c, p->event.at[i]);
-			if (bit >= 0) all |= 1u << bit;
-		}
-		/* The smallest subset that tells a: leave out what it does not need. */
-		if (!told_by(c, a, given, all)) continue;
-		unsigned of_a = all;
-		for (int bit = 0; bit < CELL_EVENTS; bit++)
-			if ((of_a >> bit & 1) && told_by(c, a, given, of_a & ~(1u << bit)))
-				of_a &= ~(1u << bit);
-		if (told_by(c, b, given, all & ~of_a)) return true;
+		unsigned rest = left_over(e, c, &e->independent.at[k], a, given);
+		if (rest && told_by(c, b, given, rest)) return true;
 	}
 	return false;
 }
@@ -115,21 +131,32 @@ bool sets_independent(const Events *e, Cells *c, const uint64_t *a, const uint64
 static bool usable_at(const Search *s, const Usable *h, const uint64_t *set)
 {
 	if (set_equal(h->given, set, s->words)) return true;
-	return s->e->independent.n > 0 && set_within(set, h->given, s->words) &&
-	       sets_independent(s->e, s->c, h->of, set, h->given);
+	if (!set_within(set, h->given, s->words)) return false;
+	for (int k = 0; k < s->e->independent.n; k++)
+		if (h->rest[k] && told_by(s->c, set, h->given, h->rest[k])) return true;
+	return false;
 }
 
 /* ---- the search ---- */
+
+/* One side is all of the target that there is. */
+static bool set_settled(const uint64_t *hi, const uint64_t *lo, const uint64_t *target, int words)
+{
+	return (set_within(hi, target, words) && set_disjoint(lo, target, words)) ||
+	       (set_within(lo, target, words) && set_disjoint(hi, target, words));
+}
 
 static State *state(Search *s, const uint64_t *set)
 {
 	uint64_t h = 14695981039346656037u;
 	for (int i = 0; i < s->words; i++) h = (h ^ set[i]) * 1099511628211u, h ^= h >> 29;
-	State **at = &s->bucket[h % 256];
+	State **at = &s->bucket[h % 1024];
 	for (; *at; at = &(*at)->next)
 		if (set_equal((*at)->set, set, s->words)) return *at;
 	*at = arena_new(s->e->arena, State, 1);
-	(*at)->set = set;
+	uint64_t *kept = arena_new(s->e->arena, uint64_t, s->words);
+	memcpy(kept, set, sizeof *kept * (size_t)s->words);
+	(*at)->set = kept;
 	(*at)->node = UNKNOWN;
 	s->n_states++;
 	return *at;
@@ -167,51 +194,39 @@ static void dead_end(Search *s, const uint64_t *set, bool start)
 static int solve(Search *s, const uint64_t *set, bool start);
 
 /*
- * A promise also lets a derived probability split a state: with `independent like, buy given click`, P(buy |
- * click) serves below click & like, whatever it is made of.  Its node, FAILED where there is none.
+ * A promise also lets a derived probability split a state: with `independent like, buy given click`,
+ * P(buy | click) serves below click & like, whatever it is made of.  FAILED where it cannot be derived, or is
+ * just one head, which solve has tried.
  */
-static int promised(Search *s, int promise, int event, const uint64_t *given)
+static int promised(Search *s, Promised *p)
 {
-	int *known = &s->promised[promise * CELL_EVENTS + cells_bit(s->c, event)];
-	if (*known != UNKNOWN) return *known;
-	*known = FAILED;
+	if (p->node != UNKNOWN) return p->node;
+	p->node = FAILED;
 	DeadEnd unheard = {0};
-	uint64_t *target = arena_new(s->e->arena, uint64_t, s->words);
-	set_and(target, given, cells_of(s->c, formula_event(s->e, event, (Span){0})), s->words);
 	Search inner = *s;
-	inner.target = target;
+	inner.target = p->event;
 	inner.promised = NULL;
 	inner.end = &unheard;
 	inner.n_states = 0;
 	memset(inner.bucket, 0, sizeof inner.bucket);
-	return *known = solve(&inner, given, true);
+	int root = solve(&inner, p->given, true);
+	if (root < 2 || (s->d->node.at[root].hi < 2 && s->d->node.at[root].lo < 2)) return FAILED;
+	return p->node = root;
 }
 
 static int split_by_promise(Search *s, const uint64_t *set)
 {
-	for (int k = 0; s->promised && k < s->e->independent.n; k++) {
-		const Independent *p = &s->e->independent.at[k];
-		const uint64_t *given = promise_condition(s->e, s->c, p);
-		if (!given || !set_within(set, given, s->words)) continue;
-		for (int i = 0; i < p->event.n; i++) {
-			if (cells_bit(s->c, p->event.at[i]) < 0) continue;
-			const uint64_t *event =
-			    cells_of(s->c, formula_event(s->e, p->event.at[i], (Span){0}));
-			uint64_t *hi = arena_new(s->e->arena, uint64_t, s->words);
-			uint64_t *lo = arena_new(s->e->arena, uint64_t, s->words);
-			set_and(hi, set, event, s->words);
-			set_minus(lo, set, event, s->words);
-			if (set_empty(hi, s->words) || set_empty(lo, s->words)) continue;
-			uint64_t *inside = arena_new(s->e->arena, uint64_t, s->words);
-			set_and(inside, event, given, s->words);
-			if (!set_equal(set, given, s->words) &&
-			    !sets_independent(s->e, s->c, inside, set, given))
-				continue;
-			int by = promised(s, k, p->event.at[i], given);
-			int yes = by == FAILED ? FAILED : solve(s, hi, false);
-			int no = yes == FAILED ? FAILED : solve(s, lo, false);
-			if (no != FAILED) return diagram_grafted(s->e, s->d, by, yes, no);
-		}
+	for (int i = 0; s->promised && i < s->n_promised; i++) {
+		Promised *p = &s->promised[i];
+		uint64_t hi[MOST_WORDS], lo[MOST_WORDS];
+		set_and(hi, set, p->event, s->words);
+		set_minus(lo, set, p->event, s->words);
+		if (set_empty(hi, s->words) || set_empty(lo, s->words)) continue;
+		if (!set_within(set, p->given, s->words) || promised(s, p) == FAILED) continue;
+		if (!told_by(s->c, set, p->given, p->rest)) continue;
+		int yes = solve(s, hi, false);
+		int no = yes == FAILED ? FAILED : solve(s, lo, false);
+		if (no != FAILED) return diagram_grafted(s->e, s->d, p->node, yes, no);
 	}
 	return FAILED;
 }
@@ -230,17 +245,14 @@ static int solve(Search *s, const uint64_t *set, bool start)
 	for (int pass = 0; pass < 4; pass++)
 		for (int i = 0; i < s->n; i++) {
 			const Usable *h = &s->head[i];
-			if (h->own != (pass < 2) || !usable_at(s, h, set)) continue;
-			uint64_t *hi = arena_new(s->e->arena, uint64_t, s->words);
-			uint64_t *lo = arena_new(s->e->arena, uint64_t, s->words);
-			uint64_t *wanted = arena_new(s->e->arena, uint64_t, s->words);
+			if (h->own != (pass < 2)) continue;
+			uint64_t hi[MOST_WORDS], lo[MOST_WORDS];
 			set_and(hi, set, h->of, s->words);
 			set_minus(lo, set, h->of, s->words);
-			set_and(wanted, set, s->target, s->words);
 			if (set_empty(hi, s->words) || set_empty(lo, s->words)) continue;
+			bool settles = set_settled(hi, lo, s->target, s->words);
+			if (settles != (pass % 2 == 0) || !usable_at(s, h, set)) continue;
 			any = true;
-			bool settles = set_equal(hi, wanted, s->words) || set_equal(lo, wanted, s->words);
-			if (settles != (pass % 2 == 0)) continue;
 			int yes = solve(s, hi, false);
 			if (yes == FAILED) continue;
 			int no = solve(s, lo, false);
@@ -248,7 +260,7 @@ static int solve(Search *s, const uint64_t *set, bool start)
 			return known->node = diagram_node(s->e, s->d, h->head, false, yes, no);
 		}
 	known->node = split_by_promise(s, set);
-	if (!any && known->node == FAILED) dead_end(s, set, start);
+	if (!any && known->node == FAILED) dead_end(s, known->set, start);
 	return known->node;
 }
 
@@ -381,14 +393,33 @@ static Diagram *constant(const Events *e, int value)
 	return d;
 }
 
+static void note_promises(Search *s)
+{
+	const Events *e = s->e;
+	int most = 0;
+	for (int k = 0; k < e->independent.n; k++) most += e->independent.at[k].event.n;
+	s->promised = arena_new(e->arena, Promised, most + 1);
+	s->n_promised = 0;
+	for (int k = 0; k < e->independent.n; k++) {
+		const Independent *p = &e->independent.at[k];
+		const uint64_t *given = promise_condition(e, s->c, p);
+		for (int i = 0; given && i < p->event.n; i++) {
+			if (cells_bit(s->c, p->event.at[i]) < 0) continue;
+			uint64_t *event = arena_new(e->arena, uint64_t, s->words);
+			set_and(event, given, cells_of(s->c, formula_event(e, p->event.at[i], (Span){0})),
+				s->words);
+			unsigned rest = left_over(e, s->c, p, event, given);
+			if (rest) s->promised[s->n_promised++] = (Promised){event, given, rest, UNKNOWN};
+		}
+	}
+}
+
 static Diagram *search(const Search *common, const uint64_t *from, const uint64_t *target)
 {
 	Search s = *common;
 	s.target = target;
 	s.d = diagram_new(s.e);
-	int n = s.e->independent.n * CELL_EVENTS;
-	s.promised = arena_new(s.e->arena, int, n + 1);
-	for (int i = 0; i < n; i++) s.promised[i] = UNKNOWN;
+	note_promises(&s);
 	int root = solve(&s, from, true);
 	return root == FAILED ? NULL : diagram_kept(s.e, s.d, root);
 }
@@ -449,7 +480,10 @@ Derived derive_without(const Events *e, Str estimate, const Formula *of, const F
 		uint64_t *inside = arena_new(e->arena, uint64_t, words);
 		const uint64_t *condition = cells_of(c, h->given);
 		set_and(inside, cells_of(c, h->of), condition, words);
-		s.head[s.n++] = (Usable){i, estimate && h->estimate == estimate, inside, condition};
+		unsigned *rest = arena_new(e->arena, unsigned, e->independent.n + 1);
+		for (int k = 0; k < e->independent.n; k++)
+			rest[k] = left_over(e, c, &e->independent.at[k], inside, condition);
+		s.head[s.n++] = (Usable){i, estimate && h->estimate == estimate, inside, condition, rest};
 	}
 
 	const uint64_t *condition = cells_of(c, given);

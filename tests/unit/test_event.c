@@ -178,6 +178,31 @@ static void test_eight_roots(void)
 	arena_destroy(w.arena);
 }
 
+/* Twelve independent events, the most there may be: quick, and each tested once on a way. */
+static void test_twelve(void)
+{
+	static const char m[] =
+	    "event a; event b; event c; event d; event e; event f; event g; event h; event i;"
+	    "event j; event k; event l; independent a, b, c, d, e, f, g, h, i, j, k, l;"
+	    "P(a) = h0; P(b) = h1; P(c) = h2; P(d) = h3; P(e) = h4; P(f) = h5; P(g) = h6;"
+	    "P(h) = h7; P(i) = h8; P(j) = h9; P(k) = h10; P(l) = h11";
+	World w = world(m);
+	const Formula *any = formula_in(&w, "(a | b | c | d | e | f | g | h | i | j | k | l)");
+	const Formula *pairs = formula_in(&w, "(a & b | c & d | e & f | g & h | i & j | k & l)");
+	Derived x = derive(w.e, NULL, any, formula_true()), y = derive(w.e, NULL, pairs, formula_true());
+	double half[12];
+	for (int i = 0; i < 12; i++) half[i] = 0.5;
+	CU_ASSERT_TRUE_FATAL(x.ok && y.ok);
+	CU_ASSERT_EQUAL(x.of->node.n, 2 + 12);
+	CU_ASSERT_EQUAL(y.of->node.n, 2 + 12);
+	CU_ASSERT_DOUBLE_EQUAL(derived_eval(w.e, &x, half), 1 - 1 / 4096.0, 1e-15);
+	CU_ASSERT_DOUBLE_EQUAL(derived_eval(w.e, &y, half), 1 - 729 / 4096.0, 1e-15);
+	/* one head short: refused, in bounded time */
+	w.e->head.n = 11;
+	CU_ASSERT_FALSE(derive(w.e, NULL, pairs, formula_true()).ok);
+	arena_destroy(w.arena);
+}
+
 static void test_kuairand(void)
 {
 	static const char m[] =
@@ -203,6 +228,10 @@ static void test_free_marginal(void)
 	    "event click; event buy of click; P(buy) = direct; P(click) = ctr", "P(buy | click)",
 	    "P(buy | click) = none: P(buy) and P(click) are heads of their own, so their ratio may exceed 1; "
 	    "make P(buy | click) the head instead of P(buy), or name the second one P[direct](...)");
+	/* where both ways exist (heads_check refuses them together) the head that says it outright is taken
+	 */
+	derives("event click; event buy of click; P(click) = a; P(buy | click) = b; P(buy) = direct",
+		"P(!buy)", "P(!buy) = NOT(direct)");
 	derives(m, "P(click & !buy)",
 		"P(click & !buy) = none: P(buy) and P(click) are heads of their own, so their ratio may "
 		"exceed 1; "
@@ -495,6 +524,7 @@ int main(void)
 	CU_ADD_TEST(s, test_esmm);
 	CU_ADD_TEST(s, test_esm2);
 	CU_ADD_TEST(s, test_eight_roots);
+	CU_ADD_TEST(s, test_twelve);
 	CU_ADD_TEST(s, test_kuairand);
 	CU_ADD_TEST(s, test_free_marginal);
 	CU_ADD_TEST(s, test_estimates);

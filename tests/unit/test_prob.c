@@ -220,6 +220,8 @@ static void test_refuse_chain(void)
 		"'act' is declared here, as part of 'click'",
 		"= help: P(click) * P(act | click) * P(buy | act)");
 	REFUSES(ESM2, "P(buy | act) * P(click)", "error[M0412]", "P(buy | act) cannot follow P(click)");
+	REFUSES(PROMISED, "(1 - P(click)) * P(like | click)", "error[M0412]",
+		"its condition is click, not !click");
 	REFUSES(ESM2, "P(act) * P(buy | click)", "error[M0412]", "its condition is click, not act",
 		"= help: P(act) * P(buy | act)");
 	REFUSES(ESM2, "P(act | click) * P(buy | click & !act)", "error[M0412]",
@@ -625,6 +627,9 @@ static void test_rank(void)
 	learns(ESM2, "P(click);P(act);P(buy);P(act | buy)", 4, "");
 	learns(ESM2, "joint", 4, "");
 	learns(PROMISED, "P(click);P(like & share)", 2, "l s");
+	/* of many events the likelihood is not taken apart into cells; of ESM2 and three roots, six events, 7
+	 * heads */
+	learns(ESM2 "; event a; event b; event c; P(a) = h5; P(b) = h6; P(c) = h7", "joint", 7, "");
 }
 
 static void test_identify(void)
