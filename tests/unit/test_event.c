@@ -424,6 +424,36 @@ static void test_random_promised(void)
 	CU_ASSERT_TRUE(refused > 100);
 }
 
+/* A promised event whose probability is itself derived, through x: it serves without x, and not beside it. */
+static void test_random_promised_derived(void)
+{
+	int done = 0, refused = 0;
+	for (int round = 0; round < 60; round++) {
+		World w =
+		    world("event e0; event a of e0; event x of e0; event b of e0; independent a, b given e0;"
+			  "P(e0) = h0; P(a | e0) = h1; P(x | e0) = h2; P(b | x) = h3; P(b | e0 & !x) = h4");
+		Random r = {.w = w, .n = 4};
+		double p0 = uniform(), pa = uniform(), px = uniform(), pb[2] = {uniform(), uniform()};
+		for (unsigned p = 0; p < 16; p++) {
+			if (!consistent(&r, p)) continue;
+			bool a = p & 2, x = p & 4, b = p & 8;
+			r.joint[p] =
+			    !(p & 1) ? 1 - p0
+				     : p0 * (a ? pa : 1 - pa) * (x ? px : 1 - px) * (b ? pb[x] : 1 - pb[x]);
+		}
+		for (int q = 0; q < 30; q++) {
+			const Formula *of = random_formula(&r, 3),
+				      *given = q % 3 ? random_formula(&r, 1) : formula_true();
+			int one = compare(&r, of, given, false);
+			done += one;
+			refused += !one;
+		}
+		arena_destroy(r.w.arena);
+	}
+	CU_ASSERT_TRUE(done > 500);
+	CU_ASSERT_TRUE(refused > 100);
+}
+
 /* Every way to know, not know or half know what happened: the diagram finds the same possibilities as
  * enumeration. */
 static void test_random_labels(void)
@@ -536,6 +566,7 @@ int main(void)
 	CU_ADD_TEST(s, test_random_complete);
 	CU_ADD_TEST(s, test_random_any);
 	CU_ADD_TEST(s, test_random_promised);
+	CU_ADD_TEST(s, test_random_promised_derived);
 	CU_basic_set_mode(CU_BRM_NORMAL);
 	CU_basic_run_tests();
 	unsigned failed = CU_get_number_of_failures();

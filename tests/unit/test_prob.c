@@ -220,6 +220,7 @@ static void test_refuse_chain(void)
 		"'act' is declared here, as part of 'click'",
 		"= help: P(click) * P(act | click) * P(buy | act)");
 	REFUSES(ESM2, "P(buy | act) * P(click)", "error[M0412]", "P(buy | act) cannot follow P(click)");
+	REFUSES(PROMISED, "P(share | click) * (1 - P(click)) * P(like | click)", "error[M0412]");
 	REFUSES(PROMISED, "(1 - P(click)) * P(like | click)", "error[M0412]",
 		"its condition is click, not !click");
 	REFUSES(ESM2, "P(act) * P(buy | click)", "error[M0412]", "its condition is click, not act",
