@@ -267,24 +267,42 @@ static void event_columns(const Events *e, int event, const Formula *given, bool
 	text_printf(out, brackets ? "(%s)" : "%s", label);
 }
 
-static void columns(const Events *e, const Formula *f, const Formula *given, Text *out)
+/* `alone`: what comes out stands beside no `&`, so an "or" needs no brackets. */
+static void columns(const Events *e, const Formula *f, const Formula *given, bool alone, Text *out)
 {
+	const Formula *known = f->kind == F_AND && given->kind == F_TRUE ? f->a : given;
 	switch (f->kind) {
 	case F_TRUE: text_add(out, "all"); break;
-	case F_EVENT: event_columns(e, f->event, given, true, out); break;
+	case F_EVENT:
+		if (implied(e, given, f->event))
+			text_char(out, '1'); /* P(click | buy): no column decides it */
+		event_columns(e, f->event, given, alone, out);
+		break;
 	case F_NOT:
 		text_add(out, "!(");
-		columns(e, f->a, given, out);
+		columns(e, f->a, given, true, out);
 		text_char(out, ')');
 		break;
 	case F_AND:
+		/* What the condition or the first half says need not be said again. */
+		if (f->a->kind == F_EVENT && implied(e, given, f->a->event)) {
+			columns(e, f->b, known, alone, out);
+			break;
+		}
+		if (f->b->kind == F_EVENT && implied(e, known, f->b->event)) {
+			columns(e, f->a, given, alone, out);
+			break;
+		}
+		columns(e, f->a, given, false, out);
+		text_add(out, " & ");
+		columns(e, f->b, known, false, out);
+		break;
 	case F_OR:
-		if (f->kind == F_OR) text_char(out, '(');
-		columns(e, f->a, given, out);
-		text_add(out, f->kind == F_AND ? " & " : " | ");
-		/* What the first half says need not be said again. */
-		columns(e, f->b, f->kind == F_AND && given->kind == F_TRUE ? f->a : given, out);
-		if (f->kind == F_OR) text_char(out, ')');
+		text_char(out, '(');
+		columns(e, f->a, given, true, out);
+		text_add(out, " | ");
+		columns(e, f->b, given, true, out);
+		text_char(out, ')');
 		break;
 	}
 }
@@ -297,8 +315,8 @@ int build_watch(Spec *s, Str estimate, const Formula *of, const Formula *given, 
 	Text text = {0}, expr = {0}, label = {0}, rows = {0};
 	prob_text(s->events, estimate, of, given, &text);
 	derived_text(s->events, d, &expr);
-	columns(s->events, of, given, &label);
-	columns(s->events, given, formula_true(), &rows);
+	columns(s->events, of, given, true, &label);
+	columns(s->events, given, formula_true(), true, &rows);
 	Watch w = {.name = name,
 		   .text = str_intern(s->str, text.at),
 		   .expression = str_intern(s->str, expr.at),
