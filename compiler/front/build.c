@@ -268,28 +268,40 @@ static void event_columns(const Events *e, int event, const Formula *given, bool
 }
 
 /* `alone`: what comes out stands beside no `&`, so an "or" needs no brackets. */
-/* factor: the text stands beside an `&`. */
-static void columns(const Events *e, const Formula *f, const Formula *given, bool factor, Text *out)
+static void columns(const Events *e, const Formula *f, const Formula *given, bool alone, Text *out)
 {
+	const Formula *known = f->kind == F_AND && given->kind == F_TRUE ? f->a : given;
 	switch (f->kind) {
 	case F_TRUE: text_add(out, "all"); break;
-	case F_EVENT: event_columns(e, f->event, given, !factor, out); break;
+	case F_EVENT:
+		if (implied(e, given, f->event))
+			text_char(out, '1'); /* P(click | buy): no column decides it */
+		event_columns(e, f->event, given, alone, out);
+		break;
 	case F_NOT:
 		text_add(out, "!(");
-		columns(e, f->a, given, false, out);
+		columns(e, f->a, given, true, out);
 		text_char(out, ')');
 		break;
 	case F_AND:
-		columns(e, f->a, given, true, out);
+		/* What the condition or the first half says need not be said again. */
+		if (f->a->kind == F_EVENT && implied(e, given, f->a->event)) {
+			columns(e, f->b, known, alone, out);
+			break;
+		}
+		if (f->b->kind == F_EVENT && implied(e, known, f->b->event)) {
+			columns(e, f->a, given, alone, out);
+			break;
+		}
+		columns(e, f->a, given, false, out);
 		text_add(out, " & ");
-		/* What the first half says need not be said again. */
-		columns(e, f->b, given->kind == F_TRUE ? f->a : given, true, out);
+		columns(e, f->b, known, false, out);
 		break;
 	case F_OR:
 		text_char(out, '(');
-		columns(e, f->a, given, false, out);
+		columns(e, f->a, given, true, out);
 		text_add(out, " | ");
-		columns(e, f->b, given, false, out);
+		columns(e, f->b, given, true, out);
 		text_char(out, ')');
 		break;
 	}
