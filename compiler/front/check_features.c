@@ -154,10 +154,10 @@ static void set_normalize(Check *c, Feature *f, const Ast *arg)
 static void set_missing(Check *c, Feature *f, const Ast *arg)
 {
 	if (arg->a->kind == AST_NAME) {
-		static const char *const word[] = {"learned", "own"};
+		static const char *const word[] = {"a number", "learned", "own"}; /* no name is the first */
 		int i;
-		if (word_in(c, arg->a, "missing", 2, word, &i))
-			f->missing = i ? MISSING_OWN : MISSING_LEARNED;
+		if (word_in(c, arg->a, "missing", 3, word, &i))
+			f->missing = i == 2 ? MISSING_OWN : MISSING_LEARNED;
 		return;
 	}
 	if (want_number(c, eval(c, arg->a), arg->a->span, "missing", &f->missing_value))

@@ -3,6 +3,21 @@
 #include <math.h>
 #include <string.h>
 
+/* The nearest setting, or all where none is near. */
+static void help_setting(Check *c, const Near *n, const char *wanted)
+{
+	const char *best = wanted ? near_best(n, wanted) : NULL;
+	Text t = {0};
+	for (int i = 0; i < n->name.n; i++) /* but not what M0090 would answer */
+		if (strcmp(n->name.at[i], "balance") && strcmp(n->name.at[i], "freeze"))
+			text_printf(&t, "%s%s", i ? ", " : "", n->name.at[i]);
+	if (best)
+		diag_help(c->d, "did you mean '%s'?", best);
+	else
+		diag_help(c->d, "the settings are %s", t.at);
+	text_free(&t);
+}
+
 static Str column_of(Check *c, const Ast *arg)
 {
 	if (arg->a->kind == AST_NAME) return arg->a->name;
@@ -27,7 +42,7 @@ void check_rows(Check *c)
 		}
 		if (k < 0) {
 			told(c, arg->span, "M0630", "rows has no setting '%s'", arg->name ? arg->name : "");
-			if (arg->name) help_near(c, &near, arg->name);
+			help_setting(c, &near, arg->name);
 			continue;
 		}
 		if (seen[k]) {
@@ -97,7 +112,7 @@ static void set_optimizer(Check *c, const Ast *e, Optimizer *out)
 		if (which < 0) {
 			told(c, arg->span, "M0633", "%s has no setting '%s'", k->name,
 			     arg->name ? arg->name : "of that place");
-			if (arg->name) help_near(c, &names, arg->name);
+			help_setting(c, &names, arg->name);
 			continue;
 		}
 		double x;
@@ -161,7 +176,7 @@ void check_train(Check *c)
 		}
 		if (k < 0) {
 			told(c, arg->span, "M0630", "train has no setting '%s'", arg->name ? arg->name : "");
-			if (arg->name) help_near(c, &near, arg->name);
+			help_setting(c, &near, arg->name);
 			continue;
 		}
 		if (seen[k]) {

@@ -417,7 +417,10 @@ static const Proof *prove_ratio(Prover *p, const Prob *px)
 		note_set(p, y->of, y->given);
 		uint64_t *both = new_set(p);
 		set_and(both, x->of, y->of, p->words);
-		if (!set_empty(both, p->words))
+		if (set_within(y->of, x->of, p->words))
+			diag_help(p->d, "the other way round, %s / %s is %s", as_factor(p->e, y),
+				  as_factor(p->e, x), type_words(p, y->of, x->of));
+		else if (!set_empty(both, p->words))
 			diag_help(p->d, "%s / %s is %s", type_words(p, both, x->given), as_factor(p->e, y),
 				  type_words(p, both, y->of));
 		return NULL;
