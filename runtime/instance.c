@@ -234,8 +234,10 @@ MtlStatus mtl_instance_load(MtlInstance *in, const MtlStore *s, const char *wher
 	if (strcmp(digest, m->digest) != 0)
 		return mtl_fail(e, MTL_REFUSED, "F0205", where,
 				"it belongs to another structure (model %s, digest %s) than this program "
-				"(model %s, digest %s)",
-				name ? name : "?", digest, m->name, m->digest);
+				"(model %s, digest %s)%s",
+				name ? name : "?", digest, m->name, m->digest,
+				name && !strcmp(name, m->name) ? ": the model or a -D has changed since"
+							       : "");
 	const char *codes = mtl_store_meta(s, MTL_META_CODES);
 	if (codes) {
 		if (mtl_codes_from_json(&in->codes, in->sys, m, codes, e)) return e->status;

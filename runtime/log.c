@@ -73,19 +73,32 @@ static int distance(const char *a, const MtlCell *b)
 static MtlStatus absent(const MtlLog *l, const MtlWant *w, const char *file, const char *code, MtlError *e)
 {
 	const MtlCell *best = NULL;
-	int least = 0;
+	int least = 2 + (int)strlen(w->name) / 3; /* farther than this is no help */
+	bool tabs = false;
 	for (int64_t i = 0; i < l->csv.n_cell; i++) {
-		int d = distance(w->name, &l->csv.cell[i]);
-		if (best && d >= least) continue;
-		best = &l->csv.cell[i];
+		const MtlCell *c = &l->csv.cell[i];
+		int d = distance(w->name, c);
+		tabs |= l->csv.separator == ',' && memchr(c->p, '\t', c->n);
+		if (d >= least) continue;
+		best = c;
 		least = d;
 	}
+	/* A name that is not there because the header was cut in the wrong places. */
+	const MtlCell *only = l->csv.n_cell == 1 ? &l->csv.cell[0] : NULL;
+	const char *cut = "";
+	if (tabs)
+		cut = "; the header holds tabs: is it a TSV (--input-format tsv)?";
+	else if (only && l->csv.separator == '\t' && memchr(only->p, ',', only->n))
+		cut = "; the header holds commas and no tab: is it a CSV (--input-format csv)?";
+	else if (only && memchr(only->p, ';', only->n))
+		cut = "; the header is cut by semicolons: a CSV needs commas";
 	char place[512];
 	snprintf(place, sizeof place, "%s:1:1", file);
 	MtlExcerpt name = mtl_excerpt(w->name, strlen(w->name));
 	const char *where = w->optional ? " in any file" : "";
-	if (!best)
-		return mtl_fail(e, MTL_DATA, code, place, "no column \"%s\" (%s)%s", name.s, w->what, where);
+	if (!best || *cut)
+		return mtl_fail(e, MTL_DATA, code, place, "no column \"%s\" (%s)%s%s", name.s, w->what, where,
+				cut);
 	return mtl_fail(e, MTL_DATA, code, place, "no column \"%s\" (%s)%s; did you mean \"%s\"?", name.s,
 			w->what, where, mtl_excerpt(best->p, best->n).s);
 }

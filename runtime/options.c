@@ -144,8 +144,13 @@ static int find_command(const MtlOptionTable *t, const char *word)
 
 static MtlStatus operand(MtlOptions *o, const MtlOptionTable *t, const char *word, MtlError *e)
 {
-	if (o->operand || !t->command[o->command].operand)
-		return mtl_fail(e, MTL_USAGE, "", NULL, "unexpected argument '%s'", word);
+	if (o->operand || !t->command[o->command].operand) {
+		bool data = false;
+		for (int k = 0; k < t->n_option; k++)
+			data |= takes(&t->option[k], o->command) && !strcmp(t->option[k].name, "data");
+		return mtl_fail(e, MTL_USAGE, "", NULL, "unexpected argument '%s'%s", word,
+				data ? " (logs are given by --data)" : "");
+	}
 	o->operand = word;
 	return MTL_OK;
 }

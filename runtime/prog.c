@@ -131,6 +131,7 @@ typedef struct {
 	bool fresh;			       /* no batch of this epoch was seen */
 	double *sum, *weight;		       /* [n_loss] since the last line */
 	bool open_line;			       /* a line of progress waits to be overwritten */
+	int64_t best_epoch;		       /* of this run; 0: one before it, or none is judged */
 	bool log_failed;
 } Progress;
 
@@ -335,6 +336,13 @@ static void on_epoch(void *self, const MtlTrainEpoch *t)
 			if (t->weight[l] > 0) fprintf(stderr, " %s %.5f", g->m->loss[l].name, t->loss[l]);
 		fputs(!t->judged ? "\n" : t->best ? "; best so far\n" : "; not better\n", stderr);
 		if (t->valid) metrics_table(stderr, g->m, t->valid->watch, "  ");
+		if (t->judged && t->best) g->best_epoch = t->epoch;
+		if (t->last && t->judged && !t->best && g->best_epoch)
+			fprintf(stderr, "%s; the model file holds epoch %" PRId64 ", the best\n",
+				t->epoch < t->epochs ? "stopped early" : "done", g->best_epoch);
+		else if (t->last && t->judged && !t->best)
+			fprintf(stderr, "%s; the model file holds the best epoch before this run\n",
+				t->epoch < t->epochs ? "stopped early" : "done");
 		if (t->last) mtl_say_counts(stderr, t->counts);
 	}
 	if (g->log) {

@@ -73,7 +73,7 @@ static void refused(void)
 	    {"train --data x --output y", "no option '--output' of train (--help lists all)"},
 	    {"train --data x --data y", "--data is given twice: separate its parts by commas"},
 	    {"train --data x -z", "no option '-z' (--help lists all)"},
-	    {"train --data x extra", "unexpected argument 'extra'"},
+	    {"train --data x extra", "unexpected argument 'extra' (logs are given by --data)"},
 	    {"score a b", "unexpected argument 'b'"},
 	    {"train --data", "--data needs a value"},
 	    {"train --data=", "--data needs a value"},
