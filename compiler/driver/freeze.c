@@ -26,9 +26,10 @@ int freeze_weights(const Spec *s, Str digest, const char *model, const char *out
 	VEC(MtlTensor) tensor = {0};
 	if (!have || strcmp(have, digest)) {
 		text_printf(error,
-			    "%s: it belongs to another structure (model %s, digest %s) than this spec (model "
-			    "%s, digest %s)",
-			    model, name ? name : "?", have ? have : "none", s->name, digest);
+			    "%s: it belongs to another structure (model %s, digest %s) than this text (model "
+			    "%s, digest %s)%s",
+			    model, name ? name : "?", have ? have : "none", s->name, digest,
+			    name && !strcmp(name, s->name) ? ": the model or a -D has changed since" : "");
 		goto out;
 	}
 	for (int i = 0; i < s->param.n; i++) {

@@ -12,13 +12,14 @@
 enum { CHECK, BUILD, TRAIN, EVAL, SCORE, GEN, BENCH, GRADCHECK, FMT };
 #define C(x) (1u << (x))
 #define SPEC (C(CHECK) | C(BUILD) | C(BENCH) | C(GRADCHECK))
+#define RUN  (C(TRAIN) | C(EVAL) | C(SCORE))
 
 static const MtlCommand command[] = {
     {"check", "F.mtl", "All messages about a model; -v: shapes, parameters, derived events."},
     {"build", "F.mtl", "The model's program, or with --model a standalone scorer."},
-    {"train", "F.mtl", "Build into the cache and train; options after it are the program's."},
-    {"eval", "F.mtl", "Build into the cache and evaluate."},
-    {"score", "F.mtl", "Build into the cache and score."},
+    {"train", "F.mtl", "Build into the cache and train; more: mtlc train F.mtl --help."},
+    {"eval", "F.mtl", "Build into the cache and evaluate; more: mtlc eval F.mtl --help."},
+    {"score", "F.mtl", "Build into the cache and score; more: mtlc score F.mtl --help."},
     {"data gen", "KIND", "A synthetic log with its truth in true_ columns: funnel, esm2 or mmoe."},
     {"bench", "F.mtl", "Speed of the dense layers against the machine's peak, and of whole steps."},
     {"gradcheck", "F.mtl",
@@ -29,7 +30,7 @@ static const MtlCommand command[] = {
 static const MtlOption option[] = {
     {"output", 'o', MTL_ARG_TEXT, "FILE", C(BUILD) | C(GEN), C(BUILD) | C(GEN),
      "where the result goes; - is stdout"},
-    {"define", 'D', MTL_ARG_TEXT, "NAME=VALUE", SPEC, 0, "give a const another value; may be repeated"},
+    {"define", 'D', MTL_ARG_TEXT, "NAME=VALUE", SPEC | RUN, 0, "give a const another value; may be repeated"},
     {"optimize", 'O', MTL_ARG_COUNT, "N", C(BUILD) | C(BENCH) | C(GRADCHECK), 0,
      "effort of code generation, 0 to 3"},
     {"cpu", 0, MTL_ARG_TEXT, "CPU", C(BUILD) | C(BENCH) | C(GRADCHECK), 0,
@@ -99,18 +100,26 @@ int main(int argc, char **argv)
 		argv++;
 		argc--;
 	}
+	if (argc > 1 && !strcmp(argv[1], "data")) {
+		fprintf(stderr, "mtlc: error: of data there is one command: data gen (data gen --help)\n");
+		return 2;
+	}
+	if (!take_defines(&argc, argv, call.define, &call.n_define, DEFINES_MAX)) return 2;
 	/* What is run at once has a command line of its own. */
-	if (argc > 2 &&
-	    (!strcmp(argv[1], "train") || !strcmp(argv[1], "eval") || !strcmp(argv[1], "score")) &&
-	    argv[2][0] != '-') {
-		if (!take_defines(&argc, argv, call.define, &call.n_define, DEFINES_MAX)) return 2;
+	bool runs =
+	    argc > 2 && (!strcmp(argv[1], "train") || !strcmp(argv[1], "eval") || !strcmp(argv[1], "score"));
+	if (runs && argv[2][0] == '-' && strcmp(argv[2], "--help") && strcmp(argv[2], "-h")) {
+		fprintf(stderr, "mtlc: error: %s needs F.mtl before %s: mtlc %s F.mtl [options]\n", argv[1],
+			argv[2], argv[1]);
+		return 2;
+	}
+	if (runs && argv[2][0] != '-') {
 		call.operand = argv[2];
 		call.argc = argc;
 		call.argv = argv;
 		return command_run(&call);
 	}
 	MtlError e = {0};
-	if (!take_defines(&argc, argv, call.define, &call.n_define, DEFINES_MAX)) return 2;
 	if (mtl_options_parse(&call.o, &table, argc, argv, &e)) {
 		fprintf(stderr, "mtlc: %s\n", e.text);
 		return 2;
