@@ -287,6 +287,11 @@ static bool same_rows(const Value *a, const Value *b)
 	return a->count == b->count || (a->count && b->count && a->rows && a->rows == b->rows);
 }
 
+static const char *counted(const Value *loss)
+{
+	return loss->rows ? loss->rows : loss->count ? "where its label is known" : "all";
+}
+
 static const Value *loss_join(Check *c, AstKind op, const Value *a, const Value *b, Span at)
 {
 	if (op != AST_ADD && op != AST_SUB) {
@@ -294,9 +299,8 @@ static const Value *loss_join(Check *c, AstKind op, const Value *a, const Value 
 		return poison(c);
 	}
 	if (!same_rows(a, b)) {
-		told(c, at, "M0605", "these losses count different rows: %s%s, %s%s", a->rows ? "where " : "",
-		     a->rows ? a->rows : "all that are known", b->rows ? "where " : "",
-		     b->rows ? b->rows : "all that are known");
+		told(c, at, "M0605", "these losses count different rows: the first %s%s, the second %s%s",
+		     a->rows ? "where " : "", counted(a), b->rows ? "where " : "", counted(b));
 		diag_help(c->d,
 			  "write two `loss` lines, each divided by its own rows, or give both `over: all`");
 		return poison(c);
