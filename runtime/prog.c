@@ -32,7 +32,9 @@ static const MtlCommand command[] = {
     {"grad", NULL, "Losses and every gradient of all rows as one batch, as a model file."},
     {"init", NULL, "Writes fresh parameters."},
     {"info", NULL, "Inputs, outputs, parameters, digest and kernels."},
-    {"gradcheck", NULL, "The kernels' gradients against differences of their losses, on random rows."},
+    {"gradcheck", NULL,
+     "The kernels' gradients against differences of their float losses: rough, a few per cent at kinks of "
+     "relu."},
     {"bench", NULL, "Rows per second and latency of scoring and of a training step, on random rows."},
 };
 
