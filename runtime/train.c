@@ -243,11 +243,12 @@ static MtlStatus end_epoch(Run *r, const MtlRowCounts *counts, bool *enough, Mtl
 	if (o->stop_metric) {
 		double value = mtl_stop_value(&r->stop, valid.watch);
 		if (isnan(value)) {
+			int64_t n = valid.rows;
 			mtl_eval_free(&valid, r->sys);
 			return mtl_fail(
 			    e, MTL_DATA, "", NULL,
 			    "early stop by %s: it is not defined on the validation data (%lld rows)",
-			    o->stop_metric, (long long)valid.rows);
+			    o->stop_metric, (long long)n);
 		}
 		best = !r->state.has_best || mtl_stop_better(&r->stop, value, r->state.best);
 		if (best) {
