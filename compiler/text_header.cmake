@@ -1,5 +1,16 @@
-# Writes OUT: a header that holds the text of IN as `static const char SYMBOL[]`.
-file(READ ${IN} hex HEX)
-string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${hex}")
-string(REGEX REPLACE "(0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,)" "\\1\n" bytes "${bytes}")
+# Writes OUT: a header that holds the text of the files IN as `static const char SYMBOL[]`.  With NAMES, a folder,
+# each file comes after a line of its own: byte 1, then its path below that folder.
+set(bytes "")
+foreach(file ${IN})
+  if(NAMES)
+    file(RELATIVE_PATH name ${NAMES} ${file})
+    string(HEX "${name}" hex)
+    string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," name "${hex}")
+    string(APPEND bytes "0x01,${name}0x0a,\n")
+  endif()
+  file(READ ${file} hex HEX)
+  string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," text "${hex}")
+  string(REGEX REPLACE "(0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,)" "\\1\n" text "${text}")
+  string(APPEND bytes "${text}")
+endforeach()
 file(WRITE ${OUT} "static const char ${SYMBOL}[] = {\n${bytes}0\n};\n")

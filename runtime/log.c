@@ -144,11 +144,14 @@ static bool ends(const char *s, const char *tail)
 	return n >= m && strcmp(s + n - m, tail) == 0;
 }
 
+MtlFormat mtl_log_format(const char *path)
+{
+	return ends(path, ".tsv") || ends(path, ".tsv.gz") || ends(path, ".tsv.zst") ? MTL_TSV : MTL_CSV;
+}
+
 static MtlStatus start(MtlLog *l, const char *path, MtlError *e)
 {
-	MtlFormat f = l->format;
-	if (!l->format_given)
-		f = ends(path, ".tsv") || ends(path, ".tsv.gz") || ends(path, ".tsv.zst") ? MTL_TSV : MTL_CSV;
+	MtlFormat f = l->format_given ? l->format : mtl_log_format(path);
 	MtlStatus st = mtl_csv_start(&l->csv, l->sys, path, f == MTL_TSV ? '\t' : ',', f == MTL_CSV, e);
 	if (st) return st;
 	st = read_header(l, shown(path), e);

@@ -33,6 +33,8 @@ typedef struct {
 	int64_t bytes_done, bytes_total; /* total -1: unknown */
 } MtlLog;
 
+/* What a file's name says of its format. */
+MtlFormat mtl_log_format(const char *path);
 /* n_want columns at most will be asked for.  *l all zero. */
 MtlStatus mtl_log_init(MtlLog *l, const MtlSys *sys, int n_want, MtlError *e);
 /* Index of the column among those wanted; a name asked for twice is optional only if it is both times. */

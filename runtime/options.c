@@ -144,14 +144,17 @@ static int find_command(const MtlOptionTable *t, const char *word)
 
 static MtlStatus operand(MtlOptions *o, const MtlOptionTable *t, const char *word, MtlError *e)
 {
-	if (o->operand || !t->command[o->command].operand) {
+	const char *takes_one = t->command[o->command].operand;
+	int most = !takes_one ? 0 : strstr(takes_one, "...") ? MTL_OPERANDS_MAX : 1;
+	if (o->n_operand >= most) {
 		bool data = false;
 		for (int k = 0; k < t->n_option; k++)
 			data |= takes(&t->option[k], o->command) && !strcmp(t->option[k].name, "data");
 		return mtl_fail(e, MTL_USAGE, "", NULL, "unexpected argument '%s'%s", word,
 				data ? " (logs are given by --data)" : "");
 	}
-	o->operand = word;
+	if (!o->n_operand) o->operand = word;
+	o->operands[o->n_operand++] = word;
 	return MTL_OK;
 }
 

@@ -31,7 +31,7 @@ typedef struct {
 
 typedef struct {
 	const char *name;    /* "" where the program has one thing to do without a word for it */
-	const char *operand; /* "[F|-]", or NULL */
+	const char *operand; /* "[F|-]" (may be left out), "F.mtl..." (one or more), or NULL */
 	const char *help;
 } MtlCommand;
 
@@ -51,12 +51,14 @@ typedef struct {
 	double real;
 } MtlOptionValue;
 
-enum { MTL_OPTIONS_MAX = 64 };
+enum { MTL_OPTIONS_MAX = 64, MTL_OPERANDS_MAX = 64 };
 
 typedef struct {
 	int command; /* -1: none was named (help or version only) */
 	bool help, version;
-	const char *operand;		       /* or NULL */
+	const char *operand; /* the first, or NULL */
+	const char *operands[MTL_OPERANDS_MAX];
+	int n_operand;
 	MtlOptionValue value[MTL_OPTIONS_MAX]; /* parallel to the table */
 } MtlOptions;
 

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { CHECK, BUILD, TRAIN, EVAL, SCORE, GEN, BENCH, GRADCHECK, FMT };
+enum { CHECK, BUILD, TRAIN, EVAL, SCORE, GEN, BENCH, GRADCHECK, FMT, EXPLAIN, NEW };
 #define C(x) (1u << (x))
 #define SPEC (C(CHECK) | C(BUILD) | C(BENCH) | C(GRADCHECK))
 #define RUN  (C(TRAIN) | C(EVAL) | C(SCORE))
@@ -25,10 +25,13 @@ static const MtlCommand command[] = {
     {"gradcheck", "F.mtl",
      "Gradients of the kernels against the double interpreter and central differences."},
     {"fmt", "F.mtl", "The model in the standard layout."},
+    {"explain", "[CODE]", "What a message means and what to do about it; without CODE, all codes."},
+    {"new", "[KIND]",
+     "A model to start from, or with --from-data one proposed for a log; without both, the kinds."},
 };
 
 static const MtlOption option[] = {
-    {"output", 'o', MTL_ARG_TEXT, "FILE", C(BUILD) | C(GEN), C(BUILD) | C(GEN),
+    {"output", 'o', MTL_ARG_TEXT, "FILE", C(BUILD) | C(GEN) | C(NEW), C(BUILD) | C(GEN),
      "where the result goes; - is stdout"},
     {"define", 'D', MTL_ARG_TEXT, "NAME=VALUE", SPEC | RUN, 0, "give a const another value; may be repeated"},
     {"optimize", 'O', MTL_ARG_COUNT, "N", C(BUILD) | C(BENCH) | C(GRADCHECK), 0,
@@ -39,12 +42,15 @@ static const MtlOption option[] = {
      "what prints the kernels"},
     {"model", 0, MTL_ARG_TEXT, "M", C(BUILD), 0, "build a standalone scorer with the weights of M inside"},
     {"emit", 0, MTL_ARG_TEXT, "LIST", C(BUILD), 0,
-     "exe, obj, c, llvm, asm, graph, loops; with several, -o is a stem"},
+     "exe, obj, c, llvm, asm, graph, loops; of a scorer static, shared, header; with several, -o is a stem"},
+    {"link", 0, MTL_ARG_CHOICE, "static|dynamic", C(BUILD), 0,
+     "a scorer that needs nothing where it runs, or one that needs the system's libraries (static)"},
     {"dump", 0, MTL_ARG_TEXT, "STAGE", C(CHECK) | C(BUILD), 0,
      "print the model after a stage and stop: ast, graph, grad, serve, loops, after:PASS"},
     {"json", 0, MTL_ARG_NONE, NULL, C(CHECK), 0, "messages as JSON on stdout"},
     {"verbose", 'v', MTL_ARG_NONE, NULL, C(CHECK) | C(BUILD) | C(BENCH) | C(GRADCHECK), 0, "say more"},
-    {"rows", 0, MTL_ARG_COUNT, "N", C(GEN), 0, "rows of the log (100000)"},
+    {"rows", 0, MTL_ARG_COUNT, "N", C(GEN) | C(NEW), 0, "rows of the log to write, or to look at (100000)"},
+    {"from-data", 0, MTL_ARG_TEXT, "F", C(NEW), 0, "the log to propose a model for"},
     {"seed", 0, MTL_ARG_SEED, "N", C(GEN) | C(GRADCHECK), 0, "seed of the random numbers (1)"},
     {"correlation", 0, MTL_ARG_TEXT, "P", C(GEN), 0,
      "of the two tasks (mmoe), of click and buy (funnel, esm2)"},
@@ -56,9 +62,9 @@ static const MtlOptionTable table = {"mtlc compiles multi-task recommender model
 				     sizeof command / sizeof *command, option,
 				     sizeof option / sizeof *option};
 
-static int (*const run[])(const Request *) = {command_check, command_build,	command_run,
-					      command_run,   command_run,	command_gen,
-					      command_bench, command_gradcheck, command_fmt};
+static int (*const run[])(const Request *) = {
+    command_check, command_build,     command_run, command_run,	    command_run, command_gen,
+    command_bench, command_gradcheck, command_fmt, command_explain, command_new};
 
 /* Takes "-D name=value" out of argv (it may be repeated); false: something follows -D that is not a
  * definition. */
@@ -133,7 +139,8 @@ int main(int argc, char **argv)
 		return call.o.help ? 0 : 2;
 	}
 	call.operand = call.o.operand;
-	if (!call.operand) {
+	const char *operand = command[call.o.command].operand;
+	if (!call.operand && operand && *operand != '[') {
 		fprintf(stderr, "mtlc %s: needs %s\n", command[call.o.command].name,
 			command[call.o.command].operand);
 		return 2;
