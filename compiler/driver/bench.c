@@ -8,6 +8,7 @@
 #include "base/diag.h"
 #include "driver/commands.h"
 #include "driver/harness.h"
+#include "driver/profile.h"
 #include "pass/pass.h"
 #include <dlfcn.h>
 #include <stdio.h>
@@ -20,22 +21,36 @@ typedef struct {
 	Text error;
 } Bench;
 
+/* Of this thread alone: on a shared machine the wall's clock would count what others take from long runs. */
 static double now(void)
 {
 	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
 	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
+
+typedef void Kernel(void *const *, const int64_t *);
 
 /* Seconds of one run of the entry: the best of repeats over about `budget` seconds. */
 static double best_of(Harness *h, int entry, int64_t n, double budget)
 {
 	double best = 1e9, end = now() + budget;
 	int64_t size[1] = {n};
+	const Entry *e = &h->low->entry.at[entry];
+	void *buf[e->n_slot + 1];
+	char name[256];
+	Kernel *k;
+	for (int i = 0; i < e->n_slot; i++) buf[i] = harness_buffer(h, e->slot[i].kind, e->slot[i].index)->f;
+	snprintf(name, sizeof name, "%s_%s", h->low->mod->name, e->fn->name);
+	*(void **)&k = dlsym(h->lib, name);
+	if (!k) bug("no kernel %s", name);
 	for (int i = 0; i < 3 || now() < end; i++) {
+		/* Reading the clock costs a fraction of a microsecond: short runs are timed several at a
+		 * time. */
+		int turns = best < 5e-5 ? 64 : 1;
 		double t = now();
-		harness_run(h, RUN_KERNEL, entry, size);
-		t = now() - t;
+		for (int r = 0; r < turns; r++) k(buf, size);
+		t = (now() - t) / turns;
 		best = t < best ? t : best;
 	}
 	return best;
@@ -44,8 +59,6 @@ static double best_of(Harness *h, int entry, int64_t n, double budget)
 /* ---- the peak ---- */
 
 enum { TURNS = 200000 };
-
-typedef void Kernel(void *const *, const int64_t *);
 
 static Kernel *peak_kernel(Bench *b)
 {
@@ -213,6 +226,34 @@ static void whole(Bench *b, Compilation *c, void *lib)
 	       "products per multiply-add.\n");
 }
 
+/* ---- -v: every call of an entry ---- */
+
+/* Rows of one block are all that a call sees of the batch. */
+static double madds_of(const Fn *f, int64_t n)
+{
+	return (double)(n / ROW_BLOCK * profile_madds(f, ROW_BLOCK)) +
+	       (n % ROW_BLOCK ? (double)profile_madds(f, n % ROW_BLOCK) : 0);
+}
+
+static void calls(Bench *b, Compilation *c, void *lib, const Profile *p, int entry, int64_t n)
+{
+	Harness *h = harness_new(c->arena, c->spec, c->lowered.at[0], lib, n, 1);
+	harness_run(h, RUN_KERNEL, 0, NULL);
+	double roof = peak(b), all = best_of(h, entry, n, 0.1);
+	printf("\n%s, batch %lld, call by call\n  %10s %7s %7s  kernel\n",
+	       c->lowered.at[0]->entry.at[entry].fn->name, (long long)n, "us", "share", "peak");
+	for (int i = 0; i < p->n; i++) {
+		double t = best_of(h, p->at[i].entry, n, 0.01), madds = madds_of(p->at[i].fn, n);
+		printf("  %10.2f %5.1f %%", t * 1e6, 100 * t / all);
+		if (madds > 0)
+			printf(" %5.1f %%", 100 * madds / t / roof);
+		else
+			printf("        ");
+		printf("  %s\n", p->at[i].fn->name);
+	}
+	printf("  %10.2f  all\n", all * 1e6);
+}
+
 int command_bench(const Request *call)
 {
 	CompileRequest r;
@@ -232,6 +273,9 @@ int command_bench(const Request *call)
 	int code = compile(&c, &r) ? 0 : 3;
 	say_messages(&c, false);
 	Bench b = {.l = &l, .t = r.target[0]};
+	Profile profile[2] = {0};
+	for (int i = 0; i < 2 && l.verbose && !code; i++)
+		profile_add(c.arena, c.lowered.at[0], i ? 4 : 1, &profile[i]);
 	void *lib = code ? NULL : link_load(&c, &l, &b.error);
 	if (lib) {
 		b.run = peak_kernel(&b);
@@ -239,6 +283,10 @@ int command_bench(const Request *call)
 			printf("%s, %s backend; peak %.1f GFLOP/s on one core\n", b.t->name,
 			       l.c_backend ? "C" : "LLVM", 2e-9 * peak(&b));
 			if (layers(&b, &c)) whole(&b, &c, lib);
+			static const int64_t batch[] = {1, 256};
+			for (int k = 0; k < 2 && l.verbose; k++)
+				for (int i = 0; i < 2; i++)
+					calls(&b, &c, lib, &profile[i], i ? 4 : 1, batch[k]);
 		}
 	}
 	if (b.error.at) {

@@ -20,6 +20,7 @@ Lowering *lowering_new(Arena *a, Mod *m, const Target *t, Spec *spec, const Grap
 	int n = g ? g->node.n : 1;
 	l->loc = arena_new(a, Loc, n);
 	l->absorbed = arena_new(a, NodeId, n);
+	l->with = arena_new(a, NodeId, n);
 	for (int i = 0; i < n; i++) l->loc[i] = loc_none;
 	return l;
 }
@@ -272,6 +273,16 @@ void f_copy(Fn *f, int W, int64_t width, int Y, Aff y, int X, Aff x)
 	for (int w = W; w; w /= 2)
 		for (; width - at >= w; at += w)
 			f_store(f, Y, aff_off(y, at), e_load(f, w, X, aff_off(x, at)));
+}
+
+void f_zero(Fn *f, int W, int64_t width, int Y, Aff y)
+{
+	for (int64_t at = 0; at < width;) {
+		int w = W;
+		while (w > width - at) w /= 2;
+		f_store(f, Y, aff_off(y, at), e_const(f, w, 0));
+		at += w;
+	}
 }
 
 void lo_copy(Lowering *l, Loc from, Loc to, int64_t width, bool rows, Span span)

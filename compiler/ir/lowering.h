@@ -73,6 +73,7 @@ struct Lowering {
 	bool rows;	  /* one loop over blocks of rows; else the calls once */
 	Loc *loc;	  /* per node; slot = temp = -1: nowhere yet */
 	NodeId *absorbed; /* per node: the elementwise user computed in its kernel's store, or 0 */
+	NodeId *with;	  /* per node: the next that the same call computes (Op.joins), or 0 */
 	VEC(Slot) slot;
 	VEC(Temp) temp;
 	VEC(Call) call;
@@ -113,6 +114,7 @@ void lo_call(Lowering *l, Fn *f, int n, const Loc *arg, bool rows, Span span);
 void lo_copy(Lowering *l, Loc from, Loc to, int64_t width, bool rows, Span span);
 /* In a kernel: `width` elements from buffer X at x to Y at y, in pieces of exactly the widths that exist. */
 void f_copy(Fn *f, int W, int64_t width, int Y, Aff y, int X, Aff x);
+void f_zero(Fn *f, int W, int64_t width, int Y, Aff y);
 /* A key for a row-free value: parameters are the same in all graphs of a model, other values belong to
  * theirs. */
 Str lo_free_key(Lowering *l, NodeId id);

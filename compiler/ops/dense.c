@@ -8,6 +8,8 @@
 #include "base/diag.h"
 #include "ops/family.h"
 #include "ops/store.h"
+#include "base/text.h"
+#include <string.h>
 
 enum { HEAD = 8 /* fewer outputs than this are summed in eight chains */ };
 
@@ -82,6 +84,8 @@ typedef struct {
 	Start start;
 	const Store *store; /* what is done to a result on its way out, or NULL */
 	Aff row, col;	    /* of the first result, for the store */
+	int64_t ahead;	    /* elements of V asked for in each turn of k, from `next` on; 0: none */
+	Aff next;
 } Tile;
 
 static int mad(Fn *f, const Target *t, int a, int b, int c)
@@ -146,6 +150,7 @@ static void tile(Fn *f, const Tile *t)
 	}
 
 	int k = f_for(f, "k", t->lo, t->hi, 1);
+	if (t->ahead) f_prefetch(f, t->V, aff_plus(t->next, k, t->ahead));
 	for (int last = 0; last <= ragged; last++) {
 		if (!last && !whole) continue;
 		Columns c = columns_open(f, t, last, whole);
@@ -207,134 +212,300 @@ static int64_t packed_size(const Target *t, int K, int N)
 	return N < HEAD ? (N + 15) / 16 * 16 + (int64_t)N * K : panels_of(t, K, N).size;
 }
 
-/* Element (k, n) of the product's weights in the parameter: W[k * N + n], or W[n * K + k] when transposed. */
-static void pack_panel(Fn *f, const Target *t, int K, int N, bool transposed, int W, int B, int P, Aff at,
-		       Aff col, int vectors, int last)
+/* Columns c0 .. c0 + N of a product with `total` outputs, from the parameter's W[k * N + n]. */
+static void pack_columns(Fn *f, const Target *t, int K, int N, int c0, int total, int W, int B, int P)
 {
-	int width = vectors * t->W;
-	for (int v = 0; v < vectors; v++) {
-		Aff lanes = aff_c(v == vectors - 1 ? last : t->W);
-		Aff to = aff_off(at, (int64_t)v * t->W), n = aff_off(col, (int64_t)v * t->W);
-		f_store(f, P, to, B >= 0 ? e_load_n(f, t->W, B, n, lanes) : e_const(f, t->W, 0));
-		if (transposed) continue;
+	Panels p = panels_of(t, K, total);
+	int width = t->J * t->W;
+	for (int c = c0; c < c0 + N;) {
+		int panel = c / width, in = c % width, count = 1;
+		int64_t all = panel < p.full ? width : (int64_t)p.rest * t->W;
+		int n = (int)all - in < c0 + N - c ? (int)all - in : c0 + N - c;
+		if (panel < p.full && n == width) {
+			count = (c0 + N - c) / width;
+			count = count < p.full - panel ? count : p.full - panel;
+		}
+		int i = count > 1 ? f_for(f, "i", aff_c(0), aff_c(count), 1) : -1;
+		Aff to = aff_plus(aff_c(panel * p.panel + in), i, p.panel),
+		    from = aff_plus(aff_c(c - c0), i, width);
+		if (B >= 0)
+			f_copy(f, t->W, n, P, to, B, from);
+		else
+			f_zero(f, t->W, n, P, to);
 		int k = f_for(f, "k", aff_c(0), aff_c(K), 1);
-		f_store(f, P, aff_off(aff_plus(to, k, width), width),
-			e_load_n(f, t->W, W, aff_plus(n, k, N), lanes));
-		f_end(f, 1);
-	}
-	if (!transposed) return;
-	/* Rows of the parameter become columns of the panel: element by element, along the parameter's rows.
-	 */
-	int have = (vectors - 1) * t->W + last;
-	int n = f_for(f, "n", aff_c(0), aff_c(have), 1), k = f_for(f, "k", aff_c(0), aff_c(K), 1);
-	Aff from = aff_plus(aff_plus(aff_mul(col, K), n, K), k, 1);
-	f_store(f, P, aff_off(aff_plus(aff_plus(at, k, width), n, 1), width), e_load(f, 1, W, from));
-	f_end(f, 2);
-	if (have < width) {
-		k = f_for(f, "k", aff_c(0), aff_c(K), 1);
-		int z = f_for(f, "n", aff_c(have), aff_c(width), 1);
-		f_store(f, P, aff_off(aff_plus(aff_plus(at, k, width), z, 1), width), e_const(f, 1, 0));
-		f_end(f, 2);
+		f_copy(f, t->W, n, P, aff_off(aff_plus(to, k, all), all), W, aff_plus(from, k, N));
+		f_end(f, 1 + (i >= 0));
+		c += count * n;
 	}
 }
 
-static Fn *pack_kernel(Lowering *l, int K, int N, bool bias, bool transposed)
+/* Lanes of the last vector beyond the last output. */
+static void pack_padding(Fn *f, const Target *t, int K, int total, int P)
+{
+	Panels p = panels_of(t, K, total);
+	int64_t all = (int64_t)p.rest * t->W;
+	if (p.tail == t->W) return;
+	int k = f_for(f, "k", aff_c(0), aff_c(K + 1), 1);
+	f_zero(f, t->W, t->W - p.tail, P, aff_plus(aff_c(p.full * p.panel + all - (t->W - p.tail)), k, all));
+	f_end(f, 1);
+}
+
+/* x[i] lane l = x[l] lane i, in log2(W) steps that exchange ever larger blocks. */
+static int transpose(Fn *f, int W, int x)
+{
+	for (int d = 1; d < W; d *= 2) {
+		int y = f_reg(f, "x", W, W, 1);
+		for (int i = 0; i < W; i++) {
+			uint8_t pat[16];
+			for (int lane = 0; lane < W; lane++)
+				pat[lane] = (uint8_t)(i & d ? (lane & d ? W + lane : lane + d)
+							    : (lane & d ? W + lane - d : lane));
+			int a = i & d ? i - d : i;
+			f_set(f, y, aff_c(i), aff_c(0),
+			      e_shuf(f, e_reg(f, x, aff_c(a), aff_c(0)), e_reg(f, x, aff_c(a + d), aff_c(0)),
+				     pat));
+		}
+		x = y;
+	}
+	return x;
+}
+
+/* A vector of outputs n .. n + W from W[n * K + k], W x W numbers at a time; the last block of k reaches
+ * back. */
+static void pack_turned(Fn *f, const Target *t, int K, int N, int W, int P, Aff at, int64_t all, Aff n)
+{
+	int L = t->W;
+	int q = f_for(f, "q", aff_c(0), aff_c(K), L), k = f_min(f, "k", aff_v(q), aff_c(K - L));
+	int x = f_reg(f, "x", L, L, 1);
+	for (int i = 0; i < L; i++) {
+		int row = f_min(f, "row", aff_off(n, i), aff_c(N - 1));
+		f_set(f, x, aff_c(i), aff_c(0), e_load(f, L, W, aff_plus(aff_v(k), row, K)));
+	}
+	x = transpose(f, L, x);
+	for (int i = 0; i < L; i++)
+		f_store(f, P, aff_off(aff_plus(at, k, all), all * (i + 1)),
+			e_keep(f, e_reg(f, x, aff_c(i), aff_c(0)), aff_add(aff_c(N), aff_mul(n, -1))));
+	f_end(f, 1);
+}
+
+/* Fewer inputs than lanes: number by number. */
+static void pack_turned_narrow(Fn *f, const Target *t, int K, int N, int W, int P, Aff at, int64_t all, Aff n)
+{
+	int l = f_for(f, "l", aff_c(0), aff_c(t->W), 1);
+	int row = f_min(f, "row", aff_plus(n, l, 1), aff_c(N - 1)), k = f_for(f, "k", aff_c(0), aff_c(K), 1);
+	Aff have = aff_plus(aff_add(aff_c(N), aff_mul(n, -1)), l, -1);
+	f_store(f, P, aff_off(aff_plus(aff_plus(at, k, all), l, 1), all),
+		e_keep(f, e_load(f, 1, W, aff_plus(aff_v(k), row, K)), have));
+	f_end(f, 2);
+}
+
+static void pack_all_turned(Fn *f, const Target *t, int K, int N, int W, int P)
+{
+	Panels p = panels_of(t, K, N);
+	for (int rest = 0; rest < 2; rest++) {
+		int vectors = rest ? p.rest : t->J, i = -1;
+		if (rest ? !p.rest : !p.full) continue;
+		int64_t all = (int64_t)vectors * t->W, width = (int64_t)t->J * t->W;
+		if (!rest) i = f_for(f, "i", aff_c(0), aff_c(p.full), 1);
+		int j = f_for(f, "j", aff_c(0), aff_c(vectors), 1);
+		Aff at = aff_plus(rest ? aff_c(p.full * p.panel) : aff_mul(aff_v(i), p.panel), j, t->W);
+		Aff n = aff_plus(rest ? aff_c(p.full * width) : aff_mul(aff_v(i), width), j, t->W);
+		f_store(f, P, at, e_const(f, t->W, 0));
+		(K < t->W ? pack_turned_narrow : pack_turned)(f, t, K, N, W, P, at, all, n);
+		f_end(f, rest ? 1 : 2);
+	}
+}
+
+/* Heads: N biases in 16s, then N columns of K. */
+static void pack_head(Fn *f, int K, int N, bool transposed, int W, int B, int P)
+{
+	int64_t head = (N + 15) / 16 * 16;
+	int n = f_for(f, "n", aff_c(0), aff_c(N), 1);
+	f_store(f, P, aff_v(n), B >= 0 ? e_load(f, 1, B, aff_v(n)) : e_const(f, 1, 0));
+	int k = f_for(f, "k", aff_c(0), aff_c(K), 1);
+	Aff from = transposed ? aff_plus(aff_mul(aff_v(n), K), k, 1) : aff_plus(aff_mul(aff_v(k), N), n, 1);
+	f_store(f, P, aff_off(aff_plus(aff_mul(aff_v(n), K), k, 1), head), e_load(f, 1, W, from));
+	f_end(f, 2);
+}
+
+/* Products of one input computed side by side: `width` outputs each, `total` in all. */
+typedef struct {
+	int n, total, width[8];
+	NodeId id[8];
+	bool bias;
+} Joint;
+
+static Fn *pack_kernel(Lowering *l, int K, const Joint *d, bool transposed)
 {
 	bool fresh;
 	const Target *t = l->t;
-	Fn *f =
-	    lo_kernel(l, &fresh, "pack_%dx%d%s%s", K, N, bias ? "_bias" : "", transposed ? "_turned" : "");
+	Text name = {0};
+	text_printf(&name, "pack_%dx%d", K, d->width[0]);
+	for (int i = 1; i < d->n; i++) text_printf(&name, "_%d", d->width[i]);
+	Fn *f = lo_kernel(l, &fresh, "%s%s%s", name.at, d->bias ? "_bias" : "", transposed ? "_turned" : "");
+	text_free(&name);
 	if (!fresh) return f;
-	int W = f_buf(f, BUF_IN, ELEM_F32, "w", 0), B = bias ? f_buf(f, BUF_IN, ELEM_F32, "bias", 0) : -1;
+	int W[8], B[8];
+	for (int i = 0; i < d->n; i++) {
+		W[i] = f_buf(f, BUF_IN, ELEM_F32, "w", 0);
+		B[i] = d->bias ? f_buf(f, BUF_IN, ELEM_F32, "bias", 0) : -1;
+	}
 	int P = f_buf(f, BUF_OUT, ELEM_F32, "p", 0);
-	if (N < HEAD) {
-		int64_t head = (N + 15) / 16 * 16;
-		int n = f_for(f, "n", aff_c(0), aff_c(N), 1);
-		f_store(f, P, aff_v(n), bias ? e_load(f, 1, B, aff_v(n)) : e_const(f, 1, 0));
-		int k = f_for(f, "k", aff_c(0), aff_c(K), 1);
-		Aff from =
-		    transposed ? aff_plus(aff_mul(aff_v(n), K), k, 1) : aff_plus(aff_mul(aff_v(k), N), n, 1);
-		f_store(f, P, aff_off(aff_plus(aff_mul(aff_v(n), K), k, 1), head), e_load(f, 1, W, from));
-		f_end(f, 2);
+	if (d->total < HEAD) {
+		pack_head(f, K, d->total, transposed, W[0], B[0], P);
 		return f;
 	}
-	Panels p = panels_of(t, K, N);
-	if (p.full) {
-		int i = f_for(f, "i", aff_c(0), aff_c(p.full), 1);
-		pack_panel(f, t, K, N, transposed, W, B, P, aff_mul(aff_v(i), p.panel),
-			   aff_mul(aff_v(i), (int64_t)t->J * t->W), t->J, t->W);
-		f_end(f, 1);
+	if (transposed) {
+		pack_all_turned(f, t, K, d->total, W[0], P);
+		return f;
 	}
-	if (p.rest)
-		pack_panel(f, t, K, N, transposed, W, B, P, aff_c(p.full * p.panel),
-			   aff_c((int64_t)p.full * t->J * t->W), p.rest, p.tail);
+	for (int i = 0, c0 = 0; i < d->n; c0 += d->width[i++])
+		pack_columns(f, t, K, d->width[i], c0, d->total, W[i], B[i], P);
+	pack_padding(f, t, K, d->total, P);
 	return f;
 }
 
 /* ---- forward and dX: rows of X times packed panels ---- */
 
-static void product_rows(Fn *f, const Target *t, int K, int N, int64_t xs, int64_t ys, bool bias,
-			 const Store *store, int X, int P, int Y, int n)
+typedef struct {
+	const Target *t;
+	int K, N;
+	int64_t xs, ys; /* of a row */
+	bool bias;
+	const Store *store;
+	int X, P, Y, n; /* buffers, and the number of rows */
+} Product;
+
+enum { FAR = 1 << 16 /* floats of weights beyond which the next panel is fetched during this one */ };
+
+/* Panels outermost: one is read from afar once and then serves all rows of the block. */
+static void many_rows(Fn *f, const Product *d)
 {
-	Panels p = panels_of(t, K, N);
+	const Target *t = d->t;
+	Panels p = panels_of(t, d->K, d->N);
 	int64_t width = (int64_t)t->J * t->W;
-	int nm = f_floor(f, "whole", aff_v(n), t->M);
-	for (int part = 0; part < 2; part++) {
-		/* Blocks of M rows, then single rows over several panels at once, to have as many sums in
-		 * flight. */
-		int rows = part ? 1 : t->M, group = part ? t->chains / t->J : 1;
-		if (group < 1) group = 1;
-		int r = f_for(f, "r", part ? aff_v(nm) : aff_c(0), part ? aff_v(n) : aff_v(nm), rows);
+	for (int rest = 0; rest < 2; rest++) {
+		if (rest ? !p.rest : !p.full) continue;
+		int vectors = rest ? p.rest : t->J, i = -1;
+		if (!rest && p.full > 1) i = f_for(f, "p", aff_c(0), aff_c(p.full), 1);
+		Aff at = rest ? aff_c(p.full * p.panel) : aff_plus(aff_c(0), i, p.panel);
+		Aff col = rest ? aff_c(p.full * width) : aff_plus(aff_c(0), i, width);
+		/* The last block reaches back over rows that are done: they come out the same. */
+		int q = f_for(f, "q", aff_c(0), aff_v(d->n), t->M);
+		int r = f_min(f, "r", aff_v(q), aff_off(aff_v(d->n), -t->M));
 		Tile b = {.t = t,
-			  .rows = rows,
-			  .vectors = t->J,
-			  .S = X,
-			  .s = aff_mul(aff_v(r), xs),
-			  .si = xs,
+			  .rows = t->M,
+			  .panels = 1,
+			  .vectors = vectors,
+			  .S = d->X,
+			  .s = aff_mul(aff_v(r), d->xs),
+			  .si = d->xs,
 			  .sk = 1,
-			  .V = P,
-			  .B = P,
-			  .gap = p.panel,
+			  .V = d->P,
+			  .v = aff_off(at, (int64_t)vectors * t->W),
+			  .vk = (int64_t)vectors * t->W,
+			  .B = d->P,
+			  .b = at,
 			  .lo = aff_c(0),
-			  .hi = aff_c(K),
+			  .hi = aff_c(d->K),
 			  .v_last = t->W,
-			  .o_last = t->W,
-			  .start = bias ? FROM_BIAS : FROM_ZERO,
-			  .O = Y,
-			  .oi = ys,
-			  .store = store,
-			  .row = aff_v(r)};
-		for (int done = 0; done < p.full;) {
-			b.panels = group < p.full - done ? group : p.full - done;
-			int count = (p.full - done) / b.panels, i = -1;
-			Aff at = aff_c(done * p.panel), col = aff_c(done * width);
-			if (count > 1) {
-				i = f_for(f, "p", aff_c(0), aff_c(count), 1);
-				at = aff_plus(at, i, b.panels * p.panel);
-				col = aff_plus(col, i, b.panels * width);
-			}
-			b.b = at;
-			b.v = aff_off(at, width);
-			b.vk = width;
-			b.col = col;
-			b.o = aff_add(aff_mul(aff_v(r), ys), col);
-			tile(f, &b);
-			if (count > 1) f_end(f, 1);
-			done += count * b.panels;
+			  .o_last = rest ? p.tail : t->W,
+			  .start = d->bias ? FROM_BIAS : FROM_ZERO,
+			  .O = d->Y,
+			  .o = aff_add(aff_mul(aff_v(r), d->ys), col),
+			  .oi = d->ys,
+			  .store = d->store,
+			  .row = aff_v(r),
+			  .col = col};
+		if (!rest && p.size > FAR) {
+			/* A whole block of rows asks for a whole panel. */
+			b.ahead = (p.panel * t->M / ROW_BLOCK + d->K - 1) / d->K;
+			b.next = aff_plus(aff_off(at, p.panel), r, p.panel / ROW_BLOCK);
 		}
-		if (p.rest) {
-			b.panels = 1;
-			b.vectors = p.rest;
-			b.b = aff_c(p.full * p.panel);
-			b.vk = (int64_t)p.rest * t->W;
-			b.v = aff_off(b.b, b.vk);
-			b.col = aff_c(p.full * width);
-			b.o = aff_add(aff_mul(aff_v(r), ys), b.col);
-			b.o_last = p.tail;
-			tile(f, &b);
-		}
+		tile(f, &b);
+		f_end(f, 1 + (i >= 0));
+	}
+}
+
+/* A vector of outputs among the panels. */
+typedef struct {
+	int64_t at, vk; /* of its weights for k = 0; between those of k and k + 1, and from the bias */
+	int64_t col;
+	int lanes;
+} Column;
+
+/* One row by several vectors, whatever panels they lie in. */
+static void row_tile(Fn *f, const Product *d, int r, const Column *c, int n, Aff at, Aff col)
+{
+	int W = d->t->W, acc = f_reg(f, "acc", W, n, 1), x = f_reg(f, "x", W, 1, 1);
+	for (int v = 0; v < n; v++)
+		f_set(f, acc, aff_c(v), aff_c(0),
+		      d->bias ? e_load(f, W, d->P, aff_off(at, c[v].at - c[v].vk)) : e_const(f, W, 0));
+	int k = f_for(f, "k", aff_c(0), aff_c(d->K), 1);
+	f_set1(f, x, e_splat(f, W, e_load(f, 1, d->X, aff_plus(aff_mul(aff_v(r), d->xs), k, 1))));
+	for (int v = 0; v < n; v++)
+		f_set(f, acc, aff_c(v), aff_c(0),
+		      mad(f, d->t, e_reg1(f, x),
+			  e_load(f, W, d->P, aff_plus(aff_off(at, c[v].at), k, c[v].vk)),
+			  e_reg(f, acc, aff_c(v), aff_c(0))));
+	f_end(f, 1);
+	StoreRegs regs = store_regs(f, d->store, W);
+	for (int v = 0; v < n; v++) {
+		Aff to = aff_off(col, c[v].col), lanes = aff_c(c[v].lanes);
+		int e = e_reg(f, acc, aff_c(v), aff_c(0));
+		if (d->store) e = store_expr(f, d->store, &regs, e, aff_v(r), to, lanes);
+		f_store_n(f, d->Y, aff_add(aff_mul(aff_v(r), d->ys), to), e, lanes);
+	}
+}
+
+/*
+ * Too few rows for a tile: one at a time over several panels at once, to have as many sums in flight; a last
+ * group takes what is left, so that no vector has the latency of its sum to itself.
+ */
+static void few_rows(Fn *f, const Product *d)
+{
+	const Target *t = d->t;
+	Panels p = panels_of(t, d->K, d->N);
+	int64_t width = (int64_t)t->J * t->W;
+	int nv = p.full * t->J + p.rest, group = t->chains / t->J * t->J, groups = nv / group;
+	if (groups && groups * group > p.full * t->J) groups--;
+	int left = nv - groups * group;
+	Column *c = arena_new(f->arena, Column, nv);
+	for (int v = 0; v < nv; v++) {
+		int panel = v / t->J, j = v % t->J;
+		int64_t vk = panel < p.full ? width : (int64_t)p.rest * t->W;
+		c[v] = (Column){panel * p.panel + vk + (int64_t)j * t->W, vk,
+				panel * width + (int64_t)j * t->W, v == nv - 1 ? p.tail : t->W};
+	}
+	/* A short rest joins the last whole group. */
+	if (groups && left && left < t->J) {
+		groups--;
+		left += group;
+	}
+	if (groups) {
+		int i = -1;
+		if (groups > 1) i = f_for(f, "p", aff_c(0), aff_c(groups), 1);
+		int r = f_for(f, "r", aff_c(0), aff_v(d->n), 1);
+		row_tile(f, d, r, c, group, aff_plus(aff_c(0), i, group / t->J * p.panel),
+			 aff_plus(aff_c(0), i, (int64_t)group * t->W));
+		f_end(f, 1 + (i >= 0));
+	}
+	if (left) {
+		int r = f_for(f, "r", aff_c(0), aff_v(d->n), 1);
+		row_tile(f, d, r, c + groups * group, left, aff_c(0), aff_c(0));
 		f_end(f, 1);
 	}
+}
+
+static void product_rows(Fn *f, const Product *d)
+{
+	int tiles = f_div(f, "tiles", aff_v(d->n), d->t->M), many = f_min(f, "many", aff_v(tiles), aff_c(1));
+	f_for(f, "b", aff_c(0), aff_v(many), 1);
+	many_rows(f, d);
+	f_end(f, 1);
+	f_for(f, "b", aff_v(many), aff_c(1), 1);
+	few_rows(f, d);
+	f_end(f, 1);
 }
 
 /* Fewer than eight outputs: the eight chains of a sum are eight lanes; `rows` rows at a time. */
@@ -400,22 +571,32 @@ static void head_rows(Fn *f, const Lowering *l, int K, int N, int64_t xs, int64_
 	}
 }
 
-static void product_lower(Lowering *l, NodeId id, NodeId x, NodeId w, NodeId bias, bool transposed)
+static void product_lower(Lowering *l, const Joint *d, NodeId x, bool transposed)
 {
 	const Graph *g = l->g;
-	int K = (int)shape_size(g->node.at[x].shape), N = (int)shape_size(g->node.at[id].shape);
+	NodeId id = d->id[0];
+	int K = (int)shape_size(g->node.at[x].shape), N = d->total;
 	Span span = g->node.at[id].span;
 	bool fresh;
-	Loc P = lo_packed(l, packed_size(l->t, K, N), &fresh, "%s %s%s", lo_free_key(l, w),
-			  bias ? lo_free_key(l, bias) : "", transposed ? " turned" : "");
+	Text key = {0};
+	for (int i = 0; i < d->n; i++) {
+		const NodeId *in = g->node.at[d->id[i]].in;
+		text_printf(&key, "%s %s ", lo_free_key(l, in[1]), d->bias ? lo_free_key(l, in[2]) : "");
+	}
+	Loc P = lo_packed(l, packed_size(l->t, K, N), &fresh, "%s%s", key.at, transposed ? "turned" : "");
+	text_free(&key);
 	if (fresh) {
 		Lowering *pre = l->packing->pre;
-		Loc arg[3] = {lo_value(pre, w)};
-		int n = 1;
-		if (bias) arg[n++] = lo_value(pre, bias);
+		Loc arg[17];
+		int n = 0;
+		for (int i = 0; i < d->n; i++) {
+			const NodeId *in = g->node.at[d->id[i]].in;
+			arg[n++] = lo_value(pre, in[1]);
+			if (d->bias) arg[n++] = lo_value(pre, in[2]);
+		}
 		arg[n] = lo_slot(pre, SLOT_PACKED, 0, 0, false);
 		arg[n++].off = P.off;
-		lo_call(pre, pack_kernel(pre, K, N, bias != 0, transposed), n, arg, false, span);
+		lo_call(pre, pack_kernel(pre, K, d, transposed), n, arg, false, span);
 	}
 	Loc X = lo_value(l, x);
 	Loc arg[8] = {X, P};
@@ -425,7 +606,7 @@ static void product_lower(Lowering *l, NodeId id, NodeId x, NodeId w, NodeId bia
 	Loc Y = lo_result(l, id);
 	arg[n++] = Y;
 	Fn *f = lo_kernel(l, &fresh, "%s_%dx%d%s_s%d_%d%s", transposed ? "dense_dx" : "dense", K, N,
-			  bias || transposed ? "" : "_nobias", (int)X.stride, (int)Y.stride,
+			  d->bias || transposed ? "" : "_nobias", (int)X.stride, (int)Y.stride,
 			  st ? st->suffix : "");
 	if (fresh) {
 		f->note = str_printf(l->str, "%d -> %d%s%s", K, N, st ? ", " : "",
@@ -434,23 +615,80 @@ static void product_lower(Lowering *l, NodeId id, NodeId x, NodeId w, NodeId bia
 		store_buffers(f, st);
 		int by = f_buf(f, BUF_OUT, ELEM_F32, "y", 0), rows = f_size(f, "n");
 		if (N < HEAD)
-			head_rows(f, l, K, N, X.stride, Y.stride, bias != 0, bx, bp, by, rows);
+			head_rows(f, l, K, N, X.stride, Y.stride, d->bias, bx, bp, by, rows);
 		else
-			product_rows(f, l->t, K, N, X.stride, Y.stride, bias != 0, st, bx, bp, by, rows);
+			product_rows(
+			    f, &(Product){l->t, K, N, X.stride, Y.stride, d->bias, st, bx, bp, by, rows});
 	}
 	lo_call(l, f, n, arg, true, span);
 }
 
+static int outputs(const Lowering *l, NodeId id) { return (int)shape_size(l->g->node.at[id].shape); }
+
 static void dense_lower(Lowering *l, NodeId id)
 {
 	const NodeId *in = l->g->node.at[id].in;
-	product_lower(l, id, in[0], in[1], in[2], false);
+	Joint d = {.bias = in[2] != 0};
+	for (NodeId k = id; k; k = l->with[k]) {
+		d.id[d.n] = k;
+		d.width[d.n++] = outputs(l, k);
+		d.total += outputs(l, k);
+	}
+	if (d.n > 1) {
+		Loc row = lo_temp(l, d.total, true);
+		for (int i = 0; i < d.n; i++) {
+			NodeId k = d.id[i];
+			l->loc[l->absorbed[k] ? l->absorbed[k] : k] = row;
+			row = loc_column(row, d.width[i]);
+		}
+	}
+	product_lower(l, &d, in[0], false);
+}
+
+/* What the user in a product's store needs besides the result: nothing but constants. */
+static bool alone(const Lowering *l, NodeId id, NodeId user)
+{
+	const Node *u = &l->g->node.at[user];
+	for (int i = 0; i < u->n_in; i++)
+		if (u->in[i] != id && l->g->node.at[u->in[i]].op != OP_CONST) return false;
+	return true;
+}
+
+static bool same_store(const Lowering *l, NodeId a, NodeId b)
+{
+	NodeId ua = l->absorbed[a], ub = l->absorbed[b];
+	if (!ua != !ub) return false;
+	if (!ua) return true;
+	const Node *x = &l->g->node.at[ua], *y = &l->g->node.at[ub];
+	if (x->op != y->op || x->n_in != y->n_in || memcmp(&x->attr, &y->attr, sizeof x->attr)) return false;
+	if (!alone(l, a, ua) || !alone(l, b, ub)) return false;
+	for (int i = 0; i < x->n_in; i++)
+		if ((x->in[i] == a) != (y->in[i] == b) || (x->in[i] != a && x->in[i] != y->in[i]))
+			return false;
+	return true;
+}
+
+/*
+ * Layers of the same input are computed side by side when that saves a vector of padding: towers of 200
+ * outputs are 12.5 vectors each.  A sum's order does not change by it.
+ */
+static bool dense_joins(const Lowering *l, NodeId first, NodeId id)
+{
+	const NodeId *a = l->g->node.at[first].in, *b = l->g->node.at[id].in;
+	int W = l->t->W, n = 0, total = 0, N = outputs(l, id);
+	for (NodeId k = first; k; k = l->with[k], n++) {
+		total += outputs(l, k);
+		if (outputs(l, k) < HEAD || loc_is(l->loc[l->absorbed[k] ? l->absorbed[k] : k])) return false;
+	}
+	if (a[0] != b[0] || !a[2] != !b[2] || N < HEAD || n == 8 || !same_store(l, first, id)) return false;
+	if (loc_is(l->loc[l->absorbed[id] ? l->absorbed[id] : id])) return false;
+	return (total + N + W - 1) / W < (total + W - 1) / W + (N + W - 1) / W;
 }
 
 static void dx_lower(Lowering *l, NodeId id)
 {
-	const NodeId *in = l->g->node.at[id].in;
-	product_lower(l, id, in[0], in[1], 0, true);
+	Joint d = {.n = 1, .total = outputs(l, id), .width = {outputs(l, id)}, .id = {id}};
+	product_lower(l, &d, l->g->node.at[id].in[0], true);
 }
 
 /* ---- dW: accumulated over the rows of a block into the sums of the slice ---- */
@@ -554,14 +792,17 @@ const Op op_dense = {.word = "dense",
 		     .group = GROUP_DENSE,
 		     .doc = "A linear map of each row: x [n, K], weight [K, N], bias [N].",
 		     .formula = "y = x W + b",
+		     .example = "dense([1, 2], [[1, 0, 2], [3, 1, 0]], [10, 20, 30]) == [17, 22, 32]",
 		     .shape = dense_shape,
 		     .grad = dense_grad,
-		     .lower = dense_lower};
+		     .lower = dense_lower,
+		     .joins = dense_joins};
 const Op op_dense_dx = {.word = "dense_dx",
 			.n_in = 2,
 			.group = GROUP_DENSE,
 			.doc = "The gradient of a dense layer in its input.",
 			.formula = "dx = dy W'",
+			.example = "dense_dx([1, 2], [[1, 3], [0, 4]]) == [7, 8]",
 			.shape = dx_shape,
 			.lower = dx_lower};
 const Op op_dense_dw = {.word = "dense_dw",
@@ -569,5 +810,6 @@ const Op op_dense_dw = {.word = "dense_dw",
 			.group = GROUP_DENSE,
 			.doc = "The gradient of a dense layer in its weights, summed over rows.",
 			.formula = "dW = x' dy",
+			.example = "dense_dw([[1, 2], [3, 4]], [[1], [10]]) == [[31], [42]]",
 			.shape = dw_shape,
 			.lower = dw_lower};

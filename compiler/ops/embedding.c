@@ -1,7 +1,11 @@
 /* Table rows by id: gathered, or pooled over a bag.  Their gradient leaves as a DROW root, row by row. */
+#include "base/text.h"
 #include "ops/family.h"
 
-enum { AHEAD = 16 /* rows of the block whose records are asked for in advance */ };
+enum {
+	AHEAD = 128, /* records asked for before the first of them is read: fewer are worse than none */
+	TOGETHER = 8 /* lookups in one kernel, which then is AHEAD / 8 rows ahead */
+};
 
 static bool lookup_shape(const Graph *g, int n, const NodeId *in, const Attr *attr, Shape *out,
 			 const char **why)
@@ -11,16 +15,35 @@ static bool lookup_shape(const Graph *g, int n, const NodeId *in, const Attr *at
 	return true;
 }
 
-static void gather_rows(Fn *f, const Target *t, int dim, int64_t stride, int64_t ys, int I, int T, int Y,
-			int n)
+/* Lookups computed row by row together. */
+typedef struct {
+	int n, dim[TOGETHER], id[TOGETHER], table[TOGETHER], y[TOGETHER]; /* buffers */
+	int64_t stride[TOGETHER], ys[TOGETHER];
+} Gather;
+
+static void ask(Fn *f, const Gather *g, int row)
 {
-	int last = f_let(f, "last", aff_off(aff_v(n), -1));
-	int r = f_for(f, "r", aff_c(0), aff_v(n), 1);
-	int ahead = f_min(f, "ahead", aff_off(aff_v(r), AHEAD), aff_v(last));
-	int next = f_load(f, "next", I, aff_v(ahead));
-	for (int c = 0; c < dim; c += 16) f_prefetch(f, T, aff_off(aff_mul(aff_v(next), stride), c));
-	int id = f_load(f, "id", I, aff_v(r));
-	f_copy(f, t->W, dim, Y, aff_mul(aff_v(r), ys), T, aff_mul(aff_v(id), stride));
+	for (int i = 0; i < g->n; i++) {
+		int next = f_load(f, "next", g->id[i], aff_v(row));
+		for (int c = 0; c < g->dim[i]; c += 16)
+			f_prefetch(f, g->table[i], aff_off(aff_mul(aff_v(next), g->stride[i]), c));
+	}
+}
+
+static void gather_rows(Fn *f, const Target *t, const Gather *g, int n)
+{
+	int ahead = AHEAD / g->n;
+	int last = f_let(f, "last", aff_off(aff_v(n), -1)), first = f_min(f, "first", aff_c(ahead), aff_v(n));
+	int r = f_for(f, "r", aff_c(0), aff_v(first), 1);
+	ask(f, g, r);
+	f_end(f, 1);
+	r = f_for(f, "r", aff_c(0), aff_v(n), 1);
+	ask(f, g, f_min(f, "ahead", aff_off(aff_v(r), ahead), aff_v(last)));
+	for (int i = 0; i < g->n; i++) {
+		int id = f_load(f, "id", g->id[i], aff_v(r));
+		f_copy(f, t->W, g->dim[i], g->y[i], aff_mul(aff_v(r), g->ys[i]), g->table[i],
+		       aff_mul(aff_v(id), g->stride[i]));
+	}
 	f_end(f, 1);
 }
 
@@ -68,16 +91,71 @@ static void pool_rows(Fn *f, const Target *t, int dim, int64_t stride, int64_t y
 	f_end(f, 1);
 }
 
+static const Lookup *lookup_of(const Lowering *l, NodeId id)
+{
+	return &l->spec->lookup.at[l->g->node.at[id].attr.i];
+}
+
+static bool bag(const Lowering *l, NodeId id)
+{
+	return l->spec->feature.at[lookup_of(l, id)->feature].kind == FEATURE_BAG;
+}
+
+/* Records of several tables are asked for together. */
+static bool lookup_joins(const Lowering *l, NodeId first, NodeId id)
+{
+	int n = 1;
+	for (NodeId k = first; l->with[k]; k = l->with[k]) n++;
+	return n < TOGETHER && !bag(l, first) && !bag(l, id);
+}
+
+static void gather_lower(Lowering *l, NodeId id)
+{
+	Gather g = {0};
+	Loc arg[3 * TOGETHER];
+	Text name = {0};
+	for (NodeId k = id, same = 0; k; k = l->with[k], g.n++) {
+		const Lookup *look = lookup_of(l, k);
+		Loc *a = arg + 3 * g.n;
+		a[0] = lo_slot(l, SLOT_ID, look->feature, 1, false);
+		a[1] = lo_slot(l, SLOT_TABLE, look->table, 0, false);
+		a[2] = lo_result(l, k);
+		g.dim[g.n] = l->g->node.at[k].shape.d[0];
+		g.stride[g.n] = l->spec->table.at[look->table].stride;
+		g.ys[g.n] = a[2].stride;
+		same++;
+		NodeId next = l->with[k];
+		if (next && l->g->node.at[next].shape.d[0] == g.dim[g.n] &&
+		    l->spec->table.at[lookup_of(l, next)->table].stride == g.stride[g.n] &&
+		    lo_result(l, next).stride == g.ys[g.n])
+			continue;
+		text_printf(&name, "_%d_s%d_%d", g.dim[g.n], (int)g.stride[g.n], (int)g.ys[g.n]);
+		if (same > 1) text_printf(&name, "_x%d", (int)same);
+		same = 0;
+	}
+	bool fresh;
+	Fn *f = lo_kernel(l, &fresh, "gather%s", name.at);
+	text_free(&name);
+	if (fresh) {
+		for (int i = 0; i < g.n; i++) {
+			g.id[i] = f_buf(f, BUF_IN, ELEM_I32, "id", 0);
+			g.table[i] = f_buf(f, BUF_IN, ELEM_F32, "table", 0);
+			g.y[i] = f_buf(f, BUF_OUT, ELEM_F32, "y", 0);
+		}
+		gather_rows(f, l->t, &g, f_size(f, "n"));
+	}
+	lo_call(l, f, 3 * g.n, arg, true, l->g->node.at[id].span);
+}
+
 static void lookup_lower(Lowering *l, NodeId id)
 {
 	const Node *n = &l->g->node.at[id];
-	const Lookup *look = &l->spec->lookup.at[n->attr.i];
-	const Feature *feature = &l->spec->feature.at[look->feature];
+	const Lookup *look = lookup_of(l, id);
 	int dim = n->shape.d[0];
 	int64_t stride = l->spec->table.at[look->table].stride;
 	Loc Y = lo_result(l, id), T = lo_slot(l, SLOT_TABLE, look->table, 0, false);
 	bool fresh;
-	if (feature->kind == FEATURE_BAG) {
+	if (bag(l, id)) {
 		Loc arg[5] = {lo_slot(l, SLOT_BAG_START, look->feature, 1, false),
 			      lo_slot(l, SLOT_BAG_ITEM, look->feature, 0, false),
 			      lo_slot(l, SLOT_BAG_SCALE, look->feature, 0, false), T, Y};
@@ -93,15 +171,7 @@ static void lookup_lower(Lowering *l, NodeId id)
 		lo_call(l, f, 5, arg, true, n->span);
 		return;
 	}
-	Loc arg[3] = {lo_slot(l, SLOT_ID, look->feature, 1, false), T, Y};
-	Fn *f = lo_kernel(l, &fresh, "gather_%d_s%d_%d", dim, (int)stride, (int)Y.stride);
-	if (fresh) {
-		int bi = f_buf(f, BUF_IN, ELEM_I32, "id", 0), bt = f_buf(f, BUF_IN, ELEM_F32, "table", 0),
-		    by = f_buf(f, BUF_OUT, ELEM_F32, "y", 0);
-		int rows = f_size(f, "n");
-		gather_rows(f, l->t, dim, stride, Y.stride, bi, bt, by, rows);
-	}
-	lo_call(l, f, 3, arg, true, n->span);
+	gather_lower(l, id);
 }
 
 const Op op_lookup = {.word = "lookup",
@@ -110,4 +180,5 @@ const Op op_lookup = {.word = "lookup",
 		      .doc = "The table row of an id, or the pooled rows of a bag.",
 		      .formula = "y = T[id];  y = sum_i scale_i T[id_i]",
 		      .shape = lookup_shape,
-		      .lower = lookup_lower};
+		      .lower = lookup_lower,
+		      .joins = lookup_joins};

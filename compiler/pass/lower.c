@@ -45,6 +45,10 @@ void pass_records(Spec *s, int n_moment)
 {
 	for (int i = 0; i < s->table.n; i++) {
 		int floats = s->table.at[i].dim * (1 + n_moment), stride = 1;
+		if (n_moment < 0) {
+			s->table.at[i].stride = s->table.at[i].dim;
+			continue;
+		}
 		/* Up to a cache line a power of two, so that no record straddles lines; then whole lines. */
 		while (stride < floats && stride < 16) stride *= 2;
 		s->table.at[i].stride = floats <= 16 ? stride : (floats + 15) / 16 * 16;
@@ -102,7 +106,8 @@ typedef struct {
 	bool *live; /* needed here and computed here */
 	bool *kept; /* elementwise: needed outside its group */
 	int *uses, *level;
-	bool *map; /* computed in an elementwise group */
+	bool *map;     /* computed in an elementwise group */
+	bool *carried; /* computed by the call of another node */
 	VEC(Item) item;
 } Plan;
 
@@ -190,8 +195,11 @@ static NodeId absorbs(const Plan *p, NodeId id)
 		    shape_size(dense->shape) != shape_size(n->shape))
 			continue;
 		bool ready = true;
-		for (int k = 0; k < n->n_in; k++)
-			ready &= k == i || !p->live[n->in[k]] || p->level[n->in[k]] < p->level[d];
+		for (int k = 0; k < n->n_in; k++) {
+			NodeId in = n->in[k];
+			bool product = !p->map[in] && !is_view(g->node.at[in].op) && in < d;
+			ready &= k == i || !p->live[in] || p->level[in] < p->level[d] + product;
+		}
 		if (ready) return d;
 	}
 	return 0;
@@ -233,6 +241,26 @@ static void levels(Plan *p)
 		}
 }
 
+/* Nodes that their op lets one call compute.  After everything that has a place of its own is placed. */
+static void joins(Plan *p)
+{
+	const Graph *g = p->part->g;
+	for (NodeId id = 1; id < g->node.n; id++) {
+		const Op *op = op_table[g->node.at[id].op];
+		if (!p->live[id] || !op->joins) continue;
+		for (NodeId first = 1; first < id; first++) {
+			if (!p->live[first] || g->node.at[first].op != g->node.at[id].op ||
+			    p->carried[first] || !op->joins(p->l, first, id))
+				continue;
+			NodeId last = first;
+			while (p->l->with[last]) last = p->l->with[last];
+			p->l->with[last] = id;
+			p->carried[id] = true;
+			break;
+		}
+	}
+}
+
 static int item_order(const void *a, const void *b)
 {
 	const Item *x = a, *y = b;
@@ -246,7 +274,7 @@ static void items(Plan *p)
 	const Graph *g = p->part->g;
 	for (NodeId id = 1; id < g->node.n; id++) {
 		const Node *n = &g->node.at[id];
-		if (!p->live[id] || (elementwise(n) && !p->map[id])) continue;
+		if (!p->live[id] || (elementwise(n) && !p->map[id]) || p->carried[id]) continue;
 		int i = p->item.n;
 		if (p->map[id])
 			for (i = 0; i < p->item.n; i++) {
@@ -309,22 +337,91 @@ static Plan plan_new(Lower *w, Lowering *l, const Part *part, Phase phase, bool 
 		  .kept = arena_new(w->arena, bool, n),
 		  .uses = arena_new(w->arena, int, n),
 		  .level = arena_new(w->arena, int, n),
-		  .map = arena_new(w->arena, bool, n)};
+		  .map = arena_new(w->arena, bool, n),
+		  .carried = arena_new(w->arena, bool, n)};
 	w->packing.tag = part->tag;
 	mark(&p, phase, wanted);
 	return p;
 }
 
+/* ---- the order of calls ---- */
+
+typedef VEC(int) Ints;
+typedef struct {
+	int *of;    /* per node: the item that computes it, or -1 */
+	int *waits; /* per item: for so many others */
+	Ints *next; /* per item: those that wait for it */
+	Ints ready; /* the last is the next */
+} Order;
+
+static void needs(Plan *p, Order *o, int item, NodeId id)
+{
+	const Node *n = &p->part->g->node.at[id];
+	for (int k = 0; k < n->n_in; k++) {
+		int from = n->in[k] ? o->of[n->in[k]] : -1;
+		if (from < 0 || from == item) continue;
+		vec_push(p->w->arena, &o->next[from], item);
+		o->waits[item]++;
+	}
+}
+
+static Order order_new(Plan *p)
+{
+	Arena *a = p->w->arena;
+	int n = p->part->g->node.n;
+	Order o = {.of = arena_new(a, int, n)};
+	o.waits = arena_new(a, int, p->item.n + 1);
+	o.next = arena_new(a, Ints, p->item.n + 1);
+	for (int id = 0; id < n; id++) o.of[id] = -1;
+	for (int pass = 0; pass < 2; pass++)
+		for (int i = 0; i < p->item.n; i++)
+			for (int k = 0; k < p->item.at[i].node.n; k++)
+				for (NodeId id = p->item.at[i].node.at[k]; id; id = p->l->with[id]) {
+					NodeId user = p->l->absorbed[id];
+					if (pass) {
+						needs(p, &o, i, id);
+						if (user) needs(p, &o, i, user);
+						continue;
+					}
+					o.of[id] = i;
+					if (user) o.of[user] = i;
+				}
+	return o;
+}
+
+/* What nothing waits for comes first: it uses what was just made, and lets it go. */
+static void make_ready(Plan *p, Order *o, const int *item, int n)
+{
+	for (int leaf = 0; leaf < 2; leaf++)
+		for (int i = n; i-- > 0;)
+			if (leaf == (o->next[item[i]].n == 0)) vec_push(p->w->arena, &o->ready, item[i]);
+}
+
+/*
+ * Depth first: what was just computed is used while it is in the cache, and an expert is done before the next
+ * begins.
+ */
 static void carry_out(Plan *p)
 {
-	place_joins(p);
-	for (int i = 0; i < p->item.n; i++) {
-		const Item *item = &p->item.at[i];
+	Order o = order_new(p);
+	Ints now = {0};
+	for (int i = 0; i < p->item.n; i++)
+		if (!o.waits[i]) vec_push(p->w->arena, &now, i);
+	make_ready(p, &o, now.at, now.n);
+	int done = 0;
+	for (; o.ready.n; done++) {
+		int at = o.ready.at[--o.ready.n];
+		now.n = 0;
+		for (int k = 0; k < o.next[at].n; k++)
+			if (!--o.waits[o.next[at].at[k]]) vec_push(p->w->arena, &now, o.next[at].at[k]);
+		make_ready(p, &o, now.at, now.n);
+		const Item *item = &p->item.at[at];
 		if (p->map[item->id])
 			map_lower(p->l, item->node.n, item->node.at, p->kept);
 		else
 			op_table[p->part->g->node.at[item->id].op]->lower(p->l, item->id);
 	}
+	if (done < p->item.n) bug("calls that wait for each other");
 }
 
 /* ---- the entries ---- */
@@ -351,6 +448,7 @@ static void lower_free(Lower *w, Part *part)
 	pre->g = g;
 	pre->loc = arena_new(w->arena, Loc, g->node.n);
 	pre->absorbed = arena_new(w->arena, NodeId, g->node.n);
+	pre->with = arena_new(w->arena, NodeId, g->node.n);
 	for (int i = 0; i < g->node.n; i++) pre->loc[i] = loc_none;
 	Plan p = plan_new(w, pre, part, PHASE_PRE, any_root);
 	for (NodeId id = 1; id < g->node.n; id++) {
@@ -362,6 +460,7 @@ static void lower_free(Lower *w, Part *part)
 						 part->tag, id);
 	}
 	levels(&p);
+	place_joins(&p);
 	items(&p);
 	carry_out(&p);
 	for (NodeId id = 1; id < g->node.n; id++)
@@ -421,6 +520,7 @@ void pass_rows(Spec *s, const Graph *train)
 {
 	NodeId *base = arena_new(s->arena, NodeId, train->node.n);
 	s->n_drow = 0;
+	for (int i = 0; i < s->lookup.n; i++) s->lookup.at[i].offset = -1;
 	for (int r = 0; r < train->root.n; r++) {
 		const Root *root = &train->root.at[r];
 		if (root->kind != ROOT_DROW) continue;
@@ -471,6 +571,8 @@ static Fn *lower_rows(Lower *w, Part *part, const char *name, bool (*wanted)(con
 			place(&p, root->node, root_place(w, l, root));
 	}
 	if (wanted == step_root) place_rows(&p);
+	place_joins(&p);
+	joins(&p);
 	items(&p);
 	carry_out(&p);
 	for (int r = 0; r < g->root.n; r++) {
@@ -497,6 +599,7 @@ static Fn *lower_post(Lower *w, Part *part, int64_t *work, Lowering **out)
 	Plan p = plan_new(w, l, part, PHASE_POST, grad_root);
 	const Graph *g = part->g;
 	levels(&p);
+	place_joins(&p);
 	items(&p);
 	if (w->n_param) lo_copy(l, acc, grad, w->n_param, false, (Span){0});
 	carry_out(&p);
