@@ -5,11 +5,17 @@
 #include "group.h"
 #include <string.h>
 
+/* Is lookup l one of those that give table t a gradient? */
+static bool teaches(const MtlModel *m, int l, int t)
+{
+	return m->lookup[l].table == t && m->lookup[l].offset >= 0;
+}
+
 int64_t mtl_touched_count(const MtlModel *m, const MtlBatch *b, int t)
 {
 	int64_t n = 0;
 	for (int l = 0; l < m->n_lookup; l++) {
-		if (m->lookup[l].table != t) continue;
+		if (!teaches(m, l, t)) continue;
 		const MtlFeature *f = &m->feature[m->lookup[l].feature];
 		n += f->kind == MTL_BAG ? b->column[m->lookup[l].feature].bag_start[b->n] : b->n;
 	}
@@ -114,7 +120,7 @@ MtlStatus mtl_touched_fill(MtlTouched *g, const MtlSys *sys, const MtlModel *m, 
 	}
 	int64_t k = 0;
 	for (int l = 0; l < m->n_lookup; l++) {
-		if (m->lookup[l].table != t) continue;
+		if (!teaches(m, l, t)) continue;
 		const MtlColumn *c = &b->column[m->lookup[l].feature];
 		bool bag = m->feature[m->lookup[l].feature].kind == MTL_BAG;
 		int64_t items = bag ? c->bag_start[b->n] : b->n;
@@ -132,7 +138,7 @@ MtlStatus mtl_touched_fill(MtlTouched *g, const MtlSys *sys, const MtlModel *m, 
 
 	k = 0;
 	for (int l = 0; l < m->n_lookup; l++) {
-		if (m->lookup[l].table != t) continue;
+		if (!teaches(m, l, t)) continue;
 		const MtlColumn *c = &b->column[m->lookup[l].feature];
 		int64_t offset = m->lookup[l].offset;
 		if (m->feature[m->lookup[l].feature].kind != MTL_BAG) {
@@ -156,7 +162,7 @@ MtlStatus mtl_groups_init(MtlGroups *g, const MtlSys *sys, const MtlModel *m, co
 	if (!g->touched) return mtl_fail(e, MTL_LIMIT, "", NULL, "no memory for the tables' updates");
 	for (int t = 0; t < m->n_table; t++) {
 		int64_t lookups = 0;
-		for (int l = 0; l < m->n_lookup; l++) lookups += m->lookup[l].table == t;
+		for (int l = 0; l < m->n_lookup; l++) lookups += teaches(m, l, t);
 		for (int s = 0; s < slots; s++)
 			if (mtl_touched_room(&g->touched[s * m->n_table + t], sys, rows * lookups, e))
 				return e->status;

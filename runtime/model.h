@@ -72,7 +72,7 @@ typedef struct {
 /* A use of a feature through a table.  One feature may be looked up in several tables (embedding sets). */
 typedef struct {
 	int feature, table;
-	int offset; /* column in DROWS */
+	int offset; /* column in DROWS; -1: no loss reaches this use, it has no gradient */
 } MtlLookup;
 
 /* ---- what happened: labels ---- */

@@ -80,7 +80,7 @@ static double table_gradient(Harness *h, const double *drows, int table, int64_t
 	const Spec *s = h->spec;
 	for (int k = 0; k < s->lookup.n; k++) {
 		const Lookup *l = &s->lookup.at[k];
-		if (l->table != table) continue;
+		if (l->table != table || l->offset < 0) continue;
 		const Buffer *id = harness_buffer(h, SLOT_ID, l->feature),
 			     *start = harness_buffer(h, SLOT_BAG_START, l->feature);
 		for (int64_t r = 0; r < h->rows; r++) {

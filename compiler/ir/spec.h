@@ -64,7 +64,7 @@ typedef struct {
 
 typedef struct {
 	int feature, table;
-	int offset; /* column in the block of gradients */
+	int offset; /* column in the block of gradients; -1: no loss reaches it */
 } Lookup;
 
 typedef struct {
