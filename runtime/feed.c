@@ -5,8 +5,11 @@
  * short.
  */
 #include "feed.h"
+#include "rng.h"
 #include <pthread.h>
 #include <string.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 enum { RING = MTL_FEED_RING };
 
@@ -112,6 +115,21 @@ static MtlStatus fill_pool(MtlFeed *f, MtlError *e)
 	return MTL_OK;
 }
 
+/* The rows of a training batch, the first being row `first`, lose cells as their features say. */
+static void drop_cells(const MtlFeed *f, MtlBatch *b, uint64_t first)
+{
+	for (int i = 0; f->o.drop_cells && i < f->m->n_feature; i++) {
+		const MtlFeature *feature = &f->m->feature[i];
+		MtlColumn *c = &b->column[i];
+		uint64_t stream = XXH3_64bits(feature->name, strlen(feature->name));
+		for (int64_t r = 0; feature->dropout > 0 && r < b->n; r++) {
+			if (mtl_uniform(f->o.seed, stream, first + (uint64_t)r) >= feature->dropout) continue;
+			if (c->id) c->id[r] = MTL_ROW_MISSING;
+			if (c->present) c->present[r] = 0;
+		}
+	}
+}
+
 static MtlStatus fill(MtlFeed *f, MtlFed *fed, MtlError *e)
 {
 	MtlBatch *b = &fed->batch;
@@ -125,6 +143,7 @@ static MtlStatus fill(MtlFeed *f, MtlFed *fed, MtlError *e)
 			if (mtl_batch_append(b, f->sys, f->m, &f->pool, f->order[f->pool_at++], e))
 				return e->status;
 	}
+	drop_cells(f, b, (uint64_t)f->rows);
 	if (f->o.prepare && b->n && f->o.prepare(f->o.self, fed->slot, b, e)) return e->status;
 	fed->first = f->rows;
 	f->rows += b->n;

@@ -24,6 +24,7 @@ typedef struct {
 	int64_t batch;	 /* rows */
 	int64_t shuffle; /* rows of the buffer; 0: file order */
 	uint64_t seed;	 /* of the shuffle: another one in every epoch */
+	bool drop_cells; /* `dropout:` of features: by the seed, the feature and the row's number */
 	/* What else is to be made ready of a batch while the step computes; NULL: nothing. */
 	MtlStatus (*prepare)(void *self, int slot, const MtlBatch *b, MtlError *e);
 	void *self;

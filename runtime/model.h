@@ -53,6 +53,7 @@ typedef struct {
 	MtlCode code;
 	bool candidate;	   /* side: false = request */
 	bool train_only;   /* not read when scoring */
+	double dropout;	   /* share of cells that training takes as missing */
 	int64_t n;	   /* HASH, SIZE, VOCAB_AUTO, QUANTILES: the number declared */
 	int64_t min_count; /* VOCAB_AUTO */
 	const char *const *vocab;

@@ -200,6 +200,7 @@ static MtlStatus one_epoch(Run *r, MtlRowCounts *counts, MtlError *e)
 			     .batch = o->batch,
 			     .shuffle = o->shuffle,
 			     .seed = epoch_seed(r->state.seed, r->state.epoch),
+			     .drop_cells = true,
 			     .prepare = mtl_groups_fill,
 			     .self = &r->groups};
 	MtlFeed *feed = NULL;

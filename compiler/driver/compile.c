@@ -84,6 +84,7 @@ bool compile(Compilation *c, const CompileRequest *r)
 	if (dump_graph(c, r, "after:share", s->g)) return true;
 	pass_reach(s);
 	c->digest = digest(s);
+	if (r->hold) pass_hold(s);
 
 	c->serve = graph_copy(s->g);
 	pass_serve(s, c->serve, false);

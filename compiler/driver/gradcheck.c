@@ -190,6 +190,7 @@ int command_gradcheck(const Request *call)
 		for (int i = 0; i < n_targets; i++)
 			if (target_runs(&targets[i])) r.target[r.n_target++] = &targets[i];
 	}
+	r.hold = true;
 	Compilation c;
 	Text error = {0};
 	compilation_init(&c);

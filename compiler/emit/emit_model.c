@@ -87,6 +87,8 @@ static void features(Text *o, const Spec *s)
 		text_printf(o, ".normal = %s, .missing = %s, .missing_value = ", normal[f->normal],
 			    missing[f->missing]);
 		number(o, f->missing_value);
+		text_add(o, ", .dropout = ");
+		number(o, f->dropout);
 		text_printf(
 		    o, ", .pool = %s, .keep = %s, .max_items = %d, .separator = %d, .same_code = %d},\n",
 		    f->pool_mean ? "MTL_POOL_MEAN" : "MTL_POOL_SUM",

@@ -218,12 +218,47 @@ static const Value *call_stack(Check *c, const CallSite *site)
 	return tensor_value(c, stacked(c, &n, "stack", site->call->span), site->call->span);
 }
 
+static bool want_share(Check *c, double p, Span at)
+{
+	if (p >= 0 && p < 1) return true;
+	told(c, at, "M0311", "the share that is dropped lies in [0, 1), %g does not", p);
+	return false;
+}
+
+/* [n, width]: 0 with probability p, else 1 / (1 - p). */
+static NodeId new_noise(Check *c, int width, double p, Span at)
+{
+	Str name = str_printf(c->str, "%s.dropout.%d", prefix_now(c), c->s->noise.n);
+	vec_push(c->a, &c->s->noise, (Noise){.width = width, .p = p, .name = name, .span = at});
+	return graph_push(c->g, OP_NOISE, shape_1(true, width), 0, NULL,
+			  (Attr){.i = c->s->noise.n - 1, .j = width}, at);
+}
+
+/*
+ * In training each expert is left out with probability p, and the shares of the others sum to 1 again: log 0
+ * is added to its logit.  Where all would be left out, none is.
+ */
+static NodeId gate_dropout(Check *c, NodeId z, double p, Span at)
+{
+	NodeId noise = new_noise(c, shape_of(c, z).d[0], p, at);
+	NodeId zero = graph_const(c->g, 0, at), one = graph_const(c->g, 1, at);
+	NodeId any = push_op(c, OP_SUM_LAST, 1, &noise, (Attr){0}, at);
+	NodeId kept = push_op(c, OP_SELLT, 4, (NodeId[]){zero, any, noise, one}, (Attr){0}, at);
+	NodeId never = graph_const(c->g, -3e38, at);
+	NodeId masked = push_op(c, OP_SELLT, 4, (NodeId[]){zero, kept, z, never}, (Attr){0}, at);
+	return push_op(c, OP_TRAINING, 2, (NodeId[]){masked, z}, (Attr){0}, at);
+}
+
 /* softmax(x W / temperature) over the experts: no bias, no hidden layer. */
 static const Value *call_mix(Check *c, const CallSite *site)
 {
 	BOUND("experts", "by", "?temperature", "?dropout", "?topk");
 	Span at = site->call->span;
-	if (b.value[3]) unsupported(c, b.at[3], "dropout: of a gate");
+	double drop = 0;
+	if (b.value[3] &&
+	    !want_number(c, b.value[3], b.at[3], "the share of experts that is left out", &drop))
+		return poison(c);
+	if (!want_share(c, drop, b.at[3])) return poison(c);
 	if (b.value[4]) unsupported(c, b.at[4], "topk: of a gate");
 	double temperature = 1;
 	if (b.value[2] && !want_number(c, b.value[2], b.at[2], "temperature", &temperature)) return poison(c);
@@ -250,6 +285,7 @@ static const Value *call_mix(Check *c, const CallSite *site)
 	if (temperature != 1)
 		z = push_op(c, OP_MUL, 2, (NodeId[]){z, graph_const(c->g, 1 / temperature, at)}, (Attr){0},
 			    at);
+	if (drop > 0) z = gate_dropout(c, z, drop, at);
 	NodeId gate = push_op(c, OP_SOFTMAX, 1, &z, (Attr){0}, at);
 	if (gate && c->into) c->g->node.at[gate].name = str_intern(c->str, c->into->prefix);
 	return tensor_value(c, push_op(c, OP_MIX, 2, (NodeId[]){gate, all}, (Attr){0}, at), at);
@@ -261,18 +297,11 @@ static const Value *call_dropout(Check *c, const CallSite *site)
 	Span at = site->call->span;
 	double p;
 	if (!want_number(c, b.value[1], b.at[1], "the share that is dropped", &p)) return poison(c);
-	if (p < 0 || p >= 1) {
-		told(c, b.at[1], "M0311", "the share that is dropped lies in [0, 1), %g does not", p);
-		return poison(c);
-	}
+	if (!want_share(c, p, b.at[1])) return poison(c);
 	if (p == 0) return b.value[0];
 	NodeId x = as_matrix(c, b.value[0], b.at[0]);
 	if (!x) return poison(c);
-	int width = shape_of(c, x).d[0];
-	Str name = str_printf(c->str, "%s.dropout.%d", prefix_now(c), c->s->noise.n);
-	vec_push(c->a, &c->s->noise, (Noise){.width = width, .p = p, .name = name, .span = at});
-	NodeId noise = graph_push(c->g, OP_NOISE, shape_1(true, width), 0, NULL,
-				  (Attr){.i = c->s->noise.n - 1, .j = width}, at);
+	NodeId noise = new_noise(c, shape_of(c, x).d[0], p, at);
 	return tensor_value(c, push_op(c, OP_MUL, 2, (NodeId[]){x, noise}, (Attr){0}, at), at);
 }
 
@@ -292,10 +321,10 @@ static const Value *call_sum(Check *c, const CallSite *site)
 	return tensor_value(c, y, site->call->span);
 }
 
-/* [n, F, k] -> [n, k]: a mixture in which every field weighs 1. */
+/* [n, F, k] -> [n, k]: a mixture in which every field weighs 1, or as it is said. */
 static const Value *call_sum_fields(Check *c, const CallSite *site)
 {
-	BOUND("x");
+	BOUND("x", "?by");
 	Span at = site->call->span;
 	NodeId x = as_tensor(c, b.value[0], b.at[0]);
 	if (!x) return poison(c);
@@ -306,9 +335,44 @@ static const Value *call_sum_fields(Check *c, const CallSite *site)
 		diag_help(c->d, "fields(group) and stack(a, b) give that form");
 		return poison(c);
 	}
-	NodeId one = graph_const(c->g, 1, at);
-	NodeId ones = graph_push(c->g, OP_SPREAD, shape_1(true, s.d[0]), 1, &one, (Attr){0}, at);
-	return tensor_value(c, push_op(c, OP_MIX, 2, (NodeId[]){ones, x}, (Attr){0}, at), at);
+	NodeId share = b.value[1] ? as_tensor(c, b.value[1], b.at[1]) : graph_const(c->g, 1, at);
+	if (!share) return poison(c);
+	Shape w = shape_of(c, share);
+	if (b.value[1] && (w.nd != 1 || w.d[0] != s.d[0])) {
+		told(c, b.at[1], "M0204", "sum_fields needs a weight for each of %d fields, %s is %s", s.d[0],
+		     describe(c, b.value[1]), shape_text(c->a, w));
+		return poison(c);
+	}
+	if (!w.rows) share = graph_push(c->g, OP_SPREAD, shape_1(true, s.d[0]), 1, &share, (Attr){0}, at);
+	return tensor_value(c, push_op(c, OP_MIX, 2, (NodeId[]){share, x}, (Attr){0}, at), at);
+}
+
+/* [n, F, k] -> [n, F (F - 1) / 2, k]: the products of each two fields, element by element. */
+static const Value *call_pairs(Check *c, const CallSite *site)
+{
+	BOUND("x");
+	Span at = site->call->span;
+	NodeId x = as_tensor(c, b.value[0], b.at[0]);
+	if (!x) return poison(c);
+	Shape s = shape_of(c, x);
+	if (!s.rows || s.nd != 2 || s.d[0] < 2) {
+		told(c, at, "M0204", "pairs needs [n, fields, width] of two fields or more, %s is %s",
+		     describe(c, b.value[0]), shape_text(c->a, s));
+		diag_help(c->d, "fields(group) and stack(a, b) give that form");
+		return poison(c);
+	}
+	int F = s.d[0], k = s.d[1];
+	Nodes field = {0}, left = {0}, right = {0};
+	for (int i = 0; i < F; i++)
+		vec_push(c->a, &field,
+			 graph_push(c->g, OP_SLICE, shape_1(true, k), 1, &x, (Attr){.i = i * k, .j = k}, at));
+	for (int i = 0; i < F; i++)
+		for (int j = i + 1; j < F; j++) {
+			vec_push(c->a, &left, field.at[i]);
+			vec_push(c->a, &right, field.at[j]);
+		}
+	NodeId a = stacked(c, &left, "pairs", at), y = stacked(c, &right, "pairs", at);
+	return tensor_value(c, push_op(c, OP_MUL, 2, (NodeId[]){a, y}, (Attr){0}, at), at);
 }
 
 static const Value *call_width(Check *c, const CallSite *site)
@@ -327,6 +391,8 @@ static const Value *call_length(Check *c, const CallSite *site)
 		return number_value(c, c->s->group.at[b.value[0]->group].feature.n, site->call->span);
 	if (b.value[0]->kind == V_LIST || b.value[0]->kind == V_KEYED)
 		return number_value(c, b.value[0]->item.n, site->call->span);
+	if (b.value[0]->kind == V_TENSOR && shape_of(c, b.value[0]->node).nd == 2)
+		return number_value(c, shape_of(c, b.value[0]->node).d[0], site->call->span);
 	told(c, b.at[0], "M0203", "length needs a list, %s is %s", describe(c, b.value[0]),
 	     value_kind_word(b.value[0]));
 	return poison(c);
@@ -401,6 +467,28 @@ static const Value *call_stop(Check *c, const CallSite *site)
 	}
 	NodeId x = as_tensor(c, b.value[0], b.at[0]);
 	return x ? tensor_value(c, push_op(c, OP_STOP, 1, &x, (Attr){0}, at), at) : poison(c);
+}
+
+/* z in training, `serve` when scoring. */
+static const Value *call_train_only(Check *c, const CallSite *site)
+{
+	BOUND("x", "serve");
+	Span at = site->call->span;
+	NodeId x = as_tensor(c, b.value[0], b.at[0]), y = as_tensor(c, b.value[1], b.at[1]);
+	if (!x || !y) return poison(c);
+	Shape s = shape_of(c, x), t = shape_of(c, y);
+	if (!shape_eq(s, t)) {
+		bool fits = t.rows <= s.rows && shape_size(t) == 1;
+		if (!fits) {
+			told(c, b.at[1], "M0204", "train_only needs %s to serve, or one number; %s is %s",
+			     shape_text(c->a, s), describe(c, b.value[1]), shape_text(c->a, t));
+			return poison(c);
+		}
+		y = shape_size(s) == 1 && t.rows == s.rows
+			? graph_push(c->g, OP_RESHAPE, s, 1, &y, (Attr){0}, at)
+			: graph_push(c->g, OP_SPREAD, s, 1, &y, (Attr){0}, at);
+	}
+	return tensor_value(c, push_op(c, OP_TRAINING, 2, (NodeId[]){x, y}, (Attr){0}, at), at);
 }
 
 static const Value *call_leaky(Check *c, const CallSite *site)
@@ -491,6 +579,7 @@ static const struct {
     {"sum", call_sum},
     {"mean", call_sum},
     {"sum_fields", call_sum_fields},
+    {"pairs", call_pairs},
     {"width", call_width},
     {"length", call_length},
     {"range", call_range},
@@ -498,14 +587,16 @@ static const struct {
     {"fields", call_embed},
     {"raw", call_embed},
     {"stop", call_stop},
+    {"train_only", call_train_only},
     {"leaky_relu", call_leaky},
     {"linear", call_linear},
     {"bce", loss_bce},
     {"joint", loss_joint},
     {"symkl", loss_symkl},
+    {"ipw", loss_ipw},
+    {"dr", loss_ipw},
     {"label", loss_label},
     /* words of the language that this version only knows by name */
-    {"train_only", call_later},
     {"focal", call_later},
     {"ce", call_later},
     {"mse", call_later},
@@ -514,15 +605,12 @@ static const struct {
     {"wlogistic", call_later},
     {"tweedie", call_later},
     {"ziln", call_later},
-    {"ipw", call_later},
-    {"dr", call_later},
     {"pairwise", call_later},
     {"listwise", call_later},
     {"lstm", call_later},
     {"gru", call_later},
     {"last", call_later},
     {"attend", call_later},
-    {"fwfm", call_later},
 };
 enum { N_BUILTIN = sizeof builtin / sizeof *builtin };
 

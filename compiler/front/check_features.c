@@ -224,7 +224,10 @@ static void set_share(Check *c, Feature *f, const Ast *arg)
 static void set_train_only(Check *c, Feature *f, const Ast *arg) { (void)c, (void)arg, f->train_only = true; }
 static void set_dropout(Check *c, Feature *f, const Ast *arg)
 {
-	(void)f, unsupported(c, arg->span, "dropout of a feature");
+	if (!want_number(c, eval(c, arg->a), arg->a->span, "dropout", &f->dropout)) return;
+	if (f->dropout >= 0 && f->dropout < 1) return;
+	told(c, arg->a->span, "M0311",
+	     "the share of cells that is taken as missing lies in [0, 1), %g does not", f->dropout);
 }
 
 static const Attribute attribute[] = {
@@ -241,7 +244,7 @@ static const Attribute attribute[] = {
     {"max", ON_BAG, set_max, false},
     {"sep", ON_BAG, set_sep, false},
     {"column", ON_ALL, set_column, false},
-    {"dropout", ON_ALL, set_dropout, false},
+    {"dropout", ON_ID | ON_NUMBER, set_dropout, false},
     {"train_only", ON_ALL, set_train_only, false},
 };
 enum { N_ATTRIBUTE = sizeof attribute / sizeof *attribute };
@@ -350,6 +353,12 @@ static void check_feature(Check *c, const Ast *item, int group)
 			     "missing: own is a row of a table; '%s' is a plain number", f.name);
 			diag_help(c->d, "write missing: learned, or give it buckets");
 		}
+	}
+	if (f.kind == FEATURE_NUMBER && f.code == CODE_PLAIN && f.dropout > 0 &&
+	    f.missing != MISSING_LEARNED) {
+		told(c, item->name_span, "M0109",
+		     "dropout takes cells as missing, and '%s' learns nothing for those", f.name);
+		diag_help(c->d, "write missing: learned, or give it buckets");
 	}
 	if (f.kind == FEATURE_NUMBER && f.code != CODE_PLAIN) {
 		if (!missing) f.missing = MISSING_OWN;

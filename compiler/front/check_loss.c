@@ -6,6 +6,7 @@
  */
 #include "front/checker.h"
 #include "front/build.h"
+#include <math.h>
 #include <string.h>
 
 void use_prob(Check *c, bool trained, const ProbType *t, bool masked, Span at)
@@ -260,6 +261,86 @@ const Value *loss_symkl(Check *c, const CallSite *site)
 	build_label(c->s, p.given, formula_true(), at, &holds, &known);
 	NodeId mask = node2(c->g, OP_MUL, holds, known, at);
 	return row_loss(c, node2(c->g, OP_MUL, row, mask, at), mask, rows_text(c, p.given), at);
+}
+
+/*
+ * Losses of P(e | c) over all rows, though it is observed only where c holds: weighted by 1 / P(c) there,
+ * and, doubly robust, corrected by an error imputed everywhere.
+ *
+ *   ipw   m w d
+ *   dr    d^ + m w (d - d^)   and for the imputation   m w (d - d^)^2
+ *
+ * m: c holds and e is known.  d: the cross-entropy of P(e | c).  d^ = softplus(impute) >= 0.
+ * w = 1 / max(P(c), clip) = exp(min(-log P(c), -log clip)), a constant: else the tower of P(c) would inflate
+ * itself. In dr the head sees d^ as a constant, and the imputation sees d as one.
+ */
+const Value *loss_ipw(Check *c, const CallSite *site)
+{
+	bool dr = !strcmp(site->name, "dr");
+	static const char *const plain[] = {"probability", "?by", "?clip"}, *const robust[] = {
+										"probability", "impute",
+										"?by", "?clip"};
+	const Ast *ast[4];
+	const Value *value[4];
+	ProbType t, by;
+	Span at, by_at, here = site->call->span;
+	if (!bind_args(c, site, dr ? 4 : 3, dr ? robust : plain, ast, value)) return poison(c);
+	const Ast *by_ast = ast[dr ? 2 : 1], *clip_ast = ast[dr ? 3 : 2];
+	double clip = 0.05;
+	if (!loss_prob(c, site, ast[0], value[0], &t, &at)) return poison(c);
+	if (clip_ast && !want_number(c, eval(c, clip_ast), clip_ast->span, "clip", &clip)) return poison(c);
+	if (clip <= 0 || clip > 1) {
+		told(c, clip_ast->span, "M0311",
+		     "clip is the least probability a row is weighted by, in (0, 1]; %g is not", clip);
+		return poison(c);
+	}
+	if (everywhere(t.given)) {
+		told(c, at, "M0604",
+		     "%s needs a probability with a condition: this one is observed on all rows already",
+		     site->name);
+		return poison(c);
+	}
+	const Value *propensity = NULL;
+	if (!by_ast) {
+		Prob *p = arena_new(c->a, Prob, 1);
+		*p = (Prob){.kind = PX_EVENT, .of = t.given, .given = formula_true(), .span = here};
+		propensity = new_value(c, (Value){.kind = V_PROB, .prob = p, .span = here});
+	}
+	if (!loss_prob(c, site, by_ast, propensity, &by, &by_at)) return poison(c);
+	const Formula *all[] = {t.given, by.of, by.given};
+	Cells *cells = cells_new(c->s->events, 3, all);
+	if (!everywhere(by.given) || (cells && !cells_equal(cells, t.given, by.of))) {
+		Str given = rows_text(c, t.given);
+		told(c, by_at, "M0604", "%s divides by the probability of being observed, which is P(%s)",
+		     site->name, given);
+		return poison(c);
+	}
+	NodeId label, known;
+	build_label(c->s, t.of, t.given, here, &label, &known);
+	NodeId d = node2(c->g, OP_BCE, build_logit(c->s, &t.derived, here), label, here);
+	NodeId less =
+	    node1(c->g, OP_NEG, node1(c->g, OP_LOGSIGMOID, build_logit(c->s, &by.derived, here), here), here);
+	NodeId most = graph_const(c->g, -log(clip), here);
+	NodeId w =
+	    node1(c->g, OP_STOP, node1(c->g, OP_EXP, node2(c->g, OP_MIN, less, most, here), here), here);
+	NodeId mw = node2(c->g, OP_MUL, known, w, here);
+	use_prob(c, true, &t, false, here);
+	if (!dr) return row_loss(c, node2(c->g, OP_MUL, mw, d, here), 0, NULL, here);
+	const Value *impute = ast[1] ? eval(c, ast[1]) : value[1];
+	NodeId z = as_tensor(c, impute, ast[1] ? ast[1]->span : here);
+	if (!z) return poison(c);
+	if (shape_size(shape_of(c, z)) != 1 || !shape_of(c, z).rows) {
+		told(c, ast[1] ? ast[1]->span : here, "M0605", "dr imputes one number per row, %s is %s",
+		     describe(c, impute), shape_text(c->a, shape_of(c, z)));
+		return poison(c);
+	}
+	NodeId guess = node1(c->g, OP_SOFTPLUS, as_column(c, z), here),
+	       fixed = node1(c->g, OP_STOP, guess, here);
+	NodeId error = node2(c->g, OP_MUL, mw, node2(c->g, OP_SUB, d, fixed, here), here);
+	NodeId off = node2(c->g, OP_SUB, node1(c->g, OP_STOP, d, here), guess, here);
+	NodeId learn = node2(c->g, OP_MUL, mw, node1(c->g, OP_SQUARE, off, here), here);
+	NodeId row = node2(c->g, OP_ADD, node2(c->g, OP_ADD, fixed, error, here), learn, here);
+	return row_loss(c, row, 0, NULL, here);
 }
 
 /* What was observed: 1, 0, and 0 where it is unknown. */

@@ -167,6 +167,7 @@ void check_watches(Check *c);
 const Value *loss_bce(Check *c, const CallSite *site);
 const Value *loss_joint(Check *c, const CallSite *site);
 const Value *loss_symkl(Check *c, const CallSite *site);
+const Value *loss_ipw(Check *c, const CallSite *site); /* ipw and dr */
 const Value *loss_label(Check *c, const CallSite *site);
 const Value *loss_arith(Check *c, AstKind op, const Value *a, const Value *b, Span at);
 void check_train(Check *c);

@@ -5,12 +5,14 @@
 
 /* ---- reach ---- */
 
-static void mark(const Graph *g, bool *live)
+/* What of training(a, b) is looked at: a in training, b when serving. */
+static void mark(const Graph *g, bool *live, bool training)
 {
 	for (NodeId id = g->node.n; id-- > 1;) {
 		if (!live[id]) continue;
 		const Node *n = &g->node.at[id];
-		for (int i = 0; i < n->n_in; i++) live[n->in[i]] = true;
+		for (int i = 0; i < n->n_in; i++)
+			if (n->op != OP_TRAINING || i == !training) live[n->in[i]] = true;
 	}
 }
 
@@ -18,7 +20,7 @@ static bool *from_outputs(Check *c)
 {
 	bool *live = arena_new(c->a, bool, c->g->node.n);
 	for (int i = 0; i < c->s->output.n; i++) live[c->s->output.at[i].node] = true;
-	mark(c->g, live);
+	mark(c->g, live, false);
 	return live;
 }
 
@@ -26,7 +28,7 @@ static bool *from_losses(Check *c)
 {
 	bool *live = arena_new(c->a, bool, c->g->node.n);
 	for (int i = 0; i < c->s->loss.n; i++) live[c->s->loss.at[i].row] = true;
-	mark(c->g, live);
+	mark(c->g, live, true);
 	return live;
 }
 
@@ -49,10 +51,11 @@ static void train_only_inputs(Check *c, const bool *served)
 		for (int i = 0; i < c->s->output.n; i++) {
 			bool *live = arena_new(c->a, bool, c->g->node.n);
 			live[c->s->output.at[i].node] = true;
-			mark(c->g, live);
+			mark(c->g, live, false);
 			if (!live[id]) continue;
 			diag_note(c->d, c->s->output.at[i].span, "output '%s' is computed from it",
 				  c->s->output.at[i].name);
+			diag_help(c->d, "train_only(z, serve: 0) is z in training, and 0 when scoring");
 			break;
 		}
 	}

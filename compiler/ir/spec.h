@@ -28,7 +28,8 @@ typedef struct {
 	Span span;
 	FeatureKind kind;
 	FeatureCode code;
-	bool train_only;
+	bool train_only; /* by declaration, or by pass_reach: no output needs it */
+	double dropout;	 /* share of cells that training takes as missing */
 	int64_t n, min_count;
 	VEC(Str) vocab;
 	VEC(double) edges;

@@ -1,7 +1,8 @@
 /*
  * Folding: what has no effect on the value disappears.
  *
- *   x * 1, x / 1, x + 0, x - 0 -> x      stop(x) -> x      -(-x) -> x      constants of constants
+ *   x * 1, x / 1, x + 0, x - 0 -> x      stop(x), training(x, y) -> x      -(-x) -> x
+ *   constants of constants
  *   columns of columns of x -> columns of x      all columns of x -> x
  *
  * x * 0 stays: it is not 0 where x is NaN or infinite.
@@ -13,8 +14,10 @@
 #include "pass/rebuild.h"
 #include <math.h>
 
+/* Spread over rows or not. */
 static bool is_const(const Graph *g, NodeId id, double k)
 {
+	while (g->node.at[id].op == OP_SPREAD || g->node.at[id].op == OP_RESHAPE) id = g->node.at[id].in[0];
 	return g->node.at[id].op == OP_CONST && g->node.at[id].attr.k == k;
 }
 
@@ -24,7 +27,8 @@ static NodeId equal_to(const Graph *g, NodeId id)
 	const Node *n = &g->node.at[id];
 	NodeId a = n->n_in > 0 ? n->in[0] : 0, b = n->n_in > 1 ? n->in[1] : 0, r = id;
 	switch (n->op) {
-	case OP_STOP: r = a; break;
+	case OP_STOP:
+	case OP_TRAINING: r = a; break;
 	case OP_NEG: r = g->node.at[a].op == OP_NEG ? g->node.at[a].in[0] : id; break;
 	case OP_MUL: r = is_const(g, b, 1) ? a : is_const(g, a, 1) ? b : id; break;
 	case OP_DIV: r = is_const(g, b, 1) ? a : id; break;

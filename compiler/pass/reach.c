@@ -3,8 +3,10 @@
  *
  * A head whose losses have no row in a batch is not stepped; what no output needs is not in the scorer.
  *
+ * A feature that no output needs exists in training only: a scorer does not ask for its column.
+ *
  * Needs   a checked model.
- * Leaves  `losses` and `serving` of parameters and tables.
+ * Leaves  `losses` and `serving` of parameters and tables, `train_only` of features.
  */
 #include "ir/op.h"
 #include "pass/pass.h"
@@ -20,12 +22,16 @@ void pass_reach(Spec *s)
 	Use *use = arena_new(s->arena, Use, g->node.n);
 	for (int i = 0; i < s->output.n; i++) use[s->output.at[i].node].serving = true;
 	for (int l = 0; l < s->loss.n; l++) use[s->loss.at[l].row].losses |= (uint64_t)1 << (l < 63 ? l : 63);
+	bool *read = arena_new(s->arena, bool, s->feature.n + 1),
+	     *served = arena_new(s->arena, bool, s->feature.n + 1);
 	for (NodeId id = g->node.n; id-- > 1;) {
 		const Node *n = &g->node.at[id];
 		for (int i = 0; i < n->n_in; i++) {
 			if (!n->in[i]) continue;
-			use[n->in[i]].serving |= use[id].serving;
-			if (op_table[n->op]->grad) use[n->in[i]].losses |= use[id].losses;
+			bool training = n->op == OP_TRAINING;
+			if (!training || i == 1) use[n->in[i]].serving |= use[id].serving;
+			if (op_table[n->op]->grad && (!training || i == 0))
+				use[n->in[i]].losses |= use[id].losses;
 		}
 		if (n->op == OP_PARAM) {
 			s->param.at[n->attr.i].losses |= use[id].losses;
@@ -35,5 +41,9 @@ void pass_reach(Spec *s)
 			t->losses |= use[id].losses;
 			t->serving |= use[id].serving;
 		}
+		bool number = n->op == OP_REAL || n->op == OP_PRESENT;
+		int f = number ? n->attr.i : n->op == OP_LOOKUP ? s->lookup.at[n->attr.i].feature : -1;
+		if (f >= 0) read[f] = true, served[f] |= use[id].serving;
 	}
+	for (int i = 0; i < s->feature.n; i++) s->feature.at[i].train_only |= read[i] && !served[i];
 }
