@@ -253,7 +253,7 @@ int64_t mtl_table_rows(const MtlModel *m, const MtlCodes *c, int t)
 
 /* ---- one cell ---- */
 
-static int32_t row_of_integer(const char *p, size_t n, int64_t limit)
+static int32_t row_of_digits(const char *p, size_t n, int64_t limit)
 {
 	int64_t x = 0;
 	for (size_t i = 0; i < n; i++) {
@@ -287,7 +287,7 @@ bool mtl_code_row(const MtlFeature *f, const MtlCodeBook *b, const char *p, size
 		*row = i < 0 ? MTL_ROW_UNKNOWN : (int32_t)i + MTL_ROW_FIRST;
 		return true;
 	}
-	case MTL_SIZE: *row = row_of_integer(p, n, f->n); return true;
+	case MTL_SIZE: *row = row_of_digits(p, n, f->n); return true;
 	case MTL_BUCKET:
 	case MTL_QUANTILES: {
 		double x;
@@ -335,6 +335,16 @@ bool mtl_list_item(const char **p, const char *end, char separator, const char *
 		return true;
 	}
 	return false;
+}
+
+void mtl_list_shares(float *scale, int64_t n, bool weighted)
+{
+	double sum = (double)n;
+	if (weighted) {
+		sum = 0;
+		for (int64_t i = 0; i < n; i++) sum += scale[i];
+	}
+	for (int64_t i = 0; i < n; i++) scale[i] = sum > 0 ? (float)(scale[i] / sum) : 0;
 }
 
 /* ---- statistics ---- */

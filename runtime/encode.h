@@ -72,4 +72,6 @@ bool mtl_code_real(const MtlFeature *f, const MtlCodeBook *b, double value, floa
  */
 bool mtl_list_item(const char **p, const char *end, char separator, const char **item, size_t *n,
 		   float *weight, bool *weighted);
+/* pool: mean.  Weights become each item's share of their sum, 0 where all are 0; not weighted: all are 1. */
+void mtl_list_shares(float *scale, int64_t n, bool weighted);
 #endif

@@ -86,12 +86,19 @@ MtlStatus mtl_instance_init(MtlInstance *in, const MtlSys *sys, const MtlModel *
 	return mtl_codes_init(&in->codes, sys, m, e);
 }
 
+/* Rows of a model file are dense: where records are too, they are read where they lie. */
+static bool lies_in_store(const MtlInstance *in, int table)
+{
+	return in->in_place && in->m->table[table].stride == in->m->table[table].dim;
+}
+
 void mtl_instance_free(MtlInstance *in)
 {
 	if (!in->m) return;
 	const MtlSys *sys = in->sys;
 	if (in->table)
-		for (int t = 0; t < in->m->n_table; t++) mtl_release(sys, in->table[t]);
+		for (int t = 0; t < in->m->n_table; t++)
+			if (!lies_in_store(in, t)) mtl_release(sys, in->table[t]);
 	if (in->moment)
 		for (int k = 0; k < in->m->train.dense.n_moment; k++) mtl_release(sys, in->moment[k]);
 	mtl_release(sys, in->moment);
@@ -101,6 +108,7 @@ void mtl_instance_free(MtlInstance *in)
 	mtl_release(sys, in->packed);
 	mtl_release(sys, in->pre_work);
 	if (in->codes.book) mtl_codes_free(&in->codes, sys, in->m);
+	mtl_store_close(in->store);
 	*in = (MtlInstance){0};
 }
 
@@ -145,7 +153,7 @@ MtlStatus mtl_instance_memory(MtlInstance *in, bool training, MtlError *e)
 				(long long)m->n_param);
 	for (int t = 0; t < m->n_table; t++) {
 		in->table_rows[t] = m->table[t].rows ? m->table[t].rows : mtl_table_rows(m, &in->codes, t);
-		if (!mtl_table_here(in, t)) continue;
+		if (!mtl_table_here(in, t) || lies_in_store(in, t)) continue;
 		int64_t floats;
 		if (__builtin_mul_overflow(in->table_rows[t], (int64_t)m->table[t].stride, &floats) ||
 		    !(in->table[t] = mtl_new(sys, float, floats)))
@@ -200,16 +208,16 @@ const char *mtl_shape_text(const MtlTensor *t, char text[96])
 	return text;
 }
 
-static MtlStatus fetch(const MtlStore *s, const char *where, const MtlTensor *want, float *dst, MtlError *e)
+static MtlStatus seek(const MtlTensor **out, const MtlStore *s, const char *where, const MtlTensor *want,
+		      MtlError *e)
 {
-	const MtlTensor *have = mtl_store_find(s, want->name);
+	const MtlTensor *have = *out = mtl_store_find(s, want->name);
 	if (!have) return mtl_fail(e, MTL_REFUSED, "F0202", where, "no tensor %s", want->name);
 	if (!mtl_same_shape(have, want)) {
 		char a[96], b[96];
 		return mtl_fail(e, MTL_REFUSED, "F0203", where, "tensor %s is %s here and %s in this program",
 				want->name, mtl_shape_text(have, a), mtl_shape_text(want, b));
 	}
-	mtl_store_copy(have, dst, want->stride);
 	return MTL_OK;
 }
 
@@ -245,16 +253,23 @@ MtlStatus mtl_instance_load(MtlInstance *in, const MtlStore *s, const char *wher
 		return mtl_fail(e, MTL_REFUSED, "F0206", where,
 				"it lacks the vocabularies taken from the data");
 	}
+	in->in_place = mtl_model_is_scorer(m) && !training;
 	if (mtl_instance_memory(in, training, e)) return e->status;
+	const MtlTensor *have;
 	for (int i = 0; i < m->n_param_block; i++) {
 		if (!mtl_param_here(in, i)) continue;
 		MtlTensor want = mtl_param_tensor(in, i, NULL);
-		if (fetch(s, where, &want, in->param + m->param[i].offset, e)) return e->status;
+		if (seek(&have, s, where, &want, e)) return e->status;
+		mtl_store_copy(have, in->param + m->param[i].offset, want.stride);
 	}
 	for (int t = 0; t < m->n_table; t++) {
 		if (!mtl_table_here(in, t)) continue;
 		MtlTensor want = mtl_table_tensor(in, t, -1);
-		if (fetch(s, where, &want, in->table[t], e)) return e->status;
+		if (seek(&have, s, where, &want, e)) return e->status;
+		if (lies_in_store(in, t))
+			in->table[t] = (float *)(uintptr_t)have->data; /* SCORE reads tables only */
+		else
+			mtl_store_copy(have, in->table[t], want.stride);
 	}
 	for (int i = 0; i < mtl_store_count(s) && !mtl_model_is_scorer(m); i++)
 		if (!is_known(in, mtl_store_tensor(s, i)->name))
@@ -274,10 +289,13 @@ MtlStatus mtl_instance_open(MtlInstance *in, const char *path, MtlError *e)
 		if (!m->weights)
 			return mtl_fail(e, MTL_USAGE, "", NULL,
 					"this program holds no weights: give --model");
-		if (mtl_store_open_memory(&s, in->sys, m->weights, m->n_weights, where, e)) return e->status;
+		if (mtl_store_open_trusted(&s, in->sys, m->weights, m->n_weights, where, e)) return e->status;
 	}
 	MtlStatus st = mtl_instance_load(in, s, where, false, e);
-	mtl_store_close(s);
+	if (in->in_place)
+		in->store = s;
+	else
+		mtl_store_close(s);
 	if (st) return st;
 	mtl_instance_pack(in);
 	return MTL_OK;

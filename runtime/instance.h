@@ -27,6 +27,8 @@ typedef struct {
 	float *pre_work;     /* WORK of the entry PRE */
 	float **moment;	     /* [dense.n_moment][n_param]; NULL unless the memory is for training */
 	float **table;	     /* [n_table][rows * stride]; NULL where a scorer does without */
+	bool in_place;	     /* a scorer's: tables whose stride is their width lie in the store, read only */
+	MtlStore *store;     /* what they lie in, where mtl_instance_open opened it */
 	int64_t *table_rows; /* [n_table] */
 } MtlInstance;
 
@@ -44,10 +46,11 @@ void mtl_instance_free(MtlInstance *in); /* after a failed init too */
 /* Takes the memory, zeroed, once the codes are complete. */
 MtlStatus mtl_instance_memory(MtlInstance *in, bool training, MtlError *e);
 /* Codes, memory and weights from a file of exactly this model, MTL_REFUSED otherwise.  `where` names it in
- * messages. */
+ * messages.  A scorer's tables may stay in s, which then has to outlive the instance. */
 MtlStatus mtl_instance_load(MtlInstance *in, const MtlStore *s, const char *where, bool training,
 			    MtlError *e);
-/* The same from a path, or from the weights inside the program where path is NULL; then packs. */
+/* The same from a path, or from the weights inside the program where path is NULL (their numbers unseen: they
+ * were checked when they were put there); then packs. */
 MtlStatus mtl_instance_open(MtlInstance *in, const char *path, MtlError *e);
 /* Runs PRE: due after every change of PARAM. */
 void mtl_instance_pack(MtlInstance *in);

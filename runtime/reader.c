@@ -156,17 +156,6 @@ static bool more_items(const MtlReader *r, MtlColumn *c)
 	return true;
 }
 
-/* mean: each item's share of the weights, 0 where all are 0. */
-static void share_out(float *scale, int64_t n, bool weighted)
-{
-	double sum = (double)n;
-	if (weighted) {
-		sum = 0;
-		for (int64_t i = 0; i < n; i++) sum += scale[i];
-	}
-	for (int64_t i = 0; i < n; i++) scale[i] = sum > 0 ? (float)(scale[i] / sum) : 0;
-}
-
 static Fate read_list(MtlReader *r, MtlColumn *c, Input *in, int64_t row, const MtlCell *cell, MtlError *e)
 {
 	const MtlFeature *f = in->f;
@@ -204,7 +193,7 @@ static Fate read_list(MtlReader *r, MtlColumn *c, Input *in, int64_t row, const 
 		memmove(c->bag_scale + from, c->bag_scale + from + over,
 			(size_t)(at - from) * sizeof *c->bag_scale);
 	}
-	if (f->pool == MTL_POOL_MEAN) share_out(c->bag_scale + from, at - from, weighted);
+	if (f->pool == MTL_POOL_MEAN) mtl_list_shares(c->bag_scale + from, at - from, weighted);
 	r->n.truncated += cut;
 	in->n_items = at;
 	c->bag_start[row + 1] = (int32_t)at;

@@ -41,6 +41,8 @@ static const MtlOption option[] = {
     {"threads", 0, MTL_ARG_COUNT, "N", ON(SCORE) | ON(BENCH), 0,
      "threads (default: as many as the machine grants)"},
     {"json", 0, MTL_ARG_NONE, "", ON(INFO) | ON(BENCH), 0, "machine-readable"},
+    {"verify", 0, MTL_ARG_NONE, "", ON(INFO), 0,
+     "look at every number inside and at its digest first (scoring looks at the header's only)"},
 };
 
 const MtlOptionTable mtl_scorer_options = {
@@ -360,7 +362,10 @@ static void info_text(const MtlInstance *in, const char *state, FILE *to)
 	for (int i = 0; i < m->n_feature; i++) {
 		const MtlFeature *f = &m->feature[i];
 		fprintf(to, "  %-24s %-5s %-11s %s%s", f->column, kind_name[f->kind], code_name[f->code],
-			f->candidate ? "candidate" : "request", f->train_only ? ", in training only" : "");
+			f->candidate ? "candidate" : "request",
+			!f->train_only		 ? ""
+			: mtl_model_is_scorer(m) ? ", not read"
+						 : ", in training only");
 		fputs("\n", to);
 	}
 	if (m->n_label_column) fputs("\nlabels:", to);
@@ -399,7 +404,8 @@ MtlStatus mtl_program_info(MtlProgram *p, MtlError *e)
 	if (!st && path)
 		st = mtl_store_open(&s, p->sys, path, false, e);
 	else if (!st && m->weights)
-		st = mtl_store_open_memory(&s, p->sys, m->weights, m->n_weights, "weights in the program", e);
+		st = (mtl_program_has(p, "verify") ? mtl_store_open_memory : mtl_store_open_trusted)(
+		    &s, p->sys, m->weights, m->n_weights, "weights in the program", e);
 	if (!st && s) st = mtl_instance_load(&in, s, path ? path : "weights in the program", false, e);
 	if (!st && !s) {
 		/* Without weights the sizes the spec alone gives are told, the others stay open. */
@@ -413,8 +419,8 @@ MtlStatus mtl_program_info(MtlProgram *p, MtlError *e)
 	}
 	const char *state = s ? mtl_store_meta(s, MTL_META_STATE) : NULL;
 	if (!st) (mtl_program_has(p, "json") ? info_json : info_text)(&in, state, stdout);
-	mtl_store_close(s);
 	mtl_instance_free(&in);
+	mtl_store_close(s);
 	return st;
 }
 

@@ -75,6 +75,7 @@ bool request_of(const Request *c, CompileRequest *r, LinkRequest *l)
 	if (!build) return true;
 	l->out = get(c, "output")->text;
 	l->model = get(c, "model")->text;
+	l->dynamic = get(c, "link")->given && get(c, "link")->count == 1;
 	r->scorer = l->model != NULL;
 	if (get(c, "emit")->given) l->emit = get(c, "emit")->text;
 	return true;

@@ -101,7 +101,7 @@ bool compile(Compilation *c, const CompileRequest *r)
 		if (!run_passes(c, r, c->train, true) || dump_graph(c, r, "grad", c->train)) return true;
 	}
 	if (c->train) pass_rows(s, c->train);
-	pass_records(s, r->scorer ? 0 : optimizer_moments(&s->tables));
+	pass_records(s, r->scorer ? -1 : optimizer_moments(&s->tables));
 	for (int i = 0; i < r->n_target; i++) {
 		Lowered *l = pass_lower(c->arena, s, c->train, c->serve, c->watch, r->target[i]);
 		Text faults = {0};

@@ -6,8 +6,10 @@
 #include "driver/link.h"
 #include "driver/freeze.h"
 #include "emit/emit.h"
+#include "emit/emit_header.h"
 #include "emit/emit_model.h"
 #include "abi_def_text.h"
+#include "library_h_text.h"
 #include "model_h_text.h"
 #include <dlfcn.h>
 #include <errno.h>
@@ -29,6 +31,8 @@ typedef struct {
 	const char *dir;
 	Text *error;
 	bool verbose;
+	VEC(const char *) kernel; /* objects, once they are made */
+	const char *library;	  /* the same: one object, only its doors global */
 } Shop;
 
 static bool fail(Shop *s, const char *fmt, ...)
@@ -137,13 +141,14 @@ static bool kernel_object(Shop *s, const Lowered *v, const LinkRequest *l, const
 	return run(s, &w);
 }
 
-static bool kernel_objects(Shop *s, Compilation *c, const LinkRequest *l, Words *objects)
+static bool kernel_objects(Shop *s, Compilation *c, const LinkRequest *l, Words *words)
 {
-	for (int i = 0; i < c->lowered.n; i++) {
+	for (int i = s->kernel.n; i < c->lowered.n; i++) {
 		const char *o = in_shop(s, arena_printf(s->arena, "%s.o", c->lowered.at[i]->mod->name));
 		if (!kernel_object(s, c->lowered.at[i], l, o)) return false;
-		word(s, objects, o);
+		vec_push(s->arena, &s->kernel, o);
 	}
+	for (int i = 0; i < s->kernel.n; i++) word(s, words, s->kernel.at[i]);
 	return true;
 }
 
@@ -169,64 +174,202 @@ static const char *runtime_archive(Shop *s)
 	return NULL;
 }
 
-static bool model_source(Shop *s, Compilation *c, const CompileRequest *r, const char *weights, Text *out)
+static EmitModel model_of(const Compilation *c, const CompileRequest *r, const char *weights)
 {
-	EmitModel m = {.spec = c->spec,
-		       .n = c->lowered.n,
-		       .variant = c->lowered.at,
-		       .digest = c->digest,
-		       .compiler = mtlc_version,
-		       .scorer = r->scorer,
-		       .weights = weights};
-	if (weights) {
-		struct stat st;
-		if (stat(weights, &st)) return fail(s, "%s: %s", weights, strerror(errno));
-		m.n_weights = (uint64_t)st.st_size;
-	}
-	emit_model(out, &m);
-	return true;
+	return (EmitModel){.spec = c->spec,
+			   .n = c->lowered.n,
+			   .variant = c->lowered.at,
+			   .digest = c->digest,
+			   .compiler = mtlc_version,
+			   .scorer = r->scorer,
+			   .weights = weights};
 }
+
+/* Writes a Text into the shop, and frees it. */
+static bool put_text(Shop *s, const char *name, Text *t)
+{
+	bool ok = write_file(s, in_shop(s, name), t->at, t->n);
+	text_free(t);
+	return ok;
+}
+
+/* The constant data as C, with the headers it includes. */
+static bool model_source(Shop *s, EmitModel *m, const char *name)
+{
+	if (m->weights) {
+		struct stat st;
+		if (stat(m->weights, &st)) return fail(s, "%s: %s", m->weights, strerror(errno));
+		m->n_weights = (uint64_t)st.st_size;
+	}
+	Text t = {0}, h = {0};
+	emit_model(&t, m);
+	if (m->library) emit_header(&h, m);
+	return put_text(s, name, &t) &&
+	       write_file(s, in_shop(s, "model.h"), model_h_text, sizeof model_h_text - 1) &&
+	       write_file(s, in_shop(s, "abi.def"), abi_def_text, sizeof abi_def_text - 1) &&
+	       (!m->library ||
+		(put_text(s, "doors.h", &h) &&
+		 write_file(s, in_shop(s, "library.h"), library_h_text, sizeof library_h_text - 1)));
+}
+
+/* Beside its name first, so that the move is one step. */
+static const char *beside(Shop *s, const char *path)
+{
+	return arena_printf(s->arena, "%s.tmp%ld", path, (long)getpid());
+}
+
+/* Makes what stands beside its name whole, or nothing. */
+static bool make(Shop *s, Words *w, const char *made, const char *path)
+{
+	bool ok = run(s, w);
+	if (ok && rename(made, path)) ok = fail(s, "cannot write %s: %s", path, strerror(errno));
+	if (!ok) unlink(made);
+	return ok;
+}
+
+static void compiler(Shop *s, Words *w)
+{
+	words_of(s, w, "CC", "cc");
+	word(s, w, "-O1");
+	word(s, w, "-std=gnu11");
+	word(s, w, "-I");
+	word(s, w, s->dir);
+}
+
+/* What no program that is handed on should be without. */
+static void hardened(Shop *s, Words *w) { word(s, w, "-Wl,-z,relro,-z,now"); }
 
 static bool program(Shop *s, Compilation *c, const CompileRequest *r, const LinkRequest *l,
 		    const char *weights, const char *path)
 {
-	const char *runtime = runtime_archive(s);
-	Words objects = {0}, w = {0};
-	Text text = {0};
-	if (!runtime || !kernel_objects(s, c, l, &objects) || !model_source(s, c, r, weights, &text))
-		return false;
-	const char *source = in_shop(s, "model.c");
-	bool ok = write_file(s, source, text.at, text.n) &&
-		  write_file(s, in_shop(s, "model.h"), model_h_text, sizeof model_h_text - 1) &&
-		  write_file(s, in_shop(s, "abi.def"), abi_def_text, sizeof abi_def_text - 1);
-	text_free(&text);
-	if (!ok) return false;
-	/* Beside its name first, so that the move is one step. */
-	const char *made = arena_printf(s->arena, "%s.tmp%ld", path, (long)getpid());
-	words_of(s, &w, "CC", "cc");
-	word(s, &w, "-O1");
-	word(s, &w, "-std=gnu11");
-	word(s, &w, "-I");
-	word(s, &w, s->dir);
-	word(s, &w, source);
-	for (int i = 0; i < objects.n; i++) word(s, &w, objects.at[i]);
+	const char *runtime = runtime_archive(s), *made = beside(s, path);
+	Words w = {0};
+	EmitModel m = model_of(c, r, weights);
+	if (!runtime || !model_source(s, &m, "model.c")) return false;
+	compiler(s, &w);
+	word(s, &w, in_shop(s, "model.c"));
+	if (!kernel_objects(s, c, l, &w)) return false;
 	word(s, &w, runtime);
 	word(s, &w, "-Wl,--gc-sections");
-	if (r->scorer) word(s, &w, "-static");
+	if (r->scorer) word(s, &w, "-s");
+	if (r->scorer && !l->dynamic) word(s, &w, "-static");
+	hardened(s, &w);
 	words_of(s, &w, "LDFLAGS", "");
 	static const char *const libraries[] = {"-ljansson", "-lzstd", "-lz", "-lm", "-lpthread", "-o"};
 	for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++) word(s, &w, libraries[i]);
 	word(s, &w, made);
-	if (!run(s, &w)) {
-		unlink(made);
-		return false;
+	return make(s, &w, made, path);
+}
+
+/* ---- the library ---- */
+
+/*
+ * One object that holds all it takes: the model, its kernels, what of the runtime it uses and the JSON
+ * reader. Only its doors are global, so that several models live in one program, whatever else is linked
+ * there.
+ */
+static bool library_object(Shop *s, Compilation *c, const CompileRequest *r, const LinkRequest *l,
+			   const char *weights)
+{
+	const char *runtime = runtime_archive(s), *prefix = library_prefix(c->spec);
+	const char *doors = in_shop(s, "doors.o"),
+		   *all = in_shop(s, arena_printf(s->arena, "%s.all.o", prefix));
+	Words cc = {0}, ld = {0}, hide = {0};
+	EmitModel m = model_of(c, r, weights);
+	if (s->library) return true;
+	m.library = true;
+	if (!runtime || !model_source(s, &m, "doors.c")) return false;
+	compiler(s, &cc);
+	static const char *const flags[] = {"-fPIC", "-fvisibility=hidden", "-c", "-o"};
+	for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) word(s, &cc, flags[i]);
+	word(s, &cc, doors);
+	word(s, &cc, in_shop(s, "doors.c"));
+
+	words_of(s, &ld, "CC", "cc");
+	word(s, &ld, "-r");
+	word(s, &ld, "-nostdlib");
+	word(s, &ld, "-Wl,--gc-sections");
+	word(s, &ld, "-Wl,--wrap=stdin"); /* emit_header.c */
+	words_of(s, &hide, "OBJCOPY", "objcopy");
+	word(s, &hide, "--strip-unneeded");
+	for (int i = 0; library_functions[i]; i++) {
+		const char *f = arena_printf(s->arena, "%s_%s", prefix, library_functions[i]);
+		word(s, &ld, arena_printf(s->arena, "-Wl,-u,%s", f));
+		word(s, &hide, arena_printf(s->arena, "--keep-global-symbol=%s", f));
 	}
-	if (rename(made, path)) {
-		fail(s, "cannot write %s: %s", path, strerror(errno));
-		unlink(made);
-		return false;
-	}
+	word(s, &hide, all);
+	word(s, &ld, "-o");
+	word(s, &ld, all);
+	word(s, &ld, doors);
+	if (!kernel_objects(s, c, l, &ld)) return false;
+	word(s, &ld, runtime);
+	word(s, &ld, "-l:libjansson.a");
+	if (!run(s, &cc) || !run(s, &ld) || !run(s, &hide)) return false;
+	s->library = all;
 	return true;
+}
+
+static bool library(Shop *s, Compilation *c, const CompileRequest *r, const LinkRequest *l,
+		    const char *weights, bool shared, const char *path)
+{
+	const char *made = beside(s, path), *slash = strrchr(path, '/');
+	Words w = {0};
+	if (!library_object(s, c, r, l, weights)) return false;
+	if (!shared) {
+		words_of(s, &w, "AR", "ar");
+		word(s, &w, "rcsD");
+		word(s, &w, made);
+		word(s, &w, s->library);
+		return make(s, &w, made, path);
+	}
+	words_of(s, &w, "CC", "cc");
+	word(s, &w, "-shared");
+	word(s, &w, "-s");
+	word(s, &w, arena_printf(s->arena, "-Wl,-soname,%s", slash ? slash + 1 : path));
+	hardened(s, &w);
+	words_of(s, &w, "LDFLAGS", "");
+	word(s, &w, "-o");
+	word(s, &w, made);
+	word(s, &w, s->library);
+	word(s, &w, "-lm");
+	return make(s, &w, made, path);
+}
+
+static bool has_kind(const LinkRequest *l, const char *kind)
+{
+	size_t n = strlen(kind);
+	for (const char *p = l->emit; p; p = strchr(p, ',') ? strchr(p, ',') + 1 : NULL)
+		if (!strncmp(p, kind, n) && (p[n] == ',' || !p[n])) return true;
+	return false;
+}
+
+/* How build systems find the library: STEM.pc and STEM-config.cmake.  Both may be moved along with it. */
+static bool packages(Shop *s, const LinkRequest *l, Str digest)
+{
+	const char *slash = strrchr(l->out, '/'), *name = slash ? slash + 1 : l->out;
+	bool archive = has_kind(l, "static"), shared = has_kind(l, "shared");
+	Text pc = {0}, cmake = {0};
+	text_printf(&pc,
+		    "Name: %s\nDescription: scores of a trained model, digest %s\nVersion: 1\n"
+		    "Cflags: -I${pcfiledir}\nLibs: -L${pcfiledir} -l:%s.%s%s\n",
+		    name, digest, name, archive ? "a" : "so", archive ? " -lm" : " -Wl,-rpath,${pcfiledir}");
+	text_printf(&cmake, "# find_package(%s CONFIG)", name);
+	for (int i = 0; i < 2; i++) {
+		static const char *const kind[] = {"STATIC", "SHARED"}, *const word[] = {"static", "shared"};
+		if (!(i ? shared : archive)) continue;
+		text_printf(&cmake,
+			    "\nif(NOT TARGET %s::%s)\n  add_library(%s::%s %s IMPORTED)\n"
+			    "  set_target_properties(%s::%s PROPERTIES\n"
+			    "    IMPORTED_LOCATION \"${CMAKE_CURRENT_LIST_DIR}/%s.%s\"\n"
+			    "    INTERFACE_INCLUDE_DIRECTORIES \"${CMAKE_CURRENT_LIST_DIR}\"%s)\nendif()\n",
+			    name, word[i], name, word[i], kind[i], name, word[i], name, i ? "so" : "a",
+			    i ? "" : "\n    INTERFACE_LINK_LIBRARIES m");
+	}
+	bool ok = write_file(s, arena_printf(s->arena, "%s.pc", l->out), pc.at, pc.n) &&
+		  write_file(s, arena_printf(s->arena, "%s-config.cmake", l->out), cmake.at, cmake.n);
+	text_free(&pc);
+	text_free(&cmake);
+	return ok;
 }
 
 /* ---- kinds of output ---- */
@@ -243,12 +386,23 @@ static bool emit_kind(Shop *s, Compilation *c, const CompileRequest *r, const Li
 		      const char *kind, const char *weights, bool several)
 {
 	Text t = {0};
-	const char *suffix = !strcmp(kind, "exe")    ? ""
-			     : !strcmp(kind, "llvm") ? ".ll"
-			     : !strcmp(kind, "asm")  ? ".s"
-						     : arena_printf(s->arena, ".%s", kind);
+	const char *suffix = !strcmp(kind, "exe")      ? ""
+			     : !strcmp(kind, "static") ? ".a"
+			     : !strcmp(kind, "shared") ? ".so"
+			     : !strcmp(kind, "header") ? ".h"
+			     : !strcmp(kind, "llvm")   ? ".ll"
+			     : !strcmp(kind, "asm")    ? ".s"
+						       : arena_printf(s->arena, ".%s", kind);
 	const char *path = several ? arena_printf(s->arena, "%s%s", l->out, suffix) : l->out;
 	if (!strcmp(kind, "exe")) return program(s, c, r, l, weights, path);
+	if (!strcmp(kind, "static") || !strcmp(kind, "shared") || !strcmp(kind, "header")) {
+		if (!l->model) return fail(s, "--emit=%s is of a scorer: it needs --model", kind);
+		if (strcmp(kind, "header"))
+			return library(s, c, r, l, weights, !strcmp(kind, "shared"), path);
+		EmitModel m = model_of(c, r, weights);
+		emit_header(&t, &m);
+		return emit_text(s, path, &t);
+	}
 	if (!strcmp(kind, "graph")) {
 		graph_dump(c->train ? c->train : c->serve, &t);
 		return emit_text(s, path, &t);
@@ -267,7 +421,9 @@ static bool emit_kind(Shop *s, Compilation *c, const CompileRequest *r, const Li
 	if (!strcmp(kind, "llvm")) return emit_llvm(v->mod, &target, EMIT_IR, path, s->error);
 	if (!strcmp(kind, "asm")) return emit_llvm(v->mod, &target, EMIT_ASM, path, s->error);
 	if (!strcmp(kind, "obj")) return kernel_object(s, v, l, path);
-	return fail(s, "--emit: there is no kind '%s' (exe, obj, c, llvm, asm, graph, loops)", kind);
+	return fail(
+	    s, "--emit: there is no kind '%s' (exe, static, shared, header, obj, c, llvm, asm, graph, loops)",
+	    kind);
 }
 
 int link_program(Compilation *c, const CompileRequest *r, const LinkRequest *l, Text *error)
@@ -285,6 +441,9 @@ int link_program(Compilation *c, const CompileRequest *r, const LinkRequest *l, 
 	for (char *save, *k = strtok_r(list, ",", &save); k && !code; k = strtok_r(NULL, ",", &save))
 		if (!emit_kind(&s, c, r, l, k, weights, several))
 			code = !strncmp(error->at ? error->at : "", "--emit", 6) ? 2 : 6;
+	if (!code && has_kind(l, "header") && (has_kind(l, "static") || has_kind(l, "shared")) &&
+	    !packages(&s, l, c->digest))
+		code = 6;
 	close_shop(&s);
 	return code;
 }

@@ -9,6 +9,7 @@ typedef struct {
 	bool c_backend, expand;
 	int level;	   /* 0 .. 3; -1: default */
 	const char *model; /* model file to put inside, or NULL */
+	bool dynamic;	   /* a scorer linked against the system's libraries */
 	bool verbose;
 } LinkRequest;
 

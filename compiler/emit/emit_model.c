@@ -4,6 +4,7 @@
  * Words and numbers are printed by the names of runtime/model.h, so that a mismatch is a compile error.
  */
 #include "emit/emit_model.h"
+#include "emit/emit_header.h"
 #include "base/diag.h"
 #include <math.h>
 #include <string.h>
@@ -40,7 +41,21 @@ static const char *flag(bool b) { return b ? "true" : "false"; }
 /* The name of an array, or NULL where it would be empty. */
 #define ARRAY(n, name) ((n) ? (name) : "NULL")
 
-static void features(Text *o, const Spec *s)
+enum { ENTRY_SCORE = 1 }; /* MTL_SCORE */
+
+bool scoring_reads(const Lowered *l, int feature)
+{
+	for (int i = 0; i < l->entry.at[ENTRY_SCORE].n_slot; i++) {
+		const Slot *s = &l->entry.at[ENTRY_SCORE].slot[i];
+		bool input = s->kind == SLOT_ID || s->kind == SLOT_BAG_START || s->kind == SLOT_BAG_ITEM ||
+			     s->kind == SLOT_BAG_SCALE || s->kind == SLOT_REAL || s->kind == SLOT_PRESENT;
+		if (input && s->index == feature) return true;
+	}
+	return false;
+}
+
+/* scoring: the variant of a scorer, which reads no more than it must; or NULL. */
+static void features(Text *o, const Spec *s, const Lowered *scoring)
 {
 	static const char *const kind[] = {"MTL_ID", "MTL_BAG", "MTL_NUMBER"};
 	static const char *const code[] = {"MTL_PLAIN", "MTL_HASH",   "MTL_VOCAB",    "MTL_VOCAB_AUTO",
@@ -81,7 +96,8 @@ static void features(Text *o, const Spec *s)
 			    ", .kind = %s, .code = %s, .candidate = %s, .train_only = %s, .n = %lld, "
 			    ".min_count = %lld,\n\t ",
 			    kind[f->kind], code[f->code], flag(s->group.at[f->group].candidate),
-			    flag(f->train_only), (long long)f->n, (long long)f->min_count);
+			    flag(f->train_only || (scoring && !scoring_reads(scoring, i))), (long long)f->n,
+			    (long long)f->min_count);
 		if (f->vocab.n) text_printf(o, ".vocab = vocab%d, .n_vocab = %d, ", i, f->vocab.n);
 		if (f->edges.n) text_printf(o, ".edges = edges%d, .n_edges = %d, ", i, f->edges.n);
 		text_printf(o, ".normal = %s, .missing = %s, .missing_value = ", normal[f->normal],
@@ -307,7 +323,7 @@ void emit_model(Text *o, const EmitModel *m)
 	text_printf(o,
 		    "/* %s: what the runtime knows of the model.  Made by %s. */\n#include \"model.h\"\n\n",
 		    s->name, m->compiler);
-	features(o, s);
+	features(o, s, scorer ? m->variant[0] : NULL);
 	lookups(o, s);
 	events(o, s);
 	names(o, "sample_columns", s->sample.n, s->sample.at);
@@ -368,7 +384,12 @@ void emit_model(Text *o, const EmitModel *m)
 	if (m->weights)
 		text_printf(o, "\t.weights = mtl_weights_begin, .n_weights = %lluu,\n",
 			    (unsigned long long)m->n_weights);
-	text_printf(o, "};\n\nint mtl_%s_main(const MtlModel *m, int argc, char **argv);\n",
+	text_add(o, "};\n");
+	if (m->library) {
+		emit_doors(o, m);
+		return;
+	}
+	text_printf(o, "\nint mtl_%s_main(const MtlModel *m, int argc, char **argv);\n",
 		    scorer ? "scorer" : "prog");
 	text_printf(o, "int main(int argc, char **argv) { return mtl_%s_main(&mtl_model, argc, argv); }\n",
 		    scorer ? "scorer" : "prog");

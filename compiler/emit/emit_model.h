@@ -11,7 +11,11 @@ typedef struct {
 	bool scorer;
 	const char *weights; /* path of the model file to hold inside, or NULL */
 	uint64_t n_weights;
+	bool library; /* the doors of a library (emit_header.h) instead of main */
 } EmitModel;
+
+/* Does the entry SCORE look at this feature? */
+bool scoring_reads(const Lowered *l, int feature);
 
 void emit_model(Text *o, const EmitModel *m);
 #endif

@@ -263,7 +263,15 @@ static void a_scorer(void)
 	CU_ASSERT_EQUAL(run_with(&m, mtl_scorer_main, "info", NULL, 0), 0);
 	HAS(out, "outputs: pctr, pcvr, pctcvr");
 	CU_ASSERT_EQUAL(run_with(&m, mtl_scorer_main, "train --data x", NULL, 0), 2);
-	weights[m.n_weights / 2] ^= 1;
+	CU_ASSERT_EQUAL(run_with(&m, mtl_scorer_main, "info --verify", NULL, 0), 0);
+	/* A number that changed: scoring does not look, --verify does. */
+	weights[m.n_weights - 1] ^= 1;
+	CU_ASSERT_EQUAL(run_with(&m, mtl_scorer_main, "info", NULL, 0), 0);
+	CU_ASSERT_EQUAL(run_with(&m, mtl_scorer_main, "info --verify", NULL, 0), 5);
+	HAS(err, "error[F0009]");
+	weights[m.n_weights - 1] ^= 1;
+	/* A header that changed is always noticed. */
+	weights[40] ^= 1;
 	CU_ASSERT_EQUAL(run_with(&m, mtl_scorer_main, "log.csv", NULL, 0), 5);
 	put_file("stdin", "");
 }

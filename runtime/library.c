@@ -1,0 +1,410 @@
+/*
+ * The library's doors: values of a caller's structs to encoded rows, and scores.
+ *
+ * A workspace is   Head | pointers to columns | columns of ROWS rows, feature by feature | WORK of the
+ * kernels. Rows are scored by at most ROWS at a time; a row's score depends on the row alone, so nobody can
+ * tell.
+ */
+#include "library.h"
+#include "frame.h"
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { ROWS = MTL_BLOCK, ALIGN = 64 };
+
+struct MtlLibrary {
+	MtlInstance in;
+	const MtlDoor *door;
+	size_t bytes; /* of a workspace, its alignment not counted */
+};
+
+typedef struct {
+	MtlBatch batch;
+	float *work;
+	/* A request set in this workspace: whose, and how many rows its columns have been copied to. */
+	const MtlLibrary *request;
+	int64_t filled;
+} Head;
+
+_Static_assert(sizeof(MtlDoorError) == sizeof(MtlError) && sizeof(MtlStatus) == sizeof(int),
+	       "the public error is ours under another name");
+
+/* The caller's error as ours, cleared: the first cause of this call is wanted. */
+static MtlError *fresh(MtlDoorError *e, MtlError *otherwise)
+{
+	MtlError *ours = e ? (MtlError *)(void *)e : otherwise;
+	ours->status = MTL_OK;
+	ours->code[0] = ours->text[0] = '\0';
+	return ours;
+}
+
+/* ---- the workspace ---- */
+
+static int64_t items(const MtlFeature *f)
+{
+	return f->max_items > MTL_DOOR_ITEMS ? f->max_items : MTL_DOOR_ITEMS;
+}
+
+static void *take(char *base, size_t *at, size_t bytes)
+{
+	void *p = base ? base + *at : NULL;
+	*at += (bytes + ALIGN - 1) / ALIGN * ALIGN;
+	return p;
+}
+
+/* Lays the workspace out from `base` on; NULL: its bytes only. */
+static size_t lay_out(const MtlLibrary *l, char *base, Head *h)
+{
+	const MtlModel *m = l->in.m;
+	size_t at = 0;
+	(void)take(base, &at, sizeof *h);
+	MtlColumn *column = take(base, &at, (size_t)m->n_feature * sizeof *column);
+	for (int i = 0; i < l->door->n_member; i++) {
+		const MtlFeature *f = &m->feature[l->door->member[i].feature];
+		MtlColumn c = {0};
+		if (f->kind == MTL_BAG) {
+			c.cap_items = items(f);
+			c.bag_start = take(base, &at, (ROWS + 1) * sizeof *c.bag_start);
+			c.bag_item = take(base, &at, (size_t)c.cap_items * sizeof *c.bag_item);
+			c.bag_scale = take(base, &at, (size_t)c.cap_items * sizeof *c.bag_scale);
+		} else {
+			if (f->kind == MTL_ID || f->code != MTL_PLAIN)
+				c.id = take(base, &at, ROWS * sizeof *c.id);
+			if (f->kind == MTL_NUMBER) {
+				c.real = take(base, &at, ROWS * sizeof *c.real);
+				c.present = take(base, &at, ROWS * sizeof *c.present);
+			}
+		}
+		if (base) column[l->door->member[i].feature] = c;
+	}
+	float *work = take(base, &at, (size_t)mtl_frame_work(&l->in, MTL_SCORE, MTL_SCORE) * sizeof *work);
+	if (base) {
+		h->batch = (MtlBatch){.cap = ROWS, .column = column};
+		h->work = work;
+	}
+	return at;
+}
+
+size_t mtl_library_work_bytes(const MtlLibrary *l) { return l->bytes + ALIGN; }
+
+static Head *head(void *work) { return (Head *)(((uintptr_t)work + ALIGN - 1) & ~(uintptr_t)(ALIGN - 1)); }
+
+/* ---- one value ---- */
+
+/* Where in the call a value stands, for messages: the row of the caller's array, -1 for the request. */
+typedef struct {
+	const MtlFeature *f, *code; /* of the feature, and of the one whose code it uses */
+	const MtlCodeBook *book, *code_book;
+	MtlDoorType type;
+	int64_t row;
+	MtlError *e;
+} Value;
+
+#define BAD(v, code, ...) bad(v, MTL_DATA, code, __VA_ARGS__)
+
+__attribute__((format(printf, 4, 5))) static MtlStatus bad(const Value *v, MtlStatus st, const char *code,
+							   const char *fmt, ...)
+{
+	char place[32] = "request", why[200];
+	if (v->row >= 0) snprintf(place, sizeof place, "row %lld", (long long)v->row);
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(why, sizeof why, fmt, ap);
+	va_end(ap);
+	return mtl_fail(v->e, st, code, place, "%s %s", v->f->name, why);
+}
+
+static bool is_missing(const Value *v, const void *p)
+{
+	switch (v->type) {
+	case MTL_DOOR_TEXT: return !((const MtlDoorText *)p)->n;
+	case MTL_DOOR_INTEGER: return *(const int64_t *)p == MTL_DOOR_MISSING;
+	case MTL_DOOR_REAL: return isnan(*(const double *)p);
+	}
+	return true;
+}
+
+/* Table row of what is not missing. */
+static MtlStatus code_row(const Value *v, const void *p, int32_t *row)
+{
+	switch (v->type) {
+	case MTL_DOOR_TEXT: {
+		const MtlDoorText *t = p;
+		if (!t->p) return bad(v, MTL_USAGE, "", "is a NULL with a length");
+		(void)mtl_code_row(v->code, v->code_book, t->p, t->n, row);
+		return MTL_OK;
+	}
+	case MTL_DOOR_INTEGER: {
+		int64_t x = *(const int64_t *)p;
+		*row = x >= 0 && x < v->code->n ? (int32_t)x + MTL_ROW_FIRST : MTL_ROW_UNKNOWN;
+		return MTL_OK;
+	}
+	case MTL_DOOR_REAL: {
+		double x = *(const double *)p;
+		if (!isfinite(x)) return BAD(v, "D0107", "is not a number");
+		*row = mtl_code_bucket(v->code_book, x);
+		return MTL_OK;
+	}
+	}
+	return MTL_OK;
+}
+
+static MtlStatus put_real(const Value *v, MtlColumn *c, int64_t at, double x)
+{
+	if (c->id) c->id[at] = MTL_ROW_MISSING;
+	if (c->real) c->real[at] = c->present[at] = 0;
+	if (isnan(x)) {
+		if (v->f->missing == MTL_MISSING_ERROR)
+			return BAD(v, "D0108", "is missing, and the model says no `missing:` for it");
+		if (v->f->missing != MTL_MISSING_VALUE) return MTL_OK;
+		x = v->f->missing_value;
+	}
+	if (!isfinite(x)) return BAD(v, "D0107", "is not a number");
+	if (c->id) c->id[at] = mtl_code_bucket(v->code_book, x);
+	if (!c->real) return MTL_OK;
+	if (!mtl_code_real(v->f, v->book, x, &c->real[at]))
+		return v->f->normal == MTL_LOG1P && x <= -1
+			   ? BAD(v, "D0111", "has no log1p; it must be above -1: %.17g", x)
+			   : BAD(v, "D0111", "is out of the range of a 32-bit float: %.17g", x);
+	c->present[at] = 1;
+	return MTL_OK;
+}
+
+static const void *item_at(const Value *v, const MtlDoorList *list, size_t i)
+{
+	static const size_t width[] = {sizeof(MtlDoorText), sizeof(int64_t), sizeof(double)};
+	return (const char *)list->item + i * width[v->type];
+}
+
+/* Items that count: after those missing, and those that max_items cuts off.  *skip: how many at the front. */
+static int64_t items_kept(const Value *v, const MtlDoorList *list, int64_t *skip)
+{
+	int64_t n = 0, most = v->f->max_items;
+	for (size_t i = 0; i < list->n; i++) n += !is_missing(v, item_at(v, list, i));
+	*skip = most > 0 && n > most && v->f->keep == MTL_KEEP_LAST ? n - most : 0;
+	return most > 0 && n > most ? most : n;
+}
+
+/* *full: the list does not fit behind those of the rows before, though it would alone. */
+static MtlStatus put_list(const Value *v, MtlColumn *c, int64_t at, const MtlDoorList *list, bool *full)
+{
+	int64_t skip, from = at ? c->bag_start[at] : 0, to = from;
+	if (list->n && !list->item) return bad(v, MTL_USAGE, "", "is a NULL with a length");
+	int64_t n = items_kept(v, list, &skip);
+	if (n > c->cap_items)
+		return bad(v, MTL_LIMIT, "D0110",
+			   "is a list of %lld items, a workspace holds %lld (max_items: says more)",
+			   (long long)n, (long long)c->cap_items);
+	if ((*full = n > c->cap_items - from)) return MTL_OK;
+	for (size_t i = 0; i < list->n && to < from + n; i++) {
+		const void *p = item_at(v, list, i);
+		float w = list->weight ? list->weight[i] : 1;
+		if (is_missing(v, p) || skip-- > 0) continue;
+		if (!(w >= 0) || !isfinite(w)) return BAD(v, "D0109", "has a weight that is no number >= 0");
+		if (code_row(v, p, &c->bag_item[to])) return v->e->status;
+		c->bag_scale[to++] = w + 0.0f; /* -0 becomes 0 */
+	}
+	if (v->f->pool == MTL_POOL_MEAN) mtl_list_shares(c->bag_scale + from, n, list->weight != NULL);
+	c->bag_start[0] = at ? c->bag_start[0] : 0;
+	c->bag_start[at + 1] = (int32_t)to;
+	return MTL_OK;
+}
+
+/* Encodes value `i` of the array at `p` into row `at` of its column. */
+static MtlStatus put(const Value *v, MtlColumn *c, int64_t at, const void *p, size_t i, bool *full)
+{
+	if (v->f->kind == MTL_BAG) return put_list(v, c, at, (const MtlDoorList *)p + i, full);
+	if (v->type == MTL_DOOR_REAL) return put_real(v, c, at, ((const double *)p)[i]);
+	p = v->type == MTL_DOOR_TEXT ? (const void *)((const MtlDoorText *)p + i)
+				     : (const void *)((const int64_t *)p + i);
+	c->id[at] = MTL_ROW_MISSING;
+	return is_missing(v, p) ? MTL_OK : code_row(v, p, &c->id[at]);
+}
+
+static Value value_of(const MtlLibrary *l, const MtlMember *k, MtlError *e)
+{
+	const MtlModel *m = l->in.m;
+	int root = mtl_code_root(m, k->feature);
+	return (Value){.f = &m->feature[k->feature],
+		       .code = &m->feature[root],
+		       .book = &l->in.codes.book[k->feature],
+		       .code_book = &l->in.codes.book[root],
+		       .type = k->type,
+		       .row = -1,
+		       .e = e};
+}
+
+/* ---- rows ---- */
+
+/* Which members a struct of the caller holds. */
+typedef enum { ALL, CANDIDATE } Side;
+
+static bool is_in(const MtlLibrary *l, const MtlMember *k, Side s)
+{
+	return s == ALL || l->in.m->feature[k->feature].candidate;
+}
+
+/*
+ * Encodes rows first .. of the caller's columns into rows 0 .. of the workspace: *n of them at most, fewer
+ * where their lists would not fit.
+ */
+static MtlStatus put_rows(const MtlLibrary *l, Head *h, Side side, const void *rows, size_t first, int64_t *n,
+			  MtlError *e)
+{
+	for (int i = 0; i < l->door->n_member; i++) {
+		const MtlMember *k = &l->door->member[i];
+		if (!is_in(l, k, side)) continue;
+		const void *column;
+		memcpy(&column, (const char *)rows + (side == ALL ? k->in_rows : k->in_side), sizeof column);
+		Value v = value_of(l, k, e);
+		if (!column) return bad(&v, MTL_USAGE, "", "is a NULL column");
+		for (int64_t r = 0; r < *n; r++) {
+			bool full = false;
+			v.row = (int64_t)first + r;
+			if (put(&v, &h->batch.column[k->feature], r, column, first + (size_t)r, &full))
+				return e->status;
+			if (full) *n = r; /* r > 0: alone it would have fitted */
+		}
+	}
+	return MTL_OK;
+}
+
+static void score(const MtlLibrary *l, Head *h, int64_t n, float *out)
+{
+	MtlFrame f = {.in = &l->in, .batch = &h->batch, .work = h->work, .out = out};
+	h->batch.n = n;
+	mtl_frame_call(&f, MTL_SCORE, 0, n, 0);
+}
+
+static MtlStatus score_rows(const MtlLibrary *l, Head *h, Side side, int64_t most, const void *rows, size_t n,
+			    float *out, MtlError *e)
+{
+	int64_t k;
+	for (size_t at = 0; at < n; at += (size_t)k) {
+		k = n - at < (size_t)most ? (int64_t)(n - at) : most;
+		if (put_rows(l, h, side, rows, at, &k, e)) return e->status;
+		score(l, h, k, out + at * (size_t)l->in.m->n_output);
+	}
+	return MTL_OK;
+}
+
+int mtl_library_score(const MtlLibrary *l, void *work, const void *rows, size_t n, float *out,
+		      MtlDoorError *error)
+{
+	MtlError other, *e = fresh(error, &other);
+	Head *h = head(work);
+	(void)lay_out(l, (char *)h, h);
+	h->request = NULL;
+	return (int)score_rows(l, h, ALL, ROWS, rows, n, out, e);
+}
+
+/* ---- a request and its candidates ---- */
+
+int mtl_library_request(const MtlLibrary *l, void *work, const void *request, MtlDoorError *error)
+{
+	MtlError other, *e = fresh(error, &other);
+	Head *h = head(work);
+	(void)lay_out(l, (char *)h, h);
+	h->request = NULL;
+	for (int i = 0; i < l->door->n_member; i++) {
+		const MtlMember *k = &l->door->member[i];
+		bool full;
+		if (l->in.m->feature[k->feature].candidate) continue;
+		Value v = value_of(l, k, e);
+		if (put(&v, &h->batch.column[k->feature], 0, (const char *)request + k->in_side, 0, &full))
+			return (int)e->status;
+	}
+	h->request = l;
+	h->filled = 1;
+	return MTL_OK;
+}
+
+/* Copies the request's row 0 to rows up to n; how many rows that is where its lists do not fit as often. */
+static int64_t repeat(const MtlLibrary *l, Head *h, int64_t n)
+{
+	const MtlModel *m = l->in.m;
+	for (int i = 0; i < l->door->n_member; i++) {
+		int f = l->door->member[i].feature;
+		MtlColumn *c = &h->batch.column[f];
+		if (m->feature[f].candidate || !c->bag_start || !c->bag_start[1]) continue;
+		int64_t fit = c->cap_items / c->bag_start[1];
+		if (fit < n) n = fit;
+	}
+	for (int i = 0; i < l->door->n_member && h->filled < n; i++) {
+		int f = l->door->member[i].feature;
+		MtlColumn *c = &h->batch.column[f];
+		if (m->feature[f].candidate) continue;
+		for (int64_t r = h->filled; r < n; r++) {
+			if (c->id) c->id[r] = c->id[0];
+			if (c->real) c->real[r] = c->real[0];
+			if (c->present) c->present[r] = c->present[0];
+			if (!c->bag_start) continue;
+			int32_t len = c->bag_start[1];
+			memcpy(c->bag_item + r * len, c->bag_item, (size_t)len * sizeof *c->bag_item);
+			memcpy(c->bag_scale + r * len, c->bag_scale, (size_t)len * sizeof *c->bag_scale);
+			c->bag_start[r + 1] = ((int32_t)r + 1) * len;
+		}
+	}
+	if (h->filled < n) h->filled = n;
+	return n;
+}
+
+int mtl_library_candidates(const MtlLibrary *l, void *work, const void *rows, size_t n, float *out,
+			   MtlDoorError *error)
+{
+	MtlError other, *e = fresh(error, &other);
+	Head *h = head(work);
+	if (h->request != l)
+		return (int)mtl_fail(
+		    e, MTL_USAGE, "", NULL,
+		    "this workspace holds no request of this model: candidates come after a request");
+	return (int)score_rows(l, h, CANDIDATE, repeat(l, h, n < ROWS ? (int64_t)n : ROWS), rows, n, out, e);
+}
+
+/* ---- opening and closing ---- */
+
+int mtl_library_open(const MtlDoor *d, int abi, const char *interface, const char *path, MtlLibrary **out,
+		     MtlDoorError *error)
+{
+	MtlError other, *e = fresh(error, &other);
+	*out = NULL;
+	if (abi != MTL_DOOR_ABI || strcmp(interface, d->interface) != 0)
+		return (int)mtl_fail(
+		    e, MTL_REFUSED, "F0214", d->model->name,
+		    "the caller was compiled with another header (interface %s, version %d) than "
+		    "this library's (%s, version %d)",
+		    interface, abi, d->interface, MTL_DOOR_ABI);
+	MtlLibrary *l = mtl_new(&mtl_sys, MtlLibrary, 1);
+	if (!l) return (int)mtl_fail(e, MTL_LIMIT, "", d->model->name, "no memory");
+	l->door = d;
+	MtlStatus st = mtl_instance_init(&l->in, &mtl_sys, d->model, e);
+	if (!st) st = mtl_instance_open(&l->in, path, e);
+	if (st) {
+		mtl_library_close(l);
+		return (int)st;
+	}
+	l->bytes = lay_out(l, NULL, NULL);
+	*out = l;
+	return MTL_OK;
+}
+
+void mtl_library_close(MtlLibrary *l)
+{
+	if (!l) return;
+	mtl_instance_free(&l->in);
+	mtl_release(&mtl_sys, l);
+}
+
+int mtl_library_verify(const MtlLibrary *l, MtlDoorError *error)
+{
+	MtlError other, *e = fresh(error, &other);
+	const MtlModel *m = l->in.m;
+	MtlStore *s = NULL;
+	/* Weights from a file were looked at when it was opened. */
+	if (!m->weights) return MTL_OK;
+	MtlStatus st =
+	    mtl_store_open_memory(&s, &mtl_sys, m->weights, m->n_weights, "weights in the library", e);
+	mtl_store_close(s);
+	return (int)st;
+}
