@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { CHECK, BUILD, TRAIN, EVAL, SCORE, GEN, BENCH, GRADCHECK, FMT, EXPLAIN, NEW };
+enum { CHECK, BUILD, TRAIN, EVAL, SCORE, GEN, BENCH, GRADCHECK, FMT, EXPLAIN, NEW, PAGES };
 #define C(x) (1u << (x))
 #define SPEC (C(CHECK) | C(BUILD) | C(BENCH) | C(GRADCHECK))
 #define RUN  (C(TRAIN) | C(EVAL) | C(SCORE))
@@ -28,6 +28,7 @@ static const MtlCommand command[] = {
     {"explain", "[CODE]", "What a message means and what to do about it; without CODE, all codes."},
     {"new", "[KIND]",
      "A model to start from, or with --from-data one proposed for a log; without both, the kinds."},
+    {"pages", "[KIND]", "Manual pages and shell completions; without KIND, what there is."},
 };
 
 static const MtlOption option[] = {
@@ -64,7 +65,7 @@ static const MtlOptionTable table = {"mtlc compiles multi-task recommender model
 
 static int (*const run[])(const Request *) = {
     command_check, command_build,     command_run, command_run,	    command_run, command_gen,
-    command_bench, command_gradcheck, command_fmt, command_explain, command_new};
+    command_bench, command_gradcheck, command_fmt, command_explain, command_new, command_pages};
 
 /* Takes "-D name=value" out of argv (it may be repeated); false: something follows -D that is not a
  * definition. */
