@@ -50,7 +50,8 @@ MtlStatus mtl_batch_init(MtlBatch *b, const MtlSys *sys, const MtlModel *m, int6
 	for (int f = 0; good && f < m->n_feature; f++)
 		good = column_init(&b->column[f], sys, &m->feature[f], cap);
 	good = good && columns(&b->can1, sys, m->n_event, cap) && columns(&b->can0, sys, m->n_event, cap);
-	good = good && columns(&b->sample, sys, m->n_sample, cap);
+	good =
+	    good && columns(&b->sample, sys, m->n_sample, cap) && columns(&b->known, sys, m->n_sample, cap);
 	good = good && (b->weight = mtl_new(sys, float, cap)) != NULL;
 	good = good && (b->group = mtl_new(sys, uint64_t, cap)) != NULL;
 	good = good && (b->bad = mtl_new(sys, bool, cap)) != NULL;
@@ -74,6 +75,7 @@ void mtl_batch_free(MtlBatch *b, const MtlSys *sys, const MtlModel *m)
 	free_columns(b->can1, sys, m->n_event);
 	free_columns(b->can0, sys, m->n_event);
 	free_columns(b->sample, sys, m->n_sample);
+	free_columns(b->known, sys, m->n_sample);
 	mtl_release(sys, b->weight);
 	mtl_release(sys, b->group);
 	mtl_release(sys, b->bad);

@@ -20,12 +20,12 @@ typedef struct {
 
 typedef struct {
 	int64_t n, cap;
-	MtlColumn *column;    /* [n_feature] */
-	float **can1, **can0; /* [n_event][cap] */
-	float **sample;	      /* [n_sample][cap] */
-	float *weight;	      /* [cap] */
-	uint64_t *group;      /* [cap] hash of the row group, 0 where there is none */
-	int64_t first_row;    /* number of the first row in the stream, from 0 */
+	MtlColumn *column;	 /* [n_feature] */
+	float **can1, **can0;	 /* [n_event][cap] */
+	float **sample, **known; /* [n_sample][cap]; a sample is 0 where it is not known */
+	float *weight;		 /* [cap] */
+	uint64_t *group;	 /* [cap] hash of the row group, 0 where there is none */
+	int64_t first_row;	 /* number of the first row in the stream, from 0 */
 	bool *bad; /* [cap]: reader in "null" mode: the row could not be read (score prints it empty) */
 	/* cells to be handed through to the output of score (--passthrough): n * n_pass strings,
 	 * '\0'-terminated, unquoted */

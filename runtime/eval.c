@@ -58,7 +58,9 @@ MtlStatus mtl_eval(MtlEvalResult *r, MtlInstance *in, MtlThreads *pool, const Mt
 		r->weight = mtl_new(sys, double, m->n_loss + 1);
 	}
 	bool ok = r->watch && scores && w.work && w.watch && (!step || (r->loss && r->weight));
-	for (int k = 0; ok && k < m->n_watch; k++) ok = (scores[k] = mtl_scores_new(sys));
+	for (int k = 0; ok && k < m->n_watch; k++)
+		if ((ok = (scores[k] = mtl_scores_new(sys))))
+			mtl_scores_kind(scores[k], (MtlScoresKind)m->watch[k].kind);
 	int64_t floats = mtl_frame_work(in, MTL_WATCH, MTL_WATCH) + 1;
 	for (int i = 0; ok && i < threads; i++) ok = (w.work[i] = mtl_new(sys, float, floats));
 	MtlStatus st = ok ? MTL_OK : mtl_fail(e, MTL_LIMIT, "", NULL, "no memory for an evaluation");
@@ -103,19 +105,37 @@ void mtl_eval_free(MtlEvalResult *r, const MtlSys *sys)
 
 MtlStatus mtl_stop_metric(MtlStopMetric *s, const MtlModel *m, const char *text, MtlError *e)
 {
-	static const char *const kinds[] = {"auc", "logloss", "ne"};
+	static const struct {
+		const char *word;
+		MtlWatchKind of;
+	} kinds[] = {[MTL_STOP_AUC] = {"auc", MTL_WATCH_PROB},
+		     [MTL_STOP_LOGLOSS] = {"logloss", MTL_WATCH_PROB},
+		     [MTL_STOP_NE] = {"ne", MTL_WATCH_PROB},
+		     [MTL_STOP_RMSE] = {"rmse", MTL_WATCH_VALUE},
+		     [MTL_STOP_MAE] = {"mae", MTL_WATCH_VALUE},
+		     [MTL_STOP_ACCURACY] = {"accuracy", MTL_WATCH_CLASS},
+		     [MTL_STOP_CROSS_ENTROPY] = {"cross_entropy", MTL_WATCH_CLASS}};
 	const char *dot = strrchr(text, '.');
 	int kind = -1;
-	for (int i = 0; dot && i < 3; i++)
-		if (strcmp(dot + 1, kinds[i]) == 0) kind = i;
+	for (int i = 0; dot && i < (int)(sizeof kinds / sizeof *kinds); i++)
+		if (strcmp(dot + 1, kinds[i].word) == 0) kind = i;
 	if (kind < 0)
 		return mtl_fail(e, MTL_USAGE, "", NULL,
-				"early stop by '%s': expected NAME.auc, NAME.logloss or NAME.ne", text);
+				"early stop by '%s': expected NAME.auc, NAME.logloss or NAME.ne; of a value "
+				"NAME.rmse or NAME.mae; of a class NAME.accuracy or NAME.cross_entropy",
+				text);
 	char names[512] = "";
 	size_t len = 0;
 	for (int k = 0; k < m->n_watch; k++) {
 		const char *name = m->watch[k].name;
 		if (strlen(name) == (size_t)(dot - text) && memcmp(name, text, strlen(name)) == 0) {
+			if (m->watch[k].kind != kinds[kind].of)
+				return mtl_fail(e, MTL_USAGE, "", NULL,
+						"early stop by '%s': %s is %s, and has no %s", text, name,
+						m->watch[k].kind == MTL_WATCH_PROB    ? "a probability"
+						: m->watch[k].kind == MTL_WATCH_VALUE ? "a value"
+										      : "a class",
+						kinds[kind].word);
 			*s = (MtlStopMetric){k, (MtlStopKind)kind};
 			return MTL_OK;
 		}
@@ -129,10 +149,19 @@ MtlStatus mtl_stop_metric(MtlStopMetric *s, const MtlModel *m, const char *text,
 double mtl_stop_value(const MtlStopMetric *s, const MtlMetrics *watch)
 {
 	const MtlMetrics *w = &watch[s->watch];
-	return s->kind == MTL_STOP_AUC ? w->auc : s->kind == MTL_STOP_NE ? w->ne : w->logloss;
+	switch (s->kind) {
+	case MTL_STOP_AUC: return w->auc;
+	case MTL_STOP_LOGLOSS: return w->logloss;
+	case MTL_STOP_NE: return w->ne;
+	case MTL_STOP_RMSE: return w->rmse;
+	case MTL_STOP_MAE: return w->mae;
+	case MTL_STOP_ACCURACY: return w->accuracy;
+	case MTL_STOP_CROSS_ENTROPY: return w->cross_entropy;
+	}
+	return NAN;
 }
 
 bool mtl_stop_better(const MtlStopMetric *s, double value, double best)
 {
-	return s->kind == MTL_STOP_AUC ? value > best : value < best;
+	return s->kind == MTL_STOP_AUC || s->kind == MTL_STOP_ACCURACY ? value > best : value < best;
 }

@@ -27,7 +27,15 @@ MtlStatus mtl_eval(MtlEvalResult *r, MtlInstance *in, MtlThreads *pool, const Mt
 void mtl_eval_free(MtlEvalResult *r, const MtlSys *sys);
 
 /* "buy.auc": which watch, which of the metrics below.  MTL_USAGE with the names there are. */
-typedef enum { MTL_STOP_AUC, MTL_STOP_LOGLOSS, MTL_STOP_NE } MtlStopKind;
+typedef enum {
+	MTL_STOP_AUC,
+	MTL_STOP_LOGLOSS,
+	MTL_STOP_NE,
+	MTL_STOP_RMSE,
+	MTL_STOP_MAE,
+	MTL_STOP_ACCURACY,
+	MTL_STOP_CROSS_ENTROPY
+} MtlStopKind;
 typedef struct {
 	int watch;
 	MtlStopKind kind;

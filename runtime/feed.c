@@ -86,7 +86,10 @@ MtlStatus mtl_batch_append(MtlBatch *to, const MtlSys *sys, const MtlModel *m, c
 		to->can1[k][at] = from->can1[k][i];
 		to->can0[k][at] = from->can0[k][i];
 	}
-	for (int k = 0; k < m->n_sample; k++) to->sample[k][at] = from->sample[k][i];
+	for (int k = 0; k < m->n_sample; k++) {
+		to->sample[k][at] = from->sample[k][i];
+		to->known[k][at] = from->known[k][i];
+	}
 	to->weight[at] = from->weight[i];
 	to->group[at] = from->group[i];
 	to->bad[at] = from->bad[i];

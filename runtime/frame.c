@@ -38,6 +38,7 @@ static const void *base(const MtlFrame *f, const MtlSlot *s)
 	case MTL_SLOT_SRC: return f->touched->src;
 	case MTL_SLOT_SCALE: return f->touched->scale;
 	case MTL_SLOT_SAMPLE: return b->sample[i];
+	case MTL_SLOT_KNOWN: return b->known[i];
 	case MTL_N_SLOT: break;
 	}
 	return NULL;

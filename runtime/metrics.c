@@ -17,6 +17,7 @@ enum { WEIGHT, LABEL, LOGIT, INDEX, SORTED_WORDS = 3, ECE_BINS = 10 };
 
 struct MtlScores {
 	const MtlSys *sys;
+	MtlScoresKind kind;
 	Record *row;
 	uint64_t *group; /* by INDEX; NULL until a group is seen; 0: the row belongs to none */
 	int64_t n, cap;
@@ -46,6 +47,8 @@ MtlScores *mtl_scores_new(const MtlSys *sys)
 	if (s) s->sys = sys;
 	return s;
 }
+
+void mtl_scores_kind(MtlScores *s, MtlScoresKind kind) { s->kind = kind; }
 
 void mtl_scores_free(MtlScores *s)
 {
@@ -102,8 +105,9 @@ MtlStatus mtl_scores_add(MtlScores *s, const float *row, int64_t stride, int64_t
 		if (weight == 0) continue;
 		if (isnan(logit))
 			return mtl_fail(e, MTL_NUMBERS, "", NULL, "a prediction is not a number (NaN)");
-		if (!(label >= 0 && label <= 1))
-			return mtl_fail(e, MTL_NUMBERS, "", NULL, "a label is not between 0 and 1: %g",
+		if (s->kind == MTL_SCORES_VALUE ? !isfinite(label) : !(label >= 0 && label <= 1))
+			return mtl_fail(e, MTL_NUMBERS, "", NULL, "a label is not %s: %g",
+					s->kind == MTL_SCORES_VALUE ? "a finite number" : "between 0 and 1",
 					(double)label);
 		if (!(weight > 0 && weight < INFINITY))
 			return mtl_fail(e, MTL_NUMBERS, "", NULL,
@@ -232,6 +236,38 @@ static void sums(const MtlScores *s, MtlMetrics *m)
 	m->calibration = base > 0 ? m->mean_prediction / base : NAN;
 }
 
+static void value_sums(const MtlScores *s, MtlMetrics *m)
+{
+	double squares = 0, sizes = 0, predicted = 0, label = 0;
+	for (int64_t i = 0; i < s->n; i++) {
+		const Record *r = &s->row[i];
+		double p = logit_of(r), y = label_of(r), w = weight_of(r);
+		squares += w * (p - y) * (p - y);
+		sizes += w * fabs(p - y);
+		predicted += w * p;
+		label += w * y;
+		m->weight += w;
+	}
+	m->rmse = sqrt(squares / m->weight);
+	m->mae = sizes / m->weight;
+	m->mean_prediction = predicted / m->weight;
+	m->mean_label = label / m->weight;
+	m->calibration = m->mean_label != 0 ? m->mean_prediction / m->mean_label : NAN;
+}
+
+static void class_sums(const MtlScores *s, MtlMetrics *m)
+{
+	double loss = 0, right = 0;
+	for (int64_t i = 0; i < s->n; i++) {
+		const Record *r = &s->row[i];
+		loss += weight_of(r) * logit_of(r);
+		right += weight_of(r) * label_of(r);
+		m->weight += weight_of(r);
+	}
+	m->cross_entropy = loss / m->weight;
+	m->accuracy = right / m->weight;
+}
+
 /* Rows brought together by group, in rising logit within each since the sort is stable. */
 static MtlStatus grouped(const MtlScores *s, Record *scratch, double *gauc, MtlError *e)
 {
@@ -272,13 +308,17 @@ MtlStatus mtl_scores_metrics(MtlScores *s, MtlMetrics *out, MtlError *e)
 			    .ece = NAN,
 			    .gauc = NAN,
 			    .mean_prediction = NAN,
-			    .mean_label = NAN};
+			    .mean_label = NAN,
+			    .rmse = NAN,
+			    .mae = NAN,
+			    .accuracy = NAN,
+			    .cross_entropy = NAN};
 	if (s->n == 0) return MTL_OK;
 	Record *scratch = mtl_new(s->sys, Record, s->n);
 	if (!scratch) return mtl_fail(e, MTL_LIMIT, "", NULL, "no memory to sort %lld rows", (long long)s->n);
 	radix_sort(s->row, scratch, s->n, SORTED_WORDS);
-	sums(s, out);
-	MtlStatus st = s->group ? grouped(s, scratch, &out->gauc, e) : MTL_OK;
+	(s->kind == MTL_SCORES_VALUE ? value_sums : s->kind == MTL_SCORES_CLASS ? class_sums : sums)(s, out);
+	MtlStatus st = s->group && s->kind == MTL_SCORES_PROB ? grouped(s, scratch, &out->gauc, e) : MTL_OK;
 	mtl_release(s->sys, scratch);
 	return st;
 }

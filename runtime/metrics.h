@@ -1,5 +1,5 @@
 /*
- * Exact metrics of binary predictions, on the rows where they are defined.
+ * Exact metrics of predictions, on the rows where they are defined.
  *
  * Scores are logits; everything is computed from them in double.
  */
@@ -11,7 +11,12 @@
 
 typedef struct MtlScores MtlScores; /* a growing list of (logit, label, weight, group) */
 
-MtlScores *mtl_scores_new(const MtlSys *sys); /* NULL: no memory */
+/* What the pairs are: logit and label; estimate and value; -log p of what happened and whether it was
+ * foreseen. */
+typedef enum { MTL_SCORES_PROB, MTL_SCORES_VALUE, MTL_SCORES_CLASS } MtlScoresKind;
+
+MtlScores *mtl_scores_new(const MtlSys *sys);		/* NULL: no memory */
+void mtl_scores_kind(MtlScores *s, MtlScoresKind kind); /* MTL_SCORES_PROB unless told, before any row */
 void mtl_scores_free(MtlScores *s);
 void mtl_scores_clear(MtlScores *s); /* keeps the memory */
 /*
@@ -32,12 +37,14 @@ typedef struct {
 	double logloss;	    /* mean, from logits; infinite where a logit of +-inf meets the contrary label */
 	double ne;	    /* log loss / entropy of the base rate; NaN if that is 0 */
 	double calibration; /* mean prediction / mean label; NaN without a positive */
-	double
-	    ece;     /* mean over rows of |prediction - label|, both averaged over the row's bin first.  Of 10
-			bins by     rising logit, bin b ends with row n (b + 1) / 10, and with the rows tied to it */
+	double ece;  /* mean over rows of |prediction - label|, both averaged over the row's bin first.  Of 10
+			bins by     rising logit, bin b ends with row n (b + 1) / 10, and with the rows tied to
+			it */
 	double gauc; /* mean of the groups' AUC by their weight, groups of one class left out; NaN without
 			groups */
 	double mean_prediction, mean_label;
+	double rmse, mae;		/* of a value, which has a calibration too; NaN otherwise */
+	double accuracy, cross_entropy; /* of a class; NaN otherwise */
 } MtlMetrics;
 
 /* Sorts in place; more rows may be added afterwards.  The result depends on the set of rows only, to the last

@@ -95,11 +95,26 @@ typedef enum {
 	MTL_CONTRADICTION_FORCE
 } MtlContradiction;
 
-/* A probability (or value) that `eval` reports: P(buy | click) is "buy|click". */
+/* A real-valued or multi-class outcome. */
+typedef struct {
+	const char *name, *column;
+	int n_class; /* 0: a value */
+	const char *const
+	    *class;    /* the cells that stand for the classes; NULL: their numbers, 0 .. n_class - 1 */
+	bool positive; /* a loss needs the value to be 0 or more */
+} MtlSample;
+
+/*
+ * What `eval` reports, and what stands in the three columns of WATCH: of a probability (P(buy | click) is
+ * "buy|click") logit, label, weight; of a value its estimate, itself, weight; of a class -log of the
+ * probability of what it was, 1 where that was foreseen, weight.
+ */
+typedef enum { MTL_WATCH_PROB, MTL_WATCH_VALUE, MTL_WATCH_CLASS } MtlWatchKind;
 typedef struct {
 	const char *name;
 	const char *label_text, *rows_text; /* for people: "clk & pay", "all" */
 	bool head;			    /* declared by the author, not derived */
+	MtlWatchKind kind;
 } MtlWatch;
 
 typedef struct {
@@ -234,8 +249,8 @@ typedef struct {
 	int n_label_column;
 	const MtlEvent *event;
 	int n_event;
-	const char *const *sample_column;
-	int n_sample;		   /* real-valued outcomes (SAMPLE) */
+	const MtlSample *sample;
+	int n_sample;
 	const char *weight_column; /* or NULL */
 	const char *group_column;  /* or NULL */
 	MtlContradiction contradiction;

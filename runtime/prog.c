@@ -270,21 +270,35 @@ static void on_tick(void *self, const MtlTrainTick *t)
 static void metrics_json(FILE *to, const MtlModel *m, const MtlMetrics *w)
 {
 	for (int k = 0; k < m->n_watch; k++) {
-		const struct {
+		enum { MOST = 8 };
+		struct {
 			const char *name;
 			double value;
-		} v[] = {{"auc", w[k].auc},
-			 {"logloss", w[k].logloss},
-			 {"calibration", w[k].calibration},
-			 {"ne", w[k].ne},
-			 {"ece", w[k].ece},
-			 {"mean_prediction", w[k].mean_prediction},
-			 {"mean_label", w[k].mean_label},
-			 {"gauc", w[k].gauc}};
+		} v[MOST] = {{"auc", w[k].auc},
+			     {"logloss", w[k].logloss},
+			     {"calibration", w[k].calibration},
+			     {"ne", w[k].ne},
+			     {"ece", w[k].ece},
+			     {"mean_prediction", w[k].mean_prediction},
+			     {"mean_label", w[k].mean_label},
+			     {"gauc", w[k].gauc}};
+		size_t n = MOST - !m->group_column;
+		if (m->watch[k].kind == MTL_WATCH_VALUE) {
+			n = 0;
+			v[n].name = "rmse", v[n++].value = w[k].rmse;
+			v[n].name = "mae", v[n++].value = w[k].mae;
+			v[n].name = "calibration", v[n++].value = w[k].calibration;
+			v[n].name = "mean_prediction", v[n++].value = w[k].mean_prediction;
+			v[n].name = "mean_label", v[n++].value = w[k].mean_label;
+		} else if (m->watch[k].kind == MTL_WATCH_CLASS) {
+			n = 0;
+			v[n].name = "accuracy", v[n++].value = w[k].accuracy;
+			v[n].name = "cross_entropy", v[n++].value = w[k].cross_entropy;
+		}
 		fputs(k ? "," : "{", to);
 		mtl_json_text(to, m->watch[k].name);
 		fprintf(to, ":{\"rows\":%" PRId64, w[k].rows);
-		for (size_t i = 0; i < sizeof v / sizeof *v - !m->group_column; i++) {
+		for (size_t i = 0; i < n; i++) {
 			fprintf(to, ",\"%s\":", v[i].name);
 			mtl_json_number(to, v[i].value);
 		}
@@ -308,9 +322,13 @@ static void metrics_table(FILE *to, const MtlModel *m, const MtlMetrics *w, cons
 	int width = 4;
 	for (int k = 0; k < m->n_watch; k++)
 		if ((int)strlen(m->watch[k].name) > width) width = (int)strlen(m->watch[k].name);
-	fprintf(to, "%s%-*s  %10s  %7s  %8s  %7s  %6s  %7s%s\n", indent, width, "head", "rows", "auc",
-		"logloss", "ne", "calib.", "ece", m->group_column ? "     gauc" : "");
+	int of[3] = {0};
+	for (int k = 0; k < m->n_watch; k++) of[m->watch[k].kind]++;
+	if (of[MTL_WATCH_PROB] || !m->n_watch)
+		fprintf(to, "%s%-*s  %10s  %7s  %8s  %7s  %6s  %7s%s\n", indent, width, "head", "rows", "auc",
+			"logloss", "ne", "calib.", "ece", m->group_column ? "     gauc" : "");
 	for (int k = 0; k < m->n_watch; k++) {
+		if (m->watch[k].kind != MTL_WATCH_PROB) continue;
 		fprintf(to, "%s%-*s  %10" PRId64, indent, width, m->watch[k].name, w[k].rows);
 		cell(to, 7, "%.5f", w[k].auc);
 		cell(to, 8, "%.6f", w[k].logloss);
@@ -318,6 +336,29 @@ static void metrics_table(FILE *to, const MtlModel *m, const MtlMetrics *w, cons
 		cell(to, 6, "%.4f", w[k].calibration);
 		cell(to, 7, "%.5f", w[k].ece);
 		if (m->group_column) cell(to, 7, "%.5f", w[k].gauc);
+		fputc('\n', to);
+	}
+	if (of[MTL_WATCH_VALUE])
+		fprintf(to, "%s%-*s  %10s  %10s  %10s  %6s  %10s  %10s\n", indent, width, "value", "rows",
+			"rmse", "mae", "calib.", "predicted", "mean");
+	for (int k = 0; k < m->n_watch; k++) {
+		if (m->watch[k].kind != MTL_WATCH_VALUE) continue;
+		fprintf(to, "%s%-*s  %10" PRId64, indent, width, m->watch[k].name, w[k].rows);
+		cell(to, 10, "%.6g", w[k].rmse);
+		cell(to, 10, "%.6g", w[k].mae);
+		cell(to, 6, "%.4f", w[k].calibration);
+		cell(to, 10, "%.6g", w[k].mean_prediction);
+		cell(to, 10, "%.6g", w[k].mean_label);
+		fputc('\n', to);
+	}
+	if (of[MTL_WATCH_CLASS])
+		fprintf(to, "%s%-*s  %10s  %8s  %13s\n", indent, width, "class", "rows", "accuracy",
+			"cross-entropy");
+	for (int k = 0; k < m->n_watch; k++) {
+		if (m->watch[k].kind != MTL_WATCH_CLASS) continue;
+		fprintf(to, "%s%-*s  %10" PRId64, indent, width, m->watch[k].name, w[k].rows);
+		cell(to, 8, "%.5f", w[k].accuracy);
+		cell(to, 13, "%.6f", w[k].cross_entropy);
 		fputc('\n', to);
 	}
 }

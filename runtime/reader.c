@@ -297,16 +297,50 @@ static Fate read_labels(MtlReader *r, MtlBatch *b)
 	return GOOD;
 }
 
+/* The number of a class; -1: the cell says none. */
+static int class_of(const MtlSample *s, const MtlCell *cell)
+{
+	double x;
+	if (!s->class)
+		return mtl_number(cell->p, cell->n, &x) && x >= 0 && x < s->n_class && x == floor(x) ? (int)x
+												     : -1;
+	for (int k = 0; k < s->n_class; k++)
+		if (strlen(s->class[k]) == cell->n && !memcmp(s->class[k], cell -> p, cell -> n)) return k;
+	return -1;
+}
+
+/* A value or a class.  Where it is not known both numbers are 0: no NaN ever reaches a kernel. */
+static Fate read_sample(MtlReader *r, MtlBatch *b, int i)
+{
+	const MtlSample *s = &r->m->sample[i];
+	const MtlCell *cell = mtl_log_cell(&r->log, r->sample_want[i]);
+	double x = 0;
+	b->sample[i][b->n] = b->known[i][b->n] = 0;
+	if (!cell || cell->n == 0) return GOOD;
+	if (s->n_class) {
+		int k = class_of(s, cell);
+		if (k < 0)
+			return bad_cell(
+			    r, &r->n.bad_label, "D0115", r->sample_want[i],
+			    s->class ? "names no class of the model" : "is not the number of a class", cell);
+		x = k;
+	} else if (!mtl_number(cell->p, cell->n, &x) || !isfinite((float)x)) {
+		return bad_cell(r, &r->n.bad_label, "D0107", r->sample_want[i], "is not a number", cell);
+	} else if (s->positive && x < 0) {
+		return bad_cell(r, &r->n.bad_label, "D0116", r->sample_want[i],
+				"is below 0, which a loss of the model excludes", cell);
+	}
+	b->sample[i][b->n] = (float)x;
+	b->known[i][b->n] = 1;
+	return GOOD;
+}
+
 static Fate read_outcomes(MtlReader *r, MtlBatch *b)
 {
 	const MtlModel *m = r->m;
 	for (int i = 0; i < m->n_sample; i++) {
-		const MtlCell *cell = mtl_log_cell(&r->log, r->sample_want[i]);
-		double x = NAN;
-		if (cell && cell->n > 0 && (!mtl_number(cell->p, cell->n, &x) || !isfinite((float)x)))
-			return bad_cell(r, &r->n.bad_label, "D0107", r->sample_want[i], "is not a number",
-					cell);
-		b->sample[i][b->n] = (float)x;
+		Fate fate = read_sample(r, b, i);
+		if (fate != GOOD) return fate;
 	}
 	double weight = 1;
 	if (r->weight_want >= 0) {
@@ -332,7 +366,7 @@ static Fate read_outcomes(MtlReader *r, MtlBatch *b)
 static void no_outcomes(const MtlReader *r, MtlBatch *b)
 {
 	for (int i = 0; i < r->m->n_event; i++) b->can1[i][b->n] = b->can0[i][b->n] = 1;
-	for (int i = 0; i < r->m->n_sample; i++) b->sample[i][b->n] = NAN;
+	for (int i = 0; i < r->m->n_sample; i++) b->sample[i][b->n] = b->known[i][b->n] = 0;
 	b->weight[b->n] = 1;
 	b->group[b->n] = 0;
 }
@@ -478,7 +512,7 @@ static void want_columns(MtlReader *r)
 	for (int i = 0; i < m->n_label_column; i++)
 		r->label_want[i] = mtl_log_want(&r->log, m->label_column[i], "label", true);
 	for (int i = 0; i < m->n_sample; i++)
-		r->sample_want[i] = mtl_log_want(&r->log, m->sample_column[i], "label", true);
+		r->sample_want[i] = mtl_log_want(&r->log, m->sample[i].column, "label", true);
 	if (m->weight_column) r->weight_want = mtl_log_want(&r->log, m->weight_column, "row weight", false);
 	if (m->group_column) r->group_want = mtl_log_want(&r->log, m->group_column, "row group", false);
 }

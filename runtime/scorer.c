@@ -466,7 +466,12 @@ MtlStatus mtl_random_batch(MtlBatch *b, const MtlInstance *in, int64_t n, MtlErr
 			b->can1[k][i] = yes;
 			b->can0[k][i] = !yes;
 		}
-		for (int k = 0; k < m->n_sample; k++) b->sample[k][i] = (float)(draw(&state) % 1000) / 100;
+		for (int k = 0; k < m->n_sample; k++) {
+			int classes = m->sample[k].n_class;
+			b->sample[k][i] = classes ? (float)(draw(&state) % (uint64_t)classes)
+						  : (float)(draw(&state) % 1000) / 100;
+			b->known[k][i] = 1;
+		}
 	}
 	return MTL_OK;
 }

@@ -116,7 +116,6 @@ static void fill(Harness *h, Buffer *b, uint64_t *rng)
 	case SLOT_PARAM:
 	case SLOT_TABLE:
 	case SLOT_REAL:
-	case SLOT_SAMPLE:
 	case SLOT_MOMENT:
 		for (int64_t i = 0; i < b->n; i++)
 			harness_set(b, i,
@@ -146,6 +145,24 @@ static void labels(Harness *h, uint64_t *rng)
 		}
 }
 
+/* Values and classes: mostly known, 0 where not, as the runtime leaves them. */
+static void samples(Harness *h, uint64_t *rng)
+{
+	for (int i = 0; i < h->spec->sample.n; i++) {
+		const Sample *s = &h->spec->sample.at[i];
+		Buffer *b = harness_buffer(h, SLOT_SAMPLE, i), *k = harness_buffer(h, SLOT_KNOWN, i);
+		for (int64_t r = 0; r < h->rows; r++) {
+			bool known = harness_random(rng) < 0.8;
+			double u = harness_random(rng), zero = harness_random(rng);
+			double x = s->classes	 ? floor(u * s->classes)
+				   : s->positive ? (zero < 0.3 ? 0 : 3 * u)
+						 : 4 * u - 2;
+			if (b) harness_set(b, r, known ? x : 0);
+			if (k) harness_set(k, r, known);
+		}
+	}
+}
+
 Harness *harness_new(Arena *a, Spec *s, const Lowered *low, void *lib, int64_t rows, uint64_t seed)
 {
 	Harness *h = arena_new(a, Harness, 1);
@@ -173,6 +190,7 @@ Harness *harness_new(Arena *a, Spec *s, const Lowered *low, void *lib, int64_t r
 		}
 	for (int i = 0; i < h->buffer.n; i++) fill(h, &h->buffer.at[i], &seed);
 	labels(h, &seed);
+	samples(h, &seed);
 	harness_sync(h);
 	return h;
 }

@@ -158,6 +158,25 @@ static void events(Text *o, const Spec *s)
 	text_add(o, "};\n");
 }
 
+static void samples(Text *o, const Spec *s)
+{
+	if (!s->sample.n) return;
+	for (int i = 0; i < s->sample.n; i++)
+		names(o, str_printf(s->str, "classes%d", i), s->sample.at[i].word.n, s->sample.at[i].word.at);
+	text_add(o, "static const MtlSample samples[] = {\n");
+	for (int i = 0; i < s->sample.n; i++) {
+		const Sample *v = &s->sample.at[i];
+		text_add(o, "\t{.name = ");
+		quoted(o, v->name);
+		text_add(o, ", .column = ");
+		quoted(o, v->column);
+		if (v->classes) text_printf(o, ", .n_class = %d", v->classes);
+		if (v->word.n) text_printf(o, ", .class = classes%d", i);
+		text_printf(o, ", .positive = %s},\n", flag(v->positive));
+	}
+	text_add(o, "};\n");
+}
+
 static void init(Text *o, Init k)
 {
 	static const char *const kind[] = {"MTL_INIT_ZERO", "MTL_INIT_CONST", "MTL_INIT_NORMAL",
@@ -223,11 +242,13 @@ static void reports(Text *o, const Spec *s, bool scorer)
 		text_add(o, "};\n");
 	}
 	if (s->watch.n && !scorer) {
+		static const char *const kind[] = {"MTL_WATCH_PROB", "MTL_WATCH_VALUE", "MTL_WATCH_CLASS"};
 		text_add(o, "static const MtlWatch watches[] = {\n");
 		for (int i = 0; i < s->watch.n; i++) {
 			const Watch *w = &s->watch.at[i];
 			text_add(o, "\t{.name = ");
 			quoted(o, w->name);
+			text_printf(o, ", .kind = %s", kind[w->kind]);
 			text_add(o, ", .label_text = ");
 			quoted(o, w->label_text);
 			text_add(o, ", .rows_text = ");
@@ -326,7 +347,7 @@ void emit_model(Text *o, const EmitModel *m)
 	features(o, s, scorer ? m->variant[0] : NULL);
 	lookups(o, s);
 	events(o, s);
-	names(o, "sample_columns", s->sample.n, s->sample.at);
+	samples(o, s);
 	parameters(o, s);
 	reports(o, s, scorer);
 	kernels(o, s, m->n, m->variant);
@@ -354,8 +375,8 @@ void emit_model(Text *o, const EmitModel *m)
 	text_printf(o, "\t.label_column = %s, .n_label_column = %d,\n", ARRAY(e->column.n, "label_columns"),
 		    e->column.n);
 	text_printf(o, "\t.event = %s, .n_event = %d,\n", ARRAY(e->event.n, "events"), e->event.n);
-	text_printf(o, "\t.sample_column = %s, .n_sample = %d,\n\t.weight_column = ",
-		    ARRAY(s->sample.n, "sample_columns"), s->sample.n);
+	text_printf(o, "\t.sample = %s, .n_sample = %d,\n\t.weight_column = ", ARRAY(s->sample.n, "samples"),
+		    s->sample.n);
 	quoted(o, s->weight_column);
 	text_add(o, ", .group_column = ");
 	quoted(o, s->group_column);

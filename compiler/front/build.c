@@ -307,6 +307,15 @@ static void columns(const Events *e, const Formula *f, const Formula *given, boo
 	}
 }
 
+Str build_rows_text(Spec *s, const Formula *given)
+{
+	Text t = {0};
+	columns(s->events, given, formula_true(), true, &t);
+	Str text = str_intern(s->str, t.at);
+	text_free(&t);
+	return text;
+}
+
 int build_watch(Spec *s, Str estimate, const Formula *of, const Formula *given, const Derived *d, Span span)
 {
 	Str name = prob_name(s->events, estimate, of, given);

@@ -18,6 +18,9 @@ NodeId build_joint(Spec *s, int n, const int *event, bool independent, Span span
 /* A watch for P(of | given), unless there is one of that name; returns its index. */
 int build_watch(Spec *s, Str estimate, const Formula *of, const Formula *given, const Derived *d, Span span);
 
+/* "clk & pay": the columns that decide whether a row counts under this condition; "all". */
+Str build_rows_text(Spec *s, const Formula *given);
+
 /* Shorthands that push one elementwise node. */
 NodeId node_const(Graph *g, double k, Span span);
 NodeId node_op(Graph *g, OpCode op, int n, const NodeId *in, Span span);

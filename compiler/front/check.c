@@ -158,8 +158,8 @@ static void collect(Check *c, const Ast *items, Phase phase)
 				c->s->name = it->name;
 				c->model_at = it->span;
 				break;
-			case AST_CLASS: unsupported(c, it->span, "a class outcome"); break;
-			case AST_VALUE: unsupported(c, it->span, "a real-valued outcome"); break;
+			case AST_CLASS:
+			case AST_VALUE:
 			case AST_EVENT:
 			case AST_INDEPENDENT: collect_event(c, it); break;
 			case AST_LAYER: collect_layer(c, it, false); break;
@@ -213,9 +213,11 @@ Spec *check(Arena *a, StrTab *str, Diag *d, const Ast *file, const Ast *prelude,
 	collect_prelude(c, prelude);
 	collect(c, file, NAMES);
 	finish_events(c);
+	for (int i = 0; i < c->event_ast.n; i++) add_sample(c, c->event_ast.at[i]);
 	collect(c, file, CONSTS);
 	check_defines(c);
 	c->scope = c->consts;
+	size_samples(c);
 	collect(c, file, FEATURES);
 	finish_features(c);
 

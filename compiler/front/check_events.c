@@ -168,7 +168,10 @@ const Formula *formula_of(Check *c, const Ast *e)
 		if (!a || !b) return NULL;
 		return e->kind == AST_AND ? formula_and(ev, a, b, e->span) : formula_or(ev, a, b, e->span);
 	}
-	case AST_EQ: unsupported(c, e->span, "a class outcome, P(act = cart)"); return NULL;
+	case AST_EQ:
+		told(c, e->span, "M0406",
+		     "a class stands alone in P( ), not within a formula or a condition");
+		return NULL;
 	default:
 		told(c, e->span, "M0406", "in P( ) stand events, with &, ! and, in parentheses, |");
 		return NULL;
@@ -184,6 +187,8 @@ bool prob_parts(Check *c, const Ast *p, const Formula **of, const Formula **give
 
 const Value *prob_value(Check *c, const Ast *e)
 {
+	const Value *outcome = outcome_value(c, e);
+	if (outcome) return outcome;
 	Prob *p = arena_new(c->a, Prob, 1);
 	*p = (Prob){.kind = PX_EVENT, .estimate = e->text, .span = e->span};
 	if (!prob_parts(c, e, &p->of, &p->given)) return poison(c);
@@ -263,12 +268,9 @@ static NodeId head_logit(Check *c, const Ast *h, const char *what, Str *name)
 
 void exec_head(Check *c, const Ast *h)
 {
-	if (h->a->kind == AST_EXPECT) {
-		unsupported(c, h->a->span, "a real-valued outcome, E( )");
-		return;
-	}
-	if (h->b->kind == AST_CALL && !strcmp(h->b->name, "softmax")) {
-		unsupported(c, h->b->span, "a class outcome, softmax");
+	int sample = sample_named(c, h->a->a);
+	if (h->a->kind == AST_EXPECT || sample >= 0) {
+		exec_outcome_head(c, h, sample);
 		return;
 	}
 	const Formula *of, *given;

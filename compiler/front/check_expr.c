@@ -38,7 +38,8 @@ NodeId as_tensor(Check *c, const Value *v, Span at)
 	case V_TENSOR: return v->node;
 	case V_NUMBER: return graph_const(c->g, v->number, at);
 	case V_GROUP: return group_node(c, v->group, NULL, 0, at);
-	case V_SCORE: return v->log ? node1(c->g, OP_EXP, v->log, at) : v->node;
+	case V_SCORE: return v->node ? v->node : node1(c->g, OP_EXP, v->log, at);
+	case V_CLASS: return node1(c->g, OP_SOFTMAX, v->node, at);
 	case V_PROB: {
 		NodeId z = prob_logit(c, v, at);
 		return z ? node1(c->g, OP_SIGMOID, z, at) : 0;
@@ -55,6 +56,13 @@ NodeId as_tensor(Check *c, const Value *v, Span at)
 		if (v->name && v->key.n) diag_help(c->d, "%s[%s] is one of them", v->name, v->key.at[0]);
 		return 0;
 	case V_WORD:
+		if (sample_find(c, v->name) >= 0) {
+			told(c, at, "M0203", "outcome '%s' has no value by itself", v->name);
+			diag_help(c->d, "%c(%s) is an estimate of it, label(%s) what was observed",
+				  c->s->sample.at[sample_find(c, v->name)].classes ? 'P' : 'E', v->name,
+				  v->name);
+			return 0;
+		}
 		told(c, at, "M0203", "event '%s' has no value by itself", v->name);
 		diag_help(c->d, "P(%s) is its probability, label(%s) what was observed", v->name, v->name);
 		return 0;
@@ -93,6 +101,7 @@ static void near_all(Check *c, Near *n)
 	near_scope(n, c->scope);
 	for (int i = 0; i < c->s->group.n; i++) near_add(n, c->s->group.at[i].name);
 	for (int i = 0; i < c->s->events->event.n; i++) near_add(n, c->s->events->event.at[i].name);
+	for (int i = 0; i < c->s->sample.n; i++) near_add(n, c->s->sample.at[i].name);
 	near_callables(c, n);
 }
 
@@ -114,7 +123,7 @@ static const Value *eval_name(Check *c, const Ast *e)
 	if (b) return b->value;
 	int group = find_group(c, e->name);
 	if (group >= 0) return new_value(c, (Value){.kind = V_GROUP, .group = group, .span = e->span});
-	if (event_find(c->s->events, e->name) >= 0)
+	if (event_find(c->s->events, e->name) >= 0 || sample_find(c, e->name) >= 0)
 		return new_value(c, (Value){.kind = V_WORD, .name = e->name, .span = e->span});
 	const Value *layer = layer_value(c, e->name, e->span);
 	if (layer) return layer;
@@ -439,7 +448,7 @@ const Value *eval(Check *c, const Ast *e)
 	case AST_OR:
 	case AST_NOT: return eval_logic(c, e);
 	case AST_PROB: return prob_value(c, e);
-	case AST_EXPECT: unsupported(c, e->span, "a real-valued outcome, E( )"); return poison(c);
+	case AST_EXPECT: return outcome_value(c, e);
 	default: bug("no expression: %s", ast_kind_name(e->kind));
 	}
 }

@@ -28,8 +28,7 @@ static Str rows_text(Check *c, const Formula *given)
 
 /* ---- the losses ---- */
 
-/* The probability that a loss is about; false: told. */
-static bool loss_prob(Check *c, const CallSite *site, const Ast *ast, const Value *v, ProbType *t, Span *at)
+bool loss_prob(Check *c, const CallSite *site, const Ast *ast, const Value *v, ProbType *t, Span *at)
 {
 	*at = ast ? ast->span : site->call->span;
 	if (!v) v = eval(c, ast);
@@ -58,8 +57,7 @@ static bool loss_prob(Check *c, const CallSite *site, const Ast *ast, const Valu
 	return false;
 }
 
-/* `over: all`; false: told. */
-static bool over_all(Check *c, const Ast *e, bool *all)
+bool over_all(Check *c, const Ast *e, bool *all)
 {
 	*all = e != NULL;
 	if (!e || (e->kind == AST_NAME && !strcmp(e->name, "all"))) return true;
@@ -67,20 +65,22 @@ static bool over_all(Check *c, const Ast *e, bool *all)
 	return false;
 }
 
-static const Value *row_loss(Check *c, NodeId row, NodeId count, Str rows, Span at)
+const Value *row_loss(Check *c, NodeId row, NodeId count, Str rows, Span at)
 {
 	return new_value(c, (Value){.kind = V_LOSS, .node = row, .count = count, .rows = rows, .span = at});
 }
 
 const Value *loss_bce(Check *c, const CallSite *site)
 {
-	static const char *const param[] = {"probability", "?assume_negative", "?over"};
-	const Ast *ast[3];
-	const Value *value[3];
+	static const char *const param[] = {"probability", "?assume_negative", "?over", "?smooth"};
+	const Ast *ast[4];
+	const Value *value[4];
+	double smooth = 0;
 	ProbType t;
 	Span at;
 	bool all;
-	if (!bind_args(c, site, 3, param, ast, value)) return poison(c);
+	if (!bind_args(c, site, 4, param, ast, value)) return poison(c);
+	if (ast[3] && !want_part(c, ast[3], "smooth", &smooth)) return poison(c);
 	bool negative = ast[1] && ast[1]->kind == AST_NAME && !strcmp(ast[1]->name, "assume_negative");
 	if (ast[1] && !negative) {
 		told(c, ast[1]->span, "M0603",
@@ -99,6 +99,10 @@ const Value *loss_bce(Check *c, const CallSite *site)
 	NodeId label, known;
 	build_label(c->s, of, given, site->call->span, &label, &known);
 	NodeId z = build_logit(c->s, &t.derived, site->call->span);
+	/* y (1 - s) + s / 2 */
+	if (smooth > 0)
+		label = node2(c->g, OP_ADD, node2(c->g, OP_MUL, label, node_const(c->g, 1 - smooth, at), at),
+			      node_const(c->g, smooth / 2, at), at);
 	NodeId loss = node2(c->g, OP_BCE, z, label, site->call->span);
 	use_prob(c, true, &t, !negative && !everywhere(given), site->call->span);
 	return row_loss(c, node2(c->g, OP_MUL, loss, known, site->call->span), all ? 0 : known,
@@ -350,6 +354,14 @@ const Value *loss_label(Check *c, const CallSite *site)
 	const Ast *ast[1];
 	const Value *value[1];
 	if (!bind_args(c, site, 1, param, ast, value)) return poison(c);
+	int sample = ast[0] ? sample_named(c, ast[0]) : -1;
+	if (sample >= 0) {
+		const Sample *s = &c->s->sample.at[sample];
+		Span at = site->call->span;
+		NodeId y = graph_push(c->g, OP_SAMPLE, shape_scalar(true), 0, NULL, (Attr){.i = sample}, at);
+		return tensor_value(
+		    c, s->classes ? push_op(c, OP_ONEHOT, 1, &y, (Attr){.j = s->classes}, at) : y, at);
+	}
 	const Formula *f = ast[0] ? formula_of(c, ast[0]) : NULL;
 	if (!f) {
 		if (!ast[0])
@@ -516,7 +528,7 @@ static void add_output(Check *c, Str name, NodeId node, Span at)
 	vec_push(c->a, &c->s->output, (Output){name, node, at});
 }
 
-static void output_value(Check *c, Str name, const Value *v, Span at)
+void output_value(Check *c, Str name, const Value *v, Span at)
 {
 	NodeId n = 0;
 	if (v->kind == V_LOSS) {
@@ -532,6 +544,8 @@ static void output_value(Check *c, Str name, const Value *v, Span at)
 		if (!name) name = prob_name(c->s->events, t.estimate, t.of, t.given);
 	} else {
 		n = as_tensor(c, v, at);
+		if (!name && v->kind == V_SCORE) name = v->text;
+		if (v->outcome) c->outcome.at[v->outcome - 1].served = true;
 	}
 	if (!n) return;
 	if (shape_size(shape_of(c, n)) != 1) {
@@ -571,7 +585,8 @@ void check_outputs(Check *c)
 		output_value(c, NULL, new_value(c, (Value){.kind = V_PROB, .prob = p, .span = h->span}),
 			     h->span);
 	}
-	if (!c->output.n && !e->head.n && !c->heads_broken && c->loss.n)
+	if (!c->output.n && !c->heads_broken) outcome_outputs(c);
+	if (!c->output.n && !e->head.n && !c->outcome.n && !c->heads_broken && c->loss.n)
 		diag_error(c->d, c->model_at, "M0610",
 			   "the model has no output: a scorer would print nothing");
 }
@@ -603,4 +618,5 @@ void check_watches(Check *c)
 		watch(c, NULL, f, formula_true(), ev->span);
 		if (ev->parent >= 0) watch(c, NULL, f, formula_event(e, ev->parent, ev->span), ev->span);
 	}
+	outcome_watches(c);
 }

@@ -142,6 +142,10 @@ static void set_stop(Check *c, const Ast *e)
 	c->stop_at = m->span;
 	if (m->kind == AST_FIELD && m->a->kind == AST_NAME) {
 		c->s->stop_metric = str_printf(c->str, "%s.%s", m->a->name, m->name);
+	} else if (m->kind == AST_FIELD &&
+		   (m->a->kind == AST_EXPECT || (m->a->kind == AST_PROB && sample_named(c, m->a->a) >= 0))) {
+		Str name = outcome_metric(c, m->a);
+		if (name) c->s->stop_metric = str_printf(c->str, "%s.%s", name, m->name);
 	} else if (m->kind == AST_FIELD && m->a->kind == AST_PROB) {
 		const Formula *of, *given;
 		if (prob_parts(c, m->a, &of, &given))

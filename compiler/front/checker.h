@@ -51,6 +51,19 @@ typedef struct {
 	Span at;
 } ProbUse;
 
+/* A head for a real-valued or multi-class outcome: E(v | c) = EXPR, P(c | e) = softmax(z). */
+typedef struct {
+	int sample; /* in Spec.sample */
+	Str estimate;
+	const Formula *given; /* where it holds; F_TRUE: everywhere */
+	NodeId node;	      /* value: its estimate [n]; class: the logits [n, k] */
+	NodeId log;	      /* value: the logarithm of it where it is proven positive, or 0 */
+	NodeId parts;	      /* value = ziln(z): z [n, 3] */
+	Str text, name, expression;
+	bool trained, served;
+	Span span;
+} OutcomeHead;
+
 typedef struct {
 	Arena *a;
 	StrTab *str;
@@ -67,11 +80,12 @@ typedef struct {
 	Call *call;
 	VEC(Pending) loss, output;
 	VEC(const Ast *) event_ast; /* beside s->events->event */
-	VEC(Embedded) embedded;	    /* nodes of whole groups and of single features (group -1 - feature) */
-	VEC(bool) feature_used;	    /* beside s->feature */
-	VEC(const Ast *) share;	    /* beside s->feature: what `share:` names, or NULL */
-	bool dim_told;		    /* a missing width was told once for all */
-	int dim;		    /* the default width, 0 until `embed` */
+	VEC(OutcomeHead) outcome;
+	VEC(Embedded) embedded; /* nodes of whole groups and of single features (group -1 - feature) */
+	VEC(bool) feature_used; /* beside s->feature */
+	VEC(const Ast *) share; /* beside s->feature: what `share:` names, or NULL */
+	bool dim_told;		/* a missing width was told once for all */
+	int dim;		/* the default width, 0 until `embed` */
 	Span dim_at;
 	int steps;	   /* statements executed, loops and layers unrolled */
 	bool heads_broken; /* a head was refused */
@@ -159,7 +173,28 @@ void near_callables(Check *c, Near *n);
 const Value *call_value(Check *c, const Value *f, const CallSite *site);
 const Value *call_layer(Check *c, int layer, const CallSite *site); /* check_net.c */
 
+/* ---- check_outcome.c: values and classes ---- */
+void add_sample(Check *c, const Ast *item);
+void size_samples(Check *c);		   /* once constants are known */
+int sample_find(const Check *c, Str name); /* -1 */
+int sample_named(Check *c, const Ast *e);  /* what a name, also a loop's variable, stands for; -1 */
+void exec_outcome_head(Check *c, const Ast *h, int sample);
+const Value *outcome_value(Check *c,
+			   const Ast *e); /* E(v | c), P(class), P(class == name); NULL: an event's */
+const Value *loss_value(Check *c, const CallSite *site); /* mse, huber, poisson, wlogistic, tweedie, ziln */
+const Value *loss_ce(Check *c, const CallSite *site);
+const Value *loss_focal(Check *c, const CallSite *site);
+void outcome_outputs(Check *c); /* of a model that names none */
+void outcome_watches(Check *c);
+Str outcome_metric(Check *c, const Ast *e); /* what E(v | c) or P(class) is called in reports; NULL: told */
+
 /* ---- check_loss.c, check_train.c, lint.c ---- */
+bool want_part(Check *c, const Ast *e, const char *what, double *out); /* in [0, 1); false: told */
+const Value *row_loss(Check *c, NodeId row, NodeId count, Str rows, Span at);
+bool over_all(Check *c, const Ast *e, bool *all); /* `over: all`; false: told */
+/* The probability that a loss is about; false: told. */
+bool loss_prob(Check *c, const CallSite *site, const Ast *ast, const Value *v, ProbType *t, Span *at);
+void output_value(Check *c, Str name, const Value *v, Span at);
 void use_prob(Check *c, bool trained, const ProbType *t, bool masked, Span at);
 void check_losses(Check *c);
 void check_outputs(Check *c);

@@ -119,6 +119,13 @@ static void columns(Check *c)
 	const Events *e = c->s->events;
 	for (int i = 0; i < c->s->feature.n; i++) {
 		const Feature *f = &c->s->feature.at[i];
+		for (int j = 0; j < c->s->sample.n; j++) {
+			if (c->s->sample.at[j].column != f->column) continue;
+			diag_warn(c->d, f->span, "M0152",
+				  "column \"%s\" is a feature and a label: the model sees the answer",
+				  f->column);
+			diag_note(c->d, c->s->sample.at[j].span, "the outcome '%s'", c->s->sample.at[j].name);
+		}
 		for (int j = 0; j < e->column.n; j++) {
 			if (e->column.at[j] != f->column) continue;
 			diag_warn(c->d, f->span, "M0152",
@@ -155,6 +162,7 @@ static void idle_events(Check *c)
 		mention(c->use.at[i].type.of, e, seen);
 		mention(c->use.at[i].type.given, e, seen);
 	}
+	for (int i = 0; i < c->outcome.n; i++) mention(c->outcome.at[i].given, e, seen);
 	for (int i = 0; i < e->event.n; i++)
 		if (!seen[i])
 			diag_warn(c->d, e->event.at[i].span, "M0451",
@@ -262,23 +270,42 @@ static void stop_metric(Check *c)
 	const char *m = c->s->stop_metric;
 	if (!m) return;
 	const char *dot = strrchr(m, '.');
-	static const char *const metric[] = {"auc", "logloss", "ne"};
+	static const struct {
+		const char *word;
+		WatchKind of;
+	} metric[] = {{"auc", WATCH_PROB},	     {"logloss", WATCH_PROB}, {"ne", WATCH_PROB},
+		      {"rmse", WATCH_VALUE},	     {"mae", WATCH_VALUE},    {"accuracy", WATCH_CLASS},
+		      {"cross_entropy", WATCH_CLASS}};
+	static const char *const kind[] = {"a probability, measured by auc, logloss and ne",
+					   "a value, measured by rmse and mae",
+					   "a class, measured by accuracy and cross_entropy"};
+	WatchKind of = WATCH_PROB;
 	Near near = {.arena = c->a};
 	bool known = false;
-	for (int i = 0; i < 3; i++) {
-		known |= dot && !strcmp(dot + 1, metric[i]);
-		near_add(&near, metric[i]);
+	for (size_t i = 0; i < sizeof metric / sizeof *metric; i++) {
+		bool is = dot && !strcmp(dot + 1, metric[i].word);
+		if (is) of = metric[i].of;
+		known |= is;
+		near_add(&near, metric[i].word);
 	}
 	if (!known) {
-		told(c, c->stop_at, "M0634", "training can be stopped by auc, logloss or ne, not by '%s'",
-		     dot ? dot + 1 : m);
+		told(
+		    c, c->stop_at, "M0634",
+		    "training can be stopped by auc, logloss or ne, of a value by rmse or mae, of a class by "
+		    "accuracy or cross_entropy, not by '%s'",
+		    dot ? dot + 1 : m);
 		help_near(c, &near, dot ? dot + 1 : m);
 		return;
 	}
 	Str name = str_internn(c->str, m, (size_t)(dot - m));
 	Near names = {.arena = c->a};
 	for (int i = 0; i < c->s->watch.n; i++) {
-		if (c->s->watch.at[i].name == name) return;
+		if (c->s->watch.at[i].name == name) {
+			if (c->s->watch.at[i].kind != of)
+				told(c, c->stop_at, "M0634", "'%s' is %s", name,
+				     kind[c->s->watch.at[i].kind]);
+			return;
+		}
 		near_add(&names, c->s->watch.at[i].name);
 	}
 	told(c, c->stop_at, "M0634", "nothing called '%s' is measured", name);

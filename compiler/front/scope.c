@@ -33,10 +33,19 @@ const char *role_word(Role r)
 const char *value_kind_word(const Value *v)
 {
 	static const char *const word[] = {
-	    [V_POISON] = "nothing",  [V_NUMBER] = "a number",	    [V_STRING] = "a string",
-	    [V_WORD] = "an event",   [V_LIST] = "a list",	    [V_KEYED] = "a value for each key",
-	    [V_TENSOR] = "a tensor", [V_SCORE] = "a score",	    [V_PROB] = "a probability",
-	    [V_LOSS] = "a loss",     [V_GROUP] = "a feature group", [V_LAYER] = "a layer",
+	    [V_POISON] = "nothing",
+	    [V_NUMBER] = "a number",
+	    [V_STRING] = "a string",
+	    [V_WORD] = "an event",
+	    [V_LIST] = "a list",
+	    [V_KEYED] = "a value for each key",
+	    [V_TENSOR] = "a tensor",
+	    [V_SCORE] = "a score",
+	    [V_PROB] = "a probability",
+	    [V_LOSS] = "a loss",
+	    [V_CLASS] = "the probabilities of classes",
+	    [V_GROUP] = "a feature group",
+	    [V_LAYER] = "a layer",
 	};
 	return word[v->kind];
 }

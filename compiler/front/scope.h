@@ -22,6 +22,7 @@ typedef enum {
 		    known */
 	V_PROB,	 /* a probability expression, proven where it is used */
 	V_LOSS,	 /* a value per row with the rows that count */
+	V_CLASS, /* the classes' probabilities [n, k]: node holds their logits */
 	V_GROUP, /* features */
 	V_LAYER
 } ValueKind;
@@ -50,6 +51,7 @@ struct Value {
 	NodeId node;  /* V_TENSOR; V_SCORE without a log; V_LOSS: the row's loss [n] */
 	NodeId log;   /* V_SCORE: log of the value, 0 when it is not known to be positive */
 	NodeId count; /* V_LOSS: [n] 1 where the row counts; 0: every row does */
+	int outcome;  /* V_CLASS, V_SCORE: 1 + index of the head in Check.outcome it is, or 0 */
 	Str rows;     /* V_LOSS: "click", for messages; NULL: all rows */
 	const Prob *prob;
 	int group;

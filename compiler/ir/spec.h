@@ -92,16 +92,32 @@ typedef struct {
 	Span span;
 } Output;
 
-/* One line of the derived table and of `eval`: P(of | given), its logit, label and rows. */
+/*
+ * One line of the derived table and of `eval`: P(of | given), its logit, label and rows.  A value has its
+ * estimate and what it was in their places, a class -log of the probability of what it was, and 1 where that
+ * was foreseen.
+ */
+typedef enum { WATCH_PROB, WATCH_VALUE, WATCH_CLASS } WatchKind;
 typedef struct {
 	Str name;	/* "buy|click" */
 	Str text;	/* "P(buy | click)" */
 	Str expression; /* "MIX(y2, y3, y4)" */
 	Str label_text, rows_text;
+	WatchKind kind;
 	bool head, trained, served;
 	NodeId logit, label,
 	    weight; /* [n]; weight 1 where the label is known and the condition holds, times the row's */
 } Watch;
+
+/* A real-valued or multi-class outcome and its column. */
+typedef struct {
+	Str name, column;
+	int parent;    /* event it exists under, or -1 */
+	int classes;   /* 0: a value */
+	VEC(Str) word; /* the classes in the data; empty: their numbers, from 0 */
+	bool positive; /* a loss needs it to be 0 or more */
+	Span span;
+} Sample;
 
 typedef enum { OPT_SGD, OPT_ADAGRAD, OPT_ADAM } OptKind;
 typedef struct {
@@ -132,7 +148,7 @@ typedef struct {
 	VEC(Loss) loss;
 	VEC(Output) output;
 	VEC(Watch) watch;
-	VEC(Str) sample; /* columns of real-valued outcomes */
+	VEC(Sample) sample;
 	Str weight_column, group_column;
 	Contradiction contradiction;
 	Optimizer dense, tables;

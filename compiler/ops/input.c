@@ -19,6 +19,7 @@ INPUT(op_present, "present", "1 where a real feature is present, 0 where it is m
 INPUT(op_can1, "can1", "1 where an event may have happened (true or unknown), else 0.");
 INPUT(op_can0, "can0", "1 where an event may not have happened (false or unknown), else 0.");
 INPUT(op_weight, "weight", "What the row counts.");
-INPUT(op_sample, "sample", "A real-valued outcome.");
+INPUT(op_sample, "sample", "A real-valued outcome, or the number of a class; 0 where it is unknown.");
+INPUT(op_known, "known", "1 where a real-valued or class outcome is known, else 0.");
 INPUT(op_noise, "noise", "Dropout factors: 0 or 1/(1-p) in training, absent in scoring.");
 INPUT(op_inv, "inv", "1 over the denominator of a loss in this batch; 0 where it has no row.");

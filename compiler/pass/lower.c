@@ -126,6 +126,7 @@ static bool given(Plan *p, NodeId id)
 	case OP_PRESENT: l->loc[id] = lo_slot(l, SLOT_PRESENT, n->attr.i, 1, false); return true;
 	case OP_CAN1: l->loc[id] = lo_slot(l, SLOT_CAN1, n->attr.i, 1, false); return true;
 	case OP_CAN0: l->loc[id] = lo_slot(l, SLOT_CAN0, n->attr.i, 1, false); return true;
+	case OP_KNOWN: l->loc[id] = lo_slot(l, SLOT_KNOWN, n->attr.i, 1, false); return true;
 	case OP_SAMPLE: l->loc[id] = lo_slot(l, SLOT_SAMPLE, n->attr.i, 1, false); return true;
 	case OP_WEIGHT: l->loc[id] = lo_slot(l, SLOT_WEIGHT, 0, 1, false); return true;
 	case OP_NOISE:

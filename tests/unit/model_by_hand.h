@@ -276,8 +276,9 @@ static const MtlTable h_tables[] = {
 };
 static const MtlNoise h_noise[] = {{H_X, 0.25, "x"}};
 static const MtlLoss h_loss[] = {{"ctr", 1}, {"cvr", 0.5}};
-static const MtlWatch h_watches[] = {
-    {"click", "clk", "all", true}, {"buy|click", "pay", "clk", true}, {"buy", "clk & pay", "all", false}};
+static const MtlWatch h_watches[] = {{"click", "clk", "all", true, MTL_WATCH_PROB},
+				     {"buy|click", "pay", "clk", true, MTL_WATCH_PROB},
+				     {"buy", "clk & pay", "all", false, MTL_WATCH_PROB}};
 static const MtlOutput h_output[] = {{"pctr"}, {"pcvr"}, {"pctcvr"}};
 #define H_ENTRY(s)                                                                                           \
 	{                                                                                                    \

@@ -64,7 +64,7 @@ static const MtlFeature features[N_FEATURE] = {
 static const char *const label_columns[] = {"clk", "cart", "wish", "pay"};
 static const int16_t l_click[] = {0}, l_act[] = {1, 2, MTL_LABEL_OR}, l_buy[] = {3};
 static const MtlEvent events[] = {{"click", -1, l_click, 1}, {"act", 0, l_act, 3}, {"buy", 1, l_buy, 1}};
-static const char *const samples[] = {"watch"};
+static const MtlSample samples[] = {{.name = "watch", .column = "watch"}};
 
 static MtlModel model(MtlContradiction policy)
 {
@@ -74,7 +74,7 @@ static MtlModel model(MtlContradiction policy)
 			  .n_label_column = 4,
 			  .event = events,
 			  .n_event = 3,
-			  .sample_column = samples,
+			  .sample = samples,
 			  .n_sample = 1,
 			  .weight_column = "w",
 			  .group_column = "q",
@@ -213,7 +213,9 @@ static void every_kind_of_cell(void)
 		CU_ASSERT_EQUAL(memcmp(u.b.can0[i], can0[i], sizeof can0[i]), 0);
 	}
 	CU_ASSERT_EQUAL(u.b.sample[0][0], 12.5f);
-	CU_ASSERT(isnan(u.b.sample[0][1]));
+	CU_ASSERT_EQUAL(u.b.known[0][0], 1);
+	CU_ASSERT_EQUAL(u.b.sample[0][1], 0); /* not known: no NaN */
+	CU_ASSERT_EQUAL(u.b.known[0][1], 0);
 	const float weight[] = {2, 1, 0, 1};
 	CU_ASSERT_EQUAL(memcmp(u.b.weight, weight, sizeof weight), 0);
 	CU_ASSERT_EQUAL(u.b.group[0], XXH3_64bits("q1", 2));
@@ -496,8 +498,7 @@ static void labels_of_some_files(void)
 	}
 	done(&u, &mtl_sys);
 	u = run(&mtl_sys, m, path, 1, training, 64);
-	says(&u, MTL_DATA,
-	     "p.csv:1:1: error[D0004]: no column \"cart\" (label) in any file");
+	says(&u, MTL_DATA, "p.csv:1:1: error[D0004]: no column \"cart\" (label) in any file");
 	CU_ASSERT_PTR_NULL(u.r);
 	done(&u, &mtl_sys);
 	m.weight_column = "w";
