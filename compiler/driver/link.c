@@ -252,6 +252,7 @@ static bool program(Shop *s, Compilation *c, const CompileRequest *r, const Link
 	word(s, &w, runtime);
 	word(s, &w, "-Wl,--gc-sections");
 	if (r->scorer) word(s, &w, "-s");
+	if (r->scorer) word(s, &w, "-Wl,-z,noseparate-code"); /* two pages less */
 	if (r->scorer && !l->dynamic) word(s, &w, "-static");
 	hardened(s, &w);
 	words_of(s, &w, "LDFLAGS", "");
@@ -434,7 +435,11 @@ int link_program(Compilation *c, const CompileRequest *r, const LinkRequest *l, 
 	const char *weights = NULL;
 	if (l->model) {
 		weights = in_shop(&s, "weights");
-		code = freeze_weights(c->spec, c->digest, l->model, weights, error);
+		Text report = {0};
+		code = freeze_weights(c->spec, c->lowered.at[0], c->digest, l->model, weights,
+				      l->verbose ? &report : NULL, error);
+		if (report.n) fputs(report.at, stderr);
+		text_free(&report);
 	}
 	char *list = arena_strdup(c->arena, l->emit);
 	bool several = strchr(list, ',') != NULL;
