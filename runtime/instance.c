@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 bool mtl_model_is_scorer(const MtlModel *m) { return m->entry[MTL_STEP].n_slot == 0; }
 
@@ -112,15 +111,6 @@ void mtl_instance_free(MtlInstance *in)
 	*in = (MtlInstance){0};
 }
 
-/* Random rows of a large table cost a page walk each: huge pages save a third of a gather.  A wish, never an
- * error. */
-static void wish_huge_pages(void *p, size_t bytes)
-{
-	const size_t huge = (size_t)2 << 20;
-	uintptr_t from = ((uintptr_t)p + huge - 1) & ~(huge - 1), to = ((uintptr_t)p + bytes) & ~(huge - 1);
-	if (to > from) (void)madvise((void *)from, to - from, MADV_HUGEPAGE);
-}
-
 bool mtl_param_here(const MtlInstance *in, int param)
 {
 	return in->m->param[param].serving || !mtl_model_is_scorer(in->m);
@@ -160,7 +150,6 @@ MtlStatus mtl_instance_memory(MtlInstance *in, bool training, MtlError *e)
 			return mtl_fail(e, MTL_LIMIT, "", NULL,
 					"no memory for table %s: %lld rows of %d floats", m->table[t].name,
 					(long long)in->table_rows[t], m->table[t].stride);
-		wish_huge_pages(in->table[t], (size_t)floats * sizeof(float));
 	}
 	return MTL_OK;
 }

@@ -12,7 +12,11 @@
 #include "pass/pass.h"
 #include <dlfcn.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <time.h>
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
 
 typedef struct {
 	const LinkRequest *l;
@@ -54,6 +58,23 @@ static double best_of(Harness *h, int entry, int64_t n, double budget)
 		best = t < best ? t : best;
 	}
 	return best;
+}
+
+/* As the runtime has them: large buffers in huge pages. */
+static Harness *harness(const Compilation *c, void *lib, int64_t n)
+{
+	Harness *h = harness_new(c->arena, c->spec, c->lowered.at[0], lib, n, 1);
+	const uintptr_t huge = 2 << 20;
+	for (int i = 0; i < h->buffer.n; i++) {
+		uintptr_t at = (uintptr_t)h->buffer.at[i].f, end = at + 4 * (uintptr_t)h->buffer.at[i].n;
+		at = (at + huge - 1) / huge * huge;
+		end = end / huge * huge;
+		if (end <= at) continue;
+		(void)madvise((void *)at, end - at, MADV_HUGEPAGE);
+		(void)madvise((void *)at, end - at, MADV_COLLAPSE);
+	}
+	harness_run(h, RUN_KERNEL, 0, NULL);
+	return h;
 }
 
 /* ---- the peak ---- */
@@ -211,8 +232,7 @@ static void whole(Bench *b, Compilation *c, void *lib)
 	       "rows/s", "peak");
 	for (size_t i = 0; i < sizeof batch / sizeof *batch; i++) {
 		int64_t n = batch[i];
-		Harness *h = harness_new(c->arena, c->spec, c->lowered.at[0], lib, n, 1);
-		harness_run(h, RUN_KERNEL, 0, NULL);
+		Harness *h = harness(c, lib, n);
 		double work = (double)(madds * n), before = peak(b), score = best_of(h, 1, n, 0.2),
 		       score_share = share(b, before, work, score);
 		before = peak(b);
@@ -237,8 +257,7 @@ static double madds_of(const Fn *f, int64_t n)
 
 static void calls(Bench *b, Compilation *c, void *lib, const Profile *p, int entry, int64_t n)
 {
-	Harness *h = harness_new(c->arena, c->spec, c->lowered.at[0], lib, n, 1);
-	harness_run(h, RUN_KERNEL, 0, NULL);
+	Harness *h = harness(c, lib, n);
 	double roof = peak(b), all = best_of(h, entry, n, 0.1);
 	printf("\n%s, batch %lld, call by call\n  %10s %7s %7s  kernel\n",
 	       c->lowered.at[0]->entry.at[entry].fn->name, (long long)n, "us", "share", "peak");

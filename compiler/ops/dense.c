@@ -86,6 +86,7 @@ typedef struct {
 	Aff row, col;	    /* of the first result, for the store */
 	int64_t ahead;	    /* elements of V asked for in each turn of k, from `next` on; 0: none */
 	Aff next;
+	bool fetch; /* asks for what the tile `rows` rows of O further on starts from */
 } Tile;
 
 static int mad(Fn *f, const Target *t, int a, int b, int c)
@@ -149,6 +150,11 @@ static void tile(Fn *f, const Tile *t)
 		f_end(f, opened + c.opened);
 	}
 
+	if (t->fetch) {
+		int opened = 0, i = unroll(f, "i", t->rows, &opened), j = unroll(f, "j", n, &opened);
+		f_prefetch(f, t->O, aff_plus(aff_plus(aff_off(t->o, t->rows * t->oi), i, t->oi), j, W));
+		f_end(f, opened);
+	}
 	int k = f_for(f, "k", t->lo, t->hi, 1);
 	if (t->ahead) f_prefetch(f, t->V, aff_plus(t->next, k, t->ahead));
 	for (int last = 0; last <= ragged; last++) {
@@ -725,7 +731,8 @@ static void dw_tiles(Fn *f, const Target *t, int K, int N, int64_t xs, int64_t d
 				  .O = G,
 				  .o = aff_off(aff_plus(aff_c((int64_t)k0 * N), q, (int64_t)rows * N),
 					       (int64_t)v0 * t->W),
-				  .oi = N};
+				  .oi = N,
+				  .fetch = true};
 			tile(f, &b);
 			f_end(f, 1);
 			k0 += count * rows;
