@@ -297,15 +297,12 @@ static Fate read_labels(MtlReader *r, MtlBatch *b)
 	return GOOD;
 }
 
-/* The number of a class; -1: the cell says none. */
-static int class_of(const MtlSample *s, const MtlCell *cell)
+int mtl_sample_class(const MtlSample *s, const char *p, size_t n)
 {
 	double x;
-	if (!s->class)
-		return mtl_number(cell->p, cell->n, &x) && x >= 0 && x < s->n_class && x == floor(x) ? (int)x
-												     : -1;
+	if (!s->class) return mtl_number(p, n, &x) && x >= 0 && x < s->n_class && x == floor(x) ? (int)x : -1;
 	for (int k = 0; k < s->n_class; k++)
-		if (strlen(s->class[k]) == cell->n && !memcmp(s->class[k], cell -> p, cell -> n)) return k;
+		if (strlen(s->class[k]) == n && !memcmp(s->class[k], p, n)) return k;
 	return -1;
 }
 
@@ -318,7 +315,7 @@ static Fate read_sample(MtlReader *r, MtlBatch *b, int i)
 	b->sample[i][b->n] = b->known[i][b->n] = 0;
 	if (!cell || cell->n == 0) return GOOD;
 	if (s->n_class) {
-		int k = class_of(s, cell);
+		int k = mtl_sample_class(s, cell->p, cell->n);
 		if (k < 0)
 			return bad_cell(
 			    r, &r->n.bad_label, "D0115", r->sample_want[i],

@@ -46,6 +46,8 @@ MtlStatus mtl_reader_open(MtlReader **out, const MtlSys *sys, const MtlModel *m,
 			  const char *const *path, int n_path, const MtlReaderOptions *o, MtlError *e);
 /* Replaces the content of *b with up to b->cap rows; b->n = 0 at the end. */
 MtlStatus mtl_reader_next(MtlReader *r, MtlBatch *b, MtlError *e);
+/* The number of a class; -1: the cell says none. */
+int mtl_sample_class(const MtlSample *s, const char *p, size_t n);
 const MtlRowCounts *mtl_reader_counts(const MtlReader *r);
 /* Share of the input consumed, 0 .. 1, by bytes of the files; < 0 when unknown (stdin). */
 double mtl_reader_progress(const MtlReader *r);

@@ -9,9 +9,25 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { CHECK, BUILD, TRAIN, EVAL, SCORE, GEN, BENCH, GRADCHECK, FMT, EXPLAIN, NEW, PAGES };
+enum {
+	CHECK,
+	BUILD,
+	TRAIN,
+	EVAL,
+	SCORE,
+	GEN,
+	BENCH,
+	GRADCHECK,
+	FMT,
+	EXPLAIN,
+	NEW,
+	PAGES,
+	DATA_CHECK,
+	DATA_STATS
+};
 #define C(x) (1u << (x))
 #define SPEC (C(CHECK) | C(BUILD) | C(BENCH) | C(GRADCHECK))
+#define LOGS (C(DATA_CHECK) | C(DATA_STATS))
 #define RUN  (C(TRAIN) | C(EVAL) | C(SCORE))
 
 static const MtlCommand command[] = {
@@ -29,12 +45,15 @@ static const MtlCommand command[] = {
     {"new", "[KIND]",
      "A model to start from, or with --from-data one proposed for a log; without both, the kinds."},
     {"pages", "[KIND]", "Manual pages and shell completions; without KIND, what there is."},
+    {"data check", "F.mtl", "Everything wrong with a log for this model, counted, with the first places."},
+    {"data stats", "F.mtl", "A log as this model sees it: features, events, pairs of events."},
 };
 
 static const MtlOption option[] = {
     {"output", 'o', MTL_ARG_TEXT, "FILE", C(BUILD) | C(GEN) | C(NEW), C(BUILD) | C(GEN),
      "where the result goes; - is stdout"},
-    {"define", 'D', MTL_ARG_TEXT, "NAME=VALUE", SPEC | RUN, 0, "give a const another value; may be repeated"},
+    {"define", 'D', MTL_ARG_TEXT, "NAME=VALUE", SPEC | RUN | LOGS, 0,
+     "give a const another value; may be repeated"},
     {"optimize", 'O', MTL_ARG_COUNT, "N", C(BUILD) | C(BENCH) | C(GRADCHECK), 0,
      "effort of code generation, 0 to 3"},
     {"cpu", 0, MTL_ARG_TEXT, "CPU", C(BUILD) | C(BENCH) | C(GRADCHECK), 0,
@@ -48,7 +67,9 @@ static const MtlOption option[] = {
      "a scorer that needs nothing where it runs, or one that needs the system's libraries (static)"},
     {"dump", 0, MTL_ARG_TEXT, "STAGE", C(CHECK) | C(BUILD), 0,
      "print the model after a stage and stop: ast, graph, grad, serve, loops, after:PASS"},
-    {"json", 0, MTL_ARG_NONE, NULL, C(CHECK), 0, "messages as JSON on stdout"},
+    {"json", 0, MTL_ARG_NONE, NULL, C(CHECK) | LOGS, 0, "what is found as JSON on stdout"},
+    {"data", 0, MTL_ARG_LIST, "F[,F...]", LOGS, LOGS, "logs: CSV or TSV, plain, gzip or zstd"},
+    {"input-format", 0, MTL_ARG_CHOICE, "csv|tsv", LOGS, 0, "form of the logs (default: by the file's name)"},
     {"verbose", 'v', MTL_ARG_NONE, NULL, C(CHECK) | C(BUILD) | C(BENCH) | C(GRADCHECK), 0, "say more"},
     {"rows", 0, MTL_ARG_COUNT, "N", C(GEN) | C(NEW), 0, "rows of the log to write, or to look at (100000)"},
     {"from-data", 0, MTL_ARG_TEXT, "F", C(NEW), 0, "the log to propose a model for"},
@@ -64,8 +85,9 @@ static const MtlOptionTable table = {"mtlc compiles multi-task recommender model
 				     sizeof option / sizeof *option};
 
 static int (*const run[])(const Request *) = {
-    command_check, command_build,     command_run, command_run,	    command_run, command_gen,
-    command_bench, command_gradcheck, command_fmt, command_explain, command_new, command_pages};
+    command_check, command_build, command_run,	     command_run, command_run,
+    command_gen,   command_bench, command_gradcheck, command_fmt, command_explain,
+    command_new,   command_pages, command_data,	     command_data};
 
 /* Takes "-D name=value" out of argv (it may be repeated); false: something follows -D that is not a
  * definition. */
@@ -101,16 +123,18 @@ static bool take_defines(int *argc, char **argv, Define *at, int *n, int most)
 int main(int argc, char **argv)
 {
 	Request call = {.table = &table};
-	/* "data gen" is one command of two words. */
-	if (argc > 2 && !strcmp(argv[1], "data") && !strcmp(argv[2], "gen")) {
-		argv[2] = "data gen";
-		argv++;
-		argc--;
-	}
-	if (argc > 1 && !strcmp(argv[1], "data")) {
-		fprintf(stderr, "mtlc: error: of data there is one command: data gen (data gen --help)\n");
+	/* "data gen" and its kin are one command of two words. */
+	static const char *const of_data[] = {"data gen", "data check", "data stats"};
+	bool data = argc > 1 && !strcmp(argv[1], "data"), known = false;
+	for (size_t i = 0; data && argc > 2 && i < sizeof of_data / sizeof *of_data && !known; i++)
+		if ((known = !strcmp(argv[2], of_data[i] + 5))) argv[2] = (char *)(uintptr_t)of_data[i];
+	if (data && !known) {
+		fprintf(stderr,
+			"mtlc: error: of data there are three commands: data gen, data check, data stats\n");
 		return 2;
 	}
+	argc -= data;
+	argv += data;
 	if (!take_defines(&argc, argv, call.define, &call.n_define, DEFINES_MAX)) return 2;
 	/* What is run at once has a command line of its own. */
 	bool runs =
