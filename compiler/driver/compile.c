@@ -84,7 +84,6 @@ bool compile(Compilation *c, const CompileRequest *r)
 	if (dump_graph(c, r, "after:share", s->g)) return true;
 	pass_reach(s);
 	c->digest = digest(s);
-	if (r->hold) pass_hold(s);
 
 	c->serve = graph_copy(s->g);
 	pass_serve(s, c->serve, false);
@@ -95,6 +94,7 @@ bool compile(Compilation *c, const CompileRequest *r)
 		run_passes(c, r, c->watch, false);
 		if (dump_graph(c, r, "watch", c->watch)) return true;
 		c->train = graph_copy(s->g);
+		if (r->hold) pass_hold(s, c->train);
 		pass_autodiff(s, c->train);
 		verify_graph(c->train, "autodiff");
 		if (dump_graph(c, r, "after:autodiff", c->train)) return true;

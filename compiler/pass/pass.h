@@ -21,7 +21,7 @@ void pass_dce(Graph *g);
 /* Which losses reach each parameter and table, and which of them scoring needs. */
 void pass_reach(Spec *s);
 /* gradcheck: what was stopped becomes an input. */
-void pass_hold(Spec *s);
+void pass_hold(Spec *s, Graph *g);
 /* Lays out DROWS: where in a row of it each lookup's gradient lies. */
 void pass_rows(Spec *s, const Graph *train);
 /* Gives every table its record: the row and its moments; n_moment < 0: the bare row, as a scorer's file has it. */
