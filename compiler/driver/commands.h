@@ -27,6 +27,7 @@ int command_fmt(const Request *c);
 int command_explain(const Request *c);
 int command_new(const Request *c);
 int command_pages(const Request *c);
+int command_graph(const Request *c);
 int command_data(const Request *c); /* data check, data stats */
 
 /* Shared: the request of a command line; false: said on stderr (exit 2). */

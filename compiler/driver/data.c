@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -331,15 +332,15 @@ static MtlStatus survey(Survey *v, const char *const *path, int n_path, MtlForma
 	MtlModel *m = &v->m;
 	MtlStatus st = mtl_codes_init(&v->codes, &mtl_sys, m, e);
 	if (!st) st = mtl_log_init(&v->log, &mtl_sys, m->n_feature + m->n_label_column + m->n_sample + 2, e);
+	for (int i = 0; !st && i < n_path; i++)
+		if (!mtl_stream_repeats(path[i]) && (!strcmp(path[i], "-") || !access(path[i], F_OK)))
+			st = mtl_fail(e, MTL_USAGE, "D0008", path[i],
+				      "the data are read more than once, and this cannot be");
 	/* A file that cannot be opened at all is no matter of columns. */
 	MtlLog probe = {0};
 	if (!st) st = mtl_log_init(&probe, &mtl_sys, 1, e);
 	if (!st) st = mtl_log_open(&probe, path, n_path, format, given, e);
 	mtl_log_free(&probe);
-	for (int i = 0; !st && i < n_path; i++)
-		if (!mtl_stream_repeats(path[i]))
-			st = mtl_fail(e, MTL_USAGE, "D0008", path[i],
-				      "the data are read more than once, and this cannot be");
 	if (st) return st;
 	int longest = 0;
 	for (int i = 0; i < m->n_event; i++)

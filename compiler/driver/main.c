@@ -23,7 +23,8 @@ enum {
 	NEW,
 	PAGES,
 	DATA_CHECK,
-	DATA_STATS
+	DATA_STATS,
+	GRAPH
 };
 #define C(x) (1u << (x))
 #define SPEC (C(CHECK) | C(BUILD) | C(BENCH) | C(GRADCHECK))
@@ -47,12 +48,13 @@ static const MtlCommand command[] = {
     {"pages", "[KIND]", "Manual pages and shell completions; without KIND, what there is."},
     {"data check", "F.mtl", "Everything wrong with a log for this model, counted, with the first places."},
     {"data stats", "F.mtl", "A log as this model sees it: features, events, pairs of events."},
+    {"graph", "F.mtl", "The task graph as a picture: events, heads, towers, experts, features, losses."},
 };
 
 static const MtlOption option[] = {
-    {"output", 'o', MTL_ARG_TEXT, "FILE", C(BUILD) | C(GEN) | C(NEW), C(BUILD) | C(GEN),
+    {"output", 'o', MTL_ARG_TEXT, "FILE", C(BUILD) | C(GEN) | C(NEW) | C(GRAPH), C(BUILD) | C(GEN),
      "where the result goes; - is stdout"},
-    {"define", 'D', MTL_ARG_TEXT, "NAME=VALUE", SPEC | RUN | LOGS, 0,
+    {"define", 'D', MTL_ARG_TEXT, "NAME=VALUE", SPEC | RUN | LOGS | C(GRAPH), 0,
      "give a const another value; may be repeated"},
     {"optimize", 'O', MTL_ARG_COUNT, "N", C(BUILD) | C(BENCH) | C(GRADCHECK), 0,
      "effort of code generation, 0 to 3"},
@@ -70,7 +72,8 @@ static const MtlOption option[] = {
     {"json", 0, MTL_ARG_NONE, NULL, C(CHECK) | LOGS, 0, "what is found as JSON on stdout"},
     {"data", 0, MTL_ARG_LIST, "F[,F...]", LOGS, LOGS, "logs: CSV or TSV, plain, gzip or zstd"},
     {"input-format", 0, MTL_ARG_CHOICE, "csv|tsv", LOGS, 0, "form of the logs (default: by the file's name)"},
-    {"verbose", 'v', MTL_ARG_NONE, NULL, C(CHECK) | C(BUILD) | C(BENCH) | C(GRADCHECK), 0, "say more"},
+    {"verbose", 'v', MTL_ARG_NONE, NULL, C(CHECK) | C(GRAPH) | C(BUILD) | C(BENCH) | C(GRADCHECK), 0,
+     "say more"},
     {"rows", 0, MTL_ARG_COUNT, "N", C(GEN) | C(NEW), 0, "rows of the log to write, or to look at (100000)"},
     {"from-data", 0, MTL_ARG_TEXT, "F", C(NEW), 0, "the log to propose a model for"},
     {"seed", 0, MTL_ARG_SEED, "N", C(GEN) | C(GRADCHECK), 0, "seed of the random numbers (1)"},
@@ -85,9 +88,9 @@ static const MtlOptionTable table = {"mtlc compiles multi-task recommender model
 				     sizeof option / sizeof *option};
 
 static int (*const run[])(const Request *) = {
-    command_check, command_build, command_run,	     command_run, command_run,
-    command_gen,   command_bench, command_gradcheck, command_fmt, command_explain,
-    command_new,   command_pages, command_data,	     command_data};
+    command_check, command_build, command_run,	     command_run,  command_run,
+    command_gen,   command_bench, command_gradcheck, command_fmt,  command_explain,
+    command_new,   command_pages, command_data,	     command_data, command_graph};
 
 /* Takes "-D name=value" out of argv (it may be repeated); false: something follows -D that is not a
  * definition. */
