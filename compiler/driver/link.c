@@ -14,6 +14,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -114,11 +115,16 @@ static bool run(Shop *s, Words *w)
 
 static int levels(const LinkRequest *l) { return l->level >= 0 ? l->level : l->c_backend ? 2 : 1; }
 
+static EmitTarget emit_target(const Lowered *v, const LinkRequest *l)
+{
+	return (EmitTarget){
+	    .triple = v->target->triple, .cpu = v->target->cpu, .features = "", .level = levels(l)};
+}
+
 static bool kernel_object(Shop *s, const Lowered *v, const LinkRequest *l, const char *path)
 {
 	if (!l->c_backend) {
-		EmitTarget t = {
-		    .triple = v->target->triple, .cpu = v->target->cpu, .features = "", .level = levels(l)};
+		EmitTarget t = emit_target(v, l);
 		return emit_llvm(v->mod, &t, EMIT_OBJECT, path, s->error);
 	}
 	Text c = {0};
@@ -133,7 +139,7 @@ static bool kernel_object(Shop *s, const Lowered *v, const LinkRequest *l, const
 	word(s, &w, arena_printf(s->arena, "-O%d", levels(l)));
 	word(s, &w, "-ffp-contract=off");
 	word(s, &w, "-fPIC");
-	word(s, &w, arena_printf(s->arena, "-march=%s", v->target->cpu));
+	word(s, &w, arena_printf(s->arena, "-march=%s", v->target->march));
 	word(s, &w, "-c");
 	word(s, &w, source);
 	word(s, &w, "-o");
@@ -141,13 +147,59 @@ static bool kernel_object(Shop *s, const Lowered *v, const LinkRequest *l, const
 	return run(s, &w);
 }
 
+/* One variant's kernels through LLVM, in a thread of its own. */
+typedef struct {
+	pthread_t thread;
+	const Lowered *v;
+	EmitTarget target;
+	const char *path;
+	Text error;
+	bool started, ok;
+} EmitJob;
+
+static void *emit_one(void *p)
+{
+	EmitJob *j = p;
+	j->ok = emit_llvm(j->v->mod, &j->target, EMIT_OBJECT, j->path, &j->error);
+	return NULL;
+}
+
+/* Variants at the same time, the first of them here.  What could not get a thread is done here too. */
+static bool emit_together(Shop *s, EmitJob *job, int n)
+{
+	bool ok = true;
+	emit_llvm_begin();
+	for (int i = 1; i < n; i++) job[i].started = !pthread_create(&job[i].thread, NULL, emit_one, &job[i]);
+	for (int i = 0; i < n; i++) {
+		if (job[i].started)
+			pthread_join(job[i].thread, NULL);
+		else
+			emit_one(&job[i]);
+		if (ok && !job[i].ok) fail(s, "%s", job[i].error.at ? job[i].error.at : "");
+		ok &= job[i].ok;
+		text_free(&job[i].error);
+	}
+	return ok;
+}
+
 static bool kernel_objects(Shop *s, Compilation *c, const LinkRequest *l, Words *words)
 {
+	EmitJob job[TARGETS_MAX] = {0};
+	int n = 0;
 	for (int i = s->kernel.n; i < c->lowered.n; i++) {
-		const char *o = in_shop(s, arena_printf(s->arena, "%s.o", c->lowered.at[i]->mod->name));
-		if (!kernel_object(s, c->lowered.at[i], l, o)) return false;
+		const Lowered *v = c->lowered.at[i];
+		const char *o = in_shop(s, arena_printf(s->arena, "%s.o", v->mod->name));
+		if (l->c_backend) {
+			if (!kernel_object(s, v, l, o)) return false;
+		} else {
+			job[n].v = v;
+			job[n].target = emit_target(v, l);
+			job[n].target.begun = true;
+			job[n++].path = o;
+		}
 		vec_push(s->arena, &s->kernel, o);
 	}
+	if (n && !emit_together(s, job, n)) return false;
 	for (int i = 0; i < s->kernel.n; i++) word(s, words, s->kernel.at[i]);
 	return true;
 }
@@ -417,8 +469,7 @@ static bool emit_kind(Shop *s, Compilation *c, const CompileRequest *r, const Li
 		return emit_text(s, path, &t);
 	}
 	const Lowered *v = c->lowered.at[0];
-	EmitTarget target = {
-	    .triple = v->target->triple, .cpu = v->target->cpu, .features = "", .level = levels(l)};
+	EmitTarget target = emit_target(v, l);
 	if (!strcmp(kind, "llvm")) return emit_llvm(v->mod, &target, EMIT_IR, path, s->error);
 	if (!strcmp(kind, "asm")) return emit_llvm(v->mod, &target, EMIT_ASM, path, s->error);
 	if (!strcmp(kind, "obj")) return kernel_object(s, v, l, path);

@@ -649,14 +649,19 @@ static void close_print(Print *l)
 	LLVMContextDispose(l->ctx);
 }
 
-static LLVMTargetMachineRef find_machine(const EmitTarget *t, const char *triple, Text *error)
+void emit_llvm_begin(void)
 {
-	LLVMTargetRef target;
-	char *message = NULL;
 	LLVMInitializeAllTargetInfos();
 	LLVMInitializeAllTargets();
 	LLVMInitializeAllTargetMCs();
 	LLVMInitializeAllAsmPrinters();
+}
+
+static LLVMTargetMachineRef find_machine(const EmitTarget *t, const char *triple, Text *error)
+{
+	LLVMTargetRef target;
+	char *message = NULL;
+	if (!t->begun) emit_llvm_begin();
 	if (LLVMGetTargetFromTriple(triple, &target, &message)) {
 		failed(error, triple, message);
 		return NULL;

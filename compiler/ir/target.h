@@ -7,7 +7,8 @@ typedef struct {
 	const char *name;   /* what `info` and MTL_VARIANT call it */
 	const char *suffix; /* in symbols: "v4" */
 	int level;	    /* MtlVariant.level */
-	const char *cpu;    /* for LLVM and -march= */
+	const char *cpu;    /* for LLVM */
+	const char *march;  /* for -march= */
 	const char *triple; /* NULL: this machine's */
 	int W;		    /* f32 lanes */
 	bool fma;
@@ -15,8 +16,8 @@ typedef struct {
 	int chains; /* independent sums that hide the latency of a fused multiply-add */
 } Target;
 
-extern const Target targets[];
+extern const Target targets[]; /* of this family of machines, the best first */
 extern const int n_targets;
 bool target_runs(const Target *t);	     /* on this machine */
-const Target *target_find(const char *name); /* NULL */
+const Target *target_find(const char *name); /* of any family; NULL */
 #endif
