@@ -75,13 +75,13 @@ static void inputs(Text *o, const Spec *s, const Lowered *scoring)
 		bool kept = scoring_reads(scoring, i);
 		text_printf(o, "  %-8s %-36s %s%s\n", kept ? "kept" : "dropped", f->column,
 			    kept ? s->group.at[f->group].candidate ? "of the candidate" : "of the request"
-			    : f->train_only ? "in training only"
-					    : "no output depends on it",
+			    : f->train_only ? "training alone reads it"
+					    : "nothing reads it",
 			    kept && f->kind == FEATURE_BAG ? ", a list" : "");
 	}
 	for (int i = 0; i < s->events->column.n; i++)
 		text_printf(o, "  dropped  %-36s a label\n", s->events->column.at[i]);
-	for (int i = 0; i < s->sample.n; i++) text_printf(o, "  dropped  %-36s a label\n", s->sample.at[i]);
+	for (int i = 0; i < s->sample.n; i++) text_printf(o, "  dropped  %-36s a label\n", s->sample.at[i].column);
 	if (s->weight_column)
 		text_printf(o, "  dropped  %-36s the row's weight in training\n", s->weight_column);
 	if (s->group_column)

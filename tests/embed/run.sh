@@ -1,0 +1,198 @@
+#!/bin/sh
+# A scorer inside other people's programs: the library's doors give the command line's scores bit by bit, the examples
+# in examples/embed work from C, C++ and Python, and what is shipped has the size and the names it should.
+# Last line: N passed, N failed.
+set -u
+cd "$(dirname -- "$0")/../.." || exit 1
+: "${MTL_BUILD:=$PWD/build}" "${MTLC:=$MTL_BUILD/mtlc}" "${TMPDIR:=/tmp}" "${CC:=cc}" "${CXX:=c++}"
+t=$(mktemp -d) || exit 1
+trap 'rm -rf "$t"' EXIT
+here=$PWD
+
+passed=0 failed=0
+verdict() { # 0|1 WHAT
+	if [ "$1" -eq 0 ]; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "failed: $2"; fi
+}
+# Runs quietly; what it said, if it fails.
+quiet() {
+	"$@" >"$t/said" 2>&1 || { head -20 "$t/said"; return 1; }
+}
+finish() {
+	echo "$passed passed, $failed failed"
+	[ "$failed" -eq 0 ]
+	exit
+}
+
+# ---- two trained models, as scorers and as libraries ----
+awk -v rows=3000 -f tests/embed/log.awk >"$t/kinds.csv"
+quiet "$MTLC" data gen funnel --rows 4000 --seed 3 -o "$t/funnel.csv"
+for m in kinds:tests/embed/kinds.mtl:kinds.csv esmm:examples/esmm/esmm.mtl:funnel.csv; do
+	name=${m%%:*} text=${m#*:} log=${m##*:}
+	text=${text%%:*}
+	quiet "$MTLC" build --cpu=native "$text" -o "$t/$name.prog" &&
+		quiet "$t/$name.prog" train --data "$t/$log" --out "$t/$name.model" --epochs 1 &&
+		"$MTLC" build -v "$text" --model "$t/$name.model" --emit=exe,static,shared,header -o "$t/$name" >"$t/$name.report" 2>&1
+	code=$?
+	[ $code -eq 0 ] || { cat "$t/$name.report"; }
+	verdict $code "$text: no library"
+	[ $code -eq 0 ] || finish
+done
+
+# ---- what was kept, what dropped ----
+for line in "dropped spare training alone reads it" "dropped later training alone reads it" "dropped clk a label" \
+	"kept user of the request" "kept shelf of the candidate, a list" \
+	"kept tower.t.0.weight 5088 bytes for p, z" "dropped embed.spare.weight 240 bytes no output needs it, only the loss aux" \
+	"dropped tower.side.0.bias 4 bytes no output needs it, only the loss aux"; do
+	tr -s ' ' <"$t/kinds.report" | grep -qF " $line"
+	verdict $? "the report does not say: $line"
+done
+
+# ---- the scorer needs no more columns than it says, and its scores are the trainer's ----
+cut -d, -f2-14 "$t/kinds.csv" >"$t/served.csv"
+quiet "$t/kinds.prog" score "$t/kinds.csv" --model "$t/kinds.model" -o "$t/scores.csv"
+verdict $? "the program does not score"
+quiet "$t/kinds" "$t/served.csv" -o "$t/scorer.csv" && cmp -s "$t/scores.csv" "$t/scorer.csv"
+verdict $? "the scorer's scores are not the program's"
+quiet "$t/kinds" info --verify
+verdict $? "info --verify refuses a whole scorer"
+# One bit of the last weight: noticed by --verify, though scoring does not look.
+cp "$t/kinds" "$t/damaged"
+at=$(LC_ALL=C grep -abo '{"__metadata__"' "$t/kinds" | head -1 | cut -d: -f1)
+bytes=$(od -An -t u8 -j $((at - 8)) -N 8 "$t/kinds" | tr -d ' ')
+printf '\1' | dd of="$t/damaged" bs=1 seek=$((at + bytes + 1000)) conv=notrunc 2>/dev/null
+"$t/damaged" info --verify >/dev/null 2>"$t/said"
+[ $? -eq 5 ] && grep -q F0009 "$t/said"
+verdict $? "info --verify accepts damaged weights: $(cat "$t/said")"
+printf 'x' | dd of="$t/damaged" bs=1 seek=$((at + 20)) conv=notrunc 2>/dev/null
+"$t/damaged" "$t/served.csv" >/dev/null 2>&1
+[ $? -eq 5 ]
+verdict $? "a damaged header is not noticed"
+
+# ---- names ----
+nm -g --defined-only "$t/kinds.a" | awk 'NF == 3 && $3 !~ /^kinds_/ { print; bad = 1 } END { exit bad }'
+verdict $? "the archive has global names beside its own"
+nm -D --defined-only "$t/kinds.so" | awk 'NF == 3 && $3 !~ /^kinds_/ { print; bad = 1 } END { exit bad }'
+verdict $? "the shared library has global names beside its own"
+# Of what the model, its kernels and the runtime bring along nothing is writable; the JSON reader has its hash seed
+# and its choice of malloc, both set once and atomically.
+nm "$t/kinds.a" | awk '$2 ~ /^[bBCdD]$/ && $3 !~ /^(hashtable_seed|seed_initialized|do_malloc|do_free|mtl_sys|mtl_model|door|members)/ { print $3 }' |
+	grep -vE '^(slots|entries|kernel|variants|features|vocab|tables|params|lookups|events|outputs|label|name|command|option|edges|work)' |
+	grep . && false
+verdict $(($? == 0)) "the archive holds something writable"
+
+# ---- every door ----
+quiet $CC -std=gnu99 -O1 -g -Wall -Wextra -Werror -pedantic -I"$t" tests/embed/doors.c "$t/kinds.a" "$t/esmm.a" -lm -pthread -o "$t/doors"
+verdict $? "tests/embed/doors.c does not compile"
+"$t/doors" "$t/kinds.csv" "$t/scores.csv" "$t/kinds.model" >"$t/out"
+line=$(tail -1 "$t/out")
+grep -v passed, "$t/out"
+p=${line%% passed*} f=${line##*, }
+passed=$((passed + ${p:-0}))
+case $line in *" passed, "*) failed=$((failed + ${f%% failed})) ;; *) verdict 1 "doors ended with: $line" ;; esac
+# Every kernel variant with fused multiply-add gives the same bits.
+for v in v3 v4; do
+	quiet env MTL_VARIANT=$v "$t/kinds" "$t/served.csv" -o "$t/$v.csv" || continue # not on this machine
+	cmp -s "$t/$v.csv" "$t/scores.csv"
+	verdict $? "kernels of $v give other scores"
+done
+
+# ---- the examples ----
+printf '%s\n' user_id,gender,age,item_id,category,tags,price u42,F,34,i17,c3,'t1|t2|t3',19.9 u42,F,34,i4711,c3,t2,250 \
+	u42,F,34,i99999999,,, >"$t/three.csv"
+# The command line prints the shortest text of a float, the examples nine digits: compared as floats.
+"$t/esmm" "$t/three.csv" >"$t/three.scores"
+like_cli() { # OUTPUT
+	awk -F'[, ]' 'NR == FNR { if (FNR > 1) { c[FNR - 1] = $1; b[FNR - 1] = $3 } next }
+		{ n++; if (sprintf("%.7g", $3) != sprintf("%.7g", c[n]) || sprintf("%.7g", $5) != sprintf("%.7g", b[n])) bad = 1 }
+		END { exit bad || n != 3 }' "$t/three.scores" "$1"
+}
+cp examples/embed/* "$t/"
+(
+	cd "$t" && quiet $CC -std=c99 -Wall -Wextra -Werror -pedantic -I. score.c esmm.a -lm -o score_c && ./score_c >c.out
+) && like_cli "$t/c.out"
+verdict $? "examples/embed/score.c: $(cat "$t/c.out")"
+(
+	cd "$t" && quiet $CXX -std=c++17 -Wall -Wextra -Werror -pedantic -I. score.cpp esmm.a -lm -o score_cpp && ./score_cpp >cpp.out
+) && cmp -s "$t/c.out" "$t/cpp.out"
+verdict $? "examples/embed/score.cpp: $(cat "$t/cpp.out")"
+"$t/score_cpp" "$t/esmm.model" >"$t/file.out" 2>&1
+cmp -s "$t/c.out" "$t/file.out"
+verdict $? "examples/embed/score.cpp with a model file: $(cat "$t/file.out")"
+"$t/score_cpp" "$t/kinds.model" >"$t/file.out" 2>&1
+[ $? -eq 1 ] && grep -q F0205 "$t/file.out"
+verdict $? "another model's file is not refused: $(cat "$t/file.out")"
+if python3 -c 'import ctypes' 2>/dev/null; then
+	python3 examples/embed/score.py "$t/esmm.so" >"$t/py.out" 2>&1
+	cmp -s "$t/c.out" "$t/py.out"
+	verdict $? "examples/embed/score.py: $(cat "$t/py.out")"
+else
+	echo "skipped: python3 is missing"
+fi
+
+# ---- the program in the documents, from their model ----
+for part in mtl c; do
+	awk -v fence="\140\140\140$part" '/^```/ { inside = $0 == fence; next } inside' docs/library.md >"$t/news_doc.$part"
+done
+quiet "$MTLC" build --cpu=native "$t/news_doc.mtl" -o "$t/news.prog" && quiet "$t/news.prog" init --seed 1 --out "$t/news.model" &&
+	quiet "$MTLC" build "$t/news_doc.mtl" --model "$t/news.model" --emit=static,header -o "$t/news" &&
+	quiet $CC -Wall -Wextra -Werror -I"$t" "$t/news_doc.c" "$t/news.a" -lm -o "$t/news_doc" &&
+	printf 'user_id,age,item_id,tags\nu42,34,i1,new|red\nu42,34,i2,\n' >"$t/news.csv"
+verdict $? "docs/library.md: its program does not come about"
+quiet "$MTLC" build "$t/news_doc.mtl" --model "$t/news.model" -o "$t/news.scorer"
+[ "$("$t/news_doc")" = "$("$t/news.scorer" "$t/news.csv" | awk 'NR > 1 { printf "%s%.6g", s, $1; s = " " } END { if (NR != 3) print "?" }')" ]
+verdict $? "docs/library.md: its program scores otherwise than the command line: $("$t/news_doc")"
+
+# ---- by pkg-config and CMake, from where they were moved to ----
+mkdir -p "$t/moved" && cp "$t"/esmm.* "$t/esmm-config.cmake" "$t/moved/"
+if command -v pkg-config >/dev/null; then
+	# shellcheck disable=SC2046  # words
+	quiet $CC -std=c99 examples/embed/score.c $(PKG_CONFIG_PATH=$t/moved pkg-config --cflags --libs esmm) -o "$t/pc" &&
+		"$t/pc" >"$t/pc.out" && cmp -s "$t/c.out" "$t/pc.out"
+	verdict $? "pkg-config"
+fi
+if command -v cmake >/dev/null && [ -z "${MTL_QUICK:-}" ]; then
+	quiet cmake -S examples/embed -B "$t/cm" -DCMAKE_PREFIX_PATH="$t/moved" && quiet cmake --build "$t/cm" &&
+		"$t/cm/score" >"$t/cm.out" && cmp -s "$t/c.out" "$t/cm.out" && "$t/cm/score_cpp" | cmp -s - "$t/c.out"
+	verdict $? "find_package(esmm)"
+fi
+
+# ---- sizes, weights aside ----
+weights=$(wc -c <"$t/esmm.model")
+states=$(tr -s ' ' <"$t/esmm.report" | sed -n 's/.*dropped optim\.\* \([0-9]*\) bytes.*/\1/p')
+weights=$((weights - states))
+quiet "$MTLC" build examples/esmm/esmm.mtl --model "$t/esmm.model" --link=dynamic -o "$t/dynamic"
+verdict $? "--link=dynamic"
+"$t/dynamic" "$t/three.csv" | cmp -s - "$t/three.scores"
+verdict $? "the dynamic scorer's scores"
+static=$(($(wc -c <"$t/esmm") - weights)) dynamic=$(($(wc -c <"$t/dynamic") - weights)) shared=$(($(wc -c <"$t/esmm.so") - weights))
+echo "bytes beside the weights: scorer $static, linked dynamically $dynamic, shared library $shared"
+[ "$static" -le 1200000 ]
+verdict $? "the static scorer has $static bytes beside its weights"
+[ "$dynamic" -le 250000 ] && [ "$shared" -le 250000 ]
+verdict $? "linked dynamically: $dynamic and $shared bytes beside the weights"
+
+# ---- what is refused ----
+"$MTLC" build examples/esmm/esmm.mtl --emit=static -o "$t/none.a" >"$t/said" 2>&1
+[ $? -eq 2 ] && grep -q -- --model "$t/said" && [ ! -e "$t/none.a" ]
+verdict $? "a library without weights: $(cat "$t/said")"
+# The same model gives the same bytes.
+mkdir "$t/again" && quiet "$MTLC" build tests/embed/kinds.mtl --model "$t/kinds.model" --emit=static,shared,header -o "$t/again/kinds" &&
+	cmp "$t/kinds.a" "$t/again/kinds.a" && cmp "$t/kinds.so" "$t/again/kinds.so" && cmp "$t/kinds.h" "$t/again/kinds.h"
+verdict $? "the same model gives other bytes"
+
+# ---- start-up: 100 MB of embeddings, the first score ----
+if [ -z "${MTL_QUICK:-}" ]; then
+	sed 's/hash: 20_000/hash: 700_000/' examples/features/funnel.mtl >"$t/wide_funnel.mtl"
+	sed 's|../features/funnel.mtl|wide_funnel.mtl|' examples/esmm/esmm.mtl >"$t/wide.mtl"
+	quiet "$MTLC" build --cpu=native "$t/wide.mtl" -o "$t/wide.prog" && quiet "$t/wide.prog" init --seed 1 --out "$t/wide.model" &&
+		quiet "$MTLC" build "$t/wide.mtl" --model "$t/wide.model" -o "$t/wide" && quiet "$t/wide" "$t/three.csv"
+	verdict $? "a scorer with 100 MB of embeddings"
+	rm -f "$t/wide.model" "$t/wide.prog"
+	quiet $CC -O1 tests/embed/latency.c -o "$t/latency" && best=$("$t/latency" "$t/wide" "$t/three.csv" -o /dev/null)
+	echo "start to exit with $(($(wc -c <"$t/wide") / 1000000)) MB: ${best:-?} us"
+	[ "${best:-9999}" -lt 5000 ]
+	verdict $? "the first score takes ${best:-?} us"
+fi
+
+cd "$here" || exit 1
+finish
