@@ -65,7 +65,7 @@ static const MtlOption option[] = {
      ON(TRAIN) | ON(EVAL) | ON(SCORE) | ON(GRAD) | ON(GRADCHECK) | ON(BENCH), 0,
      "threads (default: as many as the machine grants); the result does not depend on it"},
     {"early-stop", 0, MTL_ARG_TEXT, "NAME.METRIC[:N]", ON(TRAIN), 0,
-     "keep the best epoch by auc, logloss or ne on --valid, stop after N without a better one; or none"},
+     "keep the best epoch by auc, logloss, ne, rmse, ... on --valid, stop after N without a better one; or none"},
     {"bad-rows", 0, MTL_ARG_CHOICE, "fail|skip", READS | ON(INIT), 0,
      "a row that cannot be used: stop, or pass over it (fail)"},
     {"max-bad-rows", 0, MTL_ARG_COUNT, "N", READS | ON(INIT), 0,

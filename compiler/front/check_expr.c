@@ -286,7 +286,11 @@ static const Value *eval_power(Check *c, const Value *a, const Value *b, Span at
 			told(c, at, "M0210",
 			     "a power needs a value known to be positive, and %s may be negative or 0",
 			     describe(c, a));
-			diag_help(c->d, "powers of single probabilities, joined by *, are positive");
+			if (a->outcome)
+				diag_help(c->d, "%s = softplus(...) or exp(...) is positive",
+					  c->outcome.at[a->outcome - 1].text);
+			else
+				diag_help(c->d, "powers of single probabilities, joined by *, are positive");
 			return poison(c);
 		}
 		NodeId l = log_of(c, a, at);

@@ -167,6 +167,13 @@ static void idle_events(Check *c)
 		if (!seen[i])
 			diag_warn(c->d, e->event.at[i].span, "M0451",
 				  "event '%s' is neither trained nor served", e->event.at[i].name);
+	for (int i = 0; i < c->s->sample.n; i++) {
+		bool used = false;
+		for (int j = 0; j < c->outcome.n; j++) used |= c->outcome.at[j].sample == i;
+		if (!used)
+			diag_warn(c->d, c->s->sample.at[i].span, "M0451",
+				  "outcome '%s' is neither trained nor served", c->s->sample.at[i].name);
+	}
 }
 
 /* E4: pCVR ranked on unclicked impressions is what ESMM is for; trained on clicked rows only it is

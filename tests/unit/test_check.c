@@ -157,9 +157,9 @@ static void wrong_models(void)
 
 static void examples(void)
 {
-	static const char *const name[] = {"esmm",	    "esmm_ns", "cvr",  "esm2",
-					   "shared_bottom", "omoe",    "mmoe", "esmm_kuairand",
-					   "mmoe_kuairand", "zhihu"};
+	static const char *const name[] = {"esmm",	    "esmm_ns",	  "cvr",  "esm2",
+					   "shared_bottom", "omoe",	  "mmoe", "esmm_kuairand",
+					   "mmoe_kuairand", "watch_time", "zhihu"};
 	for (size_t i = 0; i < sizeof name / sizeof *name; i++) {
 		char path[1024];
 		snprintf(path, sizeof path, "%s/examples/%s/%s.mtl", MTL_SOURCE_DIR, name[i], name[i]);
@@ -401,6 +401,44 @@ static void watches(void)
 	done(&r);
 }
 
+/* A mean in products keeps its own node; classes are watched as a whole and one by one. */
+static void outcomes(void)
+{
+	Run r = with("value time of click label \"dwell time\"\nvalue rating\nclass act { cart, wish, other "
+		     "} of click\n"
+		     "class level[20]\ntower v = user -> dense(1)\nE(time | click) = exp(v)\nE(rating) = v\n"
+		     "E(rating | buy) = softplus(v)\nP(act | click) = softmax(user -> dense(3))\n"
+		     "P(level) = softmax(user -> dense(20))\nloss t: poisson(E(time | click))\nloss r: "
+		     "mse(E(rating))\n"
+		     "loss act: ce(P(act | click))\nloss level: ce(P(level))\n"
+		     "output E(time | click), g = P(click) * E(time | click), P(act = wish | click)\n"
+		     "train { stop: early(E(time | click).mae, 1) }\n",
+		     NULL, NULL);
+	CU_ASSERT_FATAL(r.spec != NULL);
+	const Spec *s = r.spec;
+	CU_ASSERT_EQUAL_FATAL(s->sample.n, 4);
+	CU_ASSERT_STRING_EQUAL(s->sample.at[0].column, "dwell time");
+	CU_ASSERT(s->sample.at[0].positive && !s->sample.at[1].positive);
+	CU_ASSERT_EQUAL(s->sample.at[2].word.n, 3);
+	CU_ASSERT_EQUAL(s->sample.at[3].classes, 20);
+	CU_ASSERT_STRING_EQUAL(s->stop_metric, "time.mae");
+	CU_ASSERT_EQUAL_FATAL(s->output.n, 3);
+	CU_ASSERT_STRING_EQUAL(s->output.at[0].name, "time");
+	CU_ASSERT_EQUAL(graph_node(s->g, s->output.at[0].node)->op, OP_RESHAPE); /* exp(v), [n, 1] */
+	CU_ASSERT_EQUAL(graph_node(s->g, s->output.at[1].node)->op, OP_EXP);	 /* of a sum of logarithms */
+	CU_ASSERT_STRING_EQUAL(s->output.at[2].name, "act=wish");
+	const Watch *time = watch_of(&r, "time"), *act = watch_of(&r, "act"),
+		    *wish = watch_of(&r, "act=wish"), *rating = watch_of(&r, "rating"),
+		    *bought = watch_of(&r, "rating|buy");
+	CU_ASSERT_FATAL(time && act && wish && rating && bought);
+	CU_ASSERT(time->kind == WATCH_VALUE && act->kind == WATCH_CLASS && wish->kind == WATCH_PROB);
+	CU_ASSERT(time->trained && time->served && !bought->trained);
+	CU_ASSERT_STRING_EQUAL(time->rows_text, "clk");
+	CU_ASSERT_STRING_EQUAL(bought->rows_text, "clk & buy");
+	CU_ASSERT(!watch_of(&r, "level=3")); /* of many classes only the whole */
+	done(&r);
+}
+
 static void settings(void)
 {
 	Run r = with("train { optimizer: sgd  tables: adagrad(0.05)  batch: 64  epochs: 3  shuffle: 1_000  "
@@ -451,6 +489,7 @@ int main(void)
 	CU_add_test(s, "-D", defined_from_outside);
 	CU_add_test(s, "a product written out is the probability it denotes", written_out_is_the_name);
 	CU_add_test(s, "what is watched", watches);
+	CU_add_test(s, "values and classes", outcomes);
 	CU_add_test(s, "settings", settings);
 	CU_add_test(s, "outputs", outputs);
 	CU_basic_set_mode(CU_BRM_NORMAL);

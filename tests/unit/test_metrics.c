@@ -1,5 +1,5 @@
 /*
- * Metrics of binary predictions against values computed by hand, and against plain slow formulas on random
+ * Metrics of predictions against values computed by hand, and against plain slow formulas on random
  * rows.
  */
 #include "runtime/metrics.h"
@@ -323,6 +323,51 @@ static void no_memory(void)
 	CU_ASSERT(failed >= 6);
 }
 
+static MtlMetrics measured_as(MtlScoresKind kind, const float *row, int64_t n, const uint64_t *group)
+{
+	MtlError e = {0};
+	MtlMetrics m = {0};
+	MtlScores *s = mtl_scores_new(&mtl_sys);
+	mtl_scores_kind(s, kind);
+	CU_ASSERT_EQUAL(mtl_scores_add(s, row, 3, n, group, &e), MTL_OK);
+	CU_ASSERT_EQUAL(mtl_scores_metrics(s, &m, &e), MTL_OK);
+	mtl_scores_free(s);
+	return m;
+}
+
+/* Off by 1, -2 (twice) and 3: squares 1 + 2 * 4 + 9 = 18, sizes 1 + 2 * 2 + 3 = 8, over a weight of 4. */
+static void values(void)
+{
+	const float row[] = {3, 2, 1, -1, 1, 2, 5, 2, 1, 9, 100, 0};
+	MtlMetrics m = measured_as(MTL_SCORES_VALUE, row, 4, (const uint64_t[]){1, 1, 2, 2});
+	CU_ASSERT_EQUAL(m.rows, 3);
+	EQ(m.weight, 4);
+	EQ(m.rmse, sqrt(4.5));
+	EQ(m.mae, 2);
+	EQ(m.mean_prediction, 6.0 / 4);
+	EQ(m.mean_label, 6.0 / 4);
+	EQ(m.calibration, 1);
+	CU_ASSERT(isnan(m.auc) && isnan(m.logloss) && isnan(m.gauc) && isnan(m.accuracy));
+	/* In another order the same bits. */
+	const float turned[] = {5, 2, 1, 3, 2, 1, -1, 1, 2};
+	MtlMetrics t = measured_as(MTL_SCORES_VALUE, turned, 3, NULL);
+	CU_ASSERT(t.rmse == m.rmse && t.mae == m.mae);
+	MtlError e = {0};
+	MtlScores *s = mtl_scores_new(&mtl_sys);
+	mtl_scores_kind(s, MTL_SCORES_VALUE);
+	CU_ASSERT_EQUAL(mtl_scores_add(s, (const float[]){1, INFINITY, 1}, 3, 1, NULL, &e), MTL_NUMBERS);
+	mtl_scores_free(s);
+}
+
+/* -log p of 0.5 (weight 3, foreseen) and 2 (weight 1, not): 3.5 / 4, 3 / 4. */
+static void classes(void)
+{
+	MtlMetrics m = measured_as(MTL_SCORES_CLASS, (const float[]){0.5f, 1, 3, 2, 0, 1}, 2, NULL);
+	EQ(m.cross_entropy, 0.875);
+	EQ(m.accuracy, 0.75);
+	CU_ASSERT(isnan(m.auc) && isnan(m.rmse));
+}
+
 int main(void)
 {
 	CU_initialize_registry();
@@ -343,6 +388,8 @@ int main(void)
 	CU_ADD_TEST(s, plain_formulas);
 	CU_ADD_TEST(s, strides_and_portions);
 	CU_ADD_TEST(s, no_memory);
+	CU_ADD_TEST(s, values);
+	CU_ADD_TEST(s, classes);
 	CU_basic_run_tests();
 	int failures = (int)CU_get_number_of_failures();
 	CU_cleanup_registry();
