@@ -6,6 +6,7 @@
  * from its start.
  */
 #include "csv.h"
+#include "jsonl.h"
 #include <string.h>
 #ifdef __SSE2__
 #include <emmintrin.h>
@@ -57,6 +58,8 @@ MtlStatus mtl_csv_start(MtlCsv *c, const MtlSys *sys, const char *path, char sep
 	c->sys = sys;
 	c->separator = separator;
 	c->quotes = quotes;
+	mtl_jsonl_free(c->json);
+	c->json = NULL;
 	c->max_cell = 0;
 	c->at = c->end = 0;
 	c->eof = false;
@@ -80,6 +83,7 @@ void mtl_csv_free(MtlCsv *c)
 {
 	mtl_stream_free(&c->in);
 	if (!c->sys) return;
+	mtl_jsonl_free(c->json);
 	mtl_release(c->sys, c->buf);
 	mtl_release(c->sys, c->plain);
 	mtl_release(c->sys, c->cell);
@@ -206,8 +210,8 @@ static CellResult quoted(MtlCsv *c, const char *p, MtlCell *out, const char **af
 			c->n_plain += n;
 		}
 		if (!doubled) {
-			*out = copy ? (MtlCell){copy, (size_t)(c->plain + c->n_plain - copy)}
-				    : (MtlCell){from, (size_t)(close - from)};
+			*out = copy ? (MtlCell){.p = copy, .n = (size_t)(c->plain + c->n_plain - copy)}
+				    : (MtlCell){.p = from, .n = (size_t)(close - from)};
 			*after = close + 1;
 			return CELL;
 		}
@@ -253,7 +257,7 @@ static CellResult split(MtlCsv *c, size_t *bad_from, MtlError *e)
 				c->why = "a quote within a cell that does not begin with one";
 				return CELL_BAD;
 			}
-			cell = (MtlCell){p, (size_t)(stop - p)};
+			cell = (MtlCell){.p = p, .n = (size_t)(stop - p)};
 			if (*stop == '\n' && cell.n > 0 && stop[-1] == '\r') cell.n--;
 		}
 		if (stop == end && !c->eof) return CELL_MORE;
@@ -271,8 +275,41 @@ static CellResult split(MtlCsv *c, size_t *bad_from, MtlError *e)
 	}
 }
 
+/* The next line that has anything on it, as c->raw. */
+static MtlRowResult next_line(MtlCsv *c, MtlError *e)
+{
+	for (;;) {
+		const char *from = c->buf + c->at, *nl = memchr(from, '\n', c->end - c->at);
+		c->row_line = c->line;
+		if (!nl && !c->eof) {
+			Refill r = refill(c, e);
+			if (r == FAILED) return MTL_ROW_FAIL;
+			c->n_cell = 0;
+			if (r == TOO_LONG) return give_up(c, "D0104", "a row of more than 64 MiB", 0, e);
+			continue;
+		}
+		if (c->at == c->end) return MTL_ROW_END;
+		const char *end = nl ? nl : c->buf + c->end;
+		take_record(c, end, nl ? nl + 1 : end);
+		for (size_t i = 0; i < c->n_raw; i++)
+			if (c->raw[i] != ' ' && c->raw[i] != '\t') return MTL_ROW_OK;
+	}
+}
+
 MtlRowResult mtl_csv_next(MtlCsv *c, MtlError *e)
 {
+	if (c->json && c->n_cell < 0) { /* the keys: of the lines at hand, at least one */
+		while (!c->eof && !memchr(c->buf + c->at, '\n', c->end - c->at)) {
+			Refill r = refill(c, e);
+			if (r == FAILED) return MTL_ROW_FAIL;
+			if (r == TOO_LONG) break;
+		}
+		return c->at == c->end ? MTL_ROW_END : mtl_jsonl_header(c, c->buf + c->at, c->end - c->at, e);
+	}
+	if (c->json) {
+		MtlRowResult r = next_line(c, e);
+		return r == MTL_ROW_OK ? mtl_jsonl_record(c, e) : r;
+	}
 	for (;;) {
 		const char *p = c->buf + c->at;
 		if (c->at == c->end) {

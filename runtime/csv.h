@@ -8,7 +8,18 @@
 typedef struct {
 	const char *p;
 	size_t n;
+	bool list; /* an array of JSON: its items have MTL_LIST_BYTE between them, whatever the separator of
+		      lists */
 } MtlCell;
+
+enum { MTL_LIST_BYTE = 0x1f };
+/* What stands between the items of the cell. */
+static inline char mtl_cell_separator(const MtlCell *c, char otherwise)
+{
+	return c->list ? (char)MTL_LIST_BYTE : otherwise;
+}
+
+typedef struct MtlJsonl MtlJsonl;
 
 typedef enum { MTL_ROW_OK, MTL_ROW_END, MTL_ROW_BAD, MTL_ROW_FAIL } MtlRowResult;
 
@@ -32,6 +43,7 @@ typedef struct {
 	const char *raw; /* as it stood, without its line end; n_raw 0 for a record that was too long */
 	size_t n_raw;
 	int64_t row_line;	/* where it starts */
+	MtlJsonl *json;		/* of a JSONL file (jsonl.h): its keys; else NULL */
 	const char *code, *why; /* MTL_ROW_BAD: message code and reason, */
 	int64_t bad_cell;	/* and cell, from 1 */
 } MtlCsv;

@@ -422,7 +422,7 @@ static bool count_cell(Stat *s, MtlCodeBook *b, const MtlFeature *f, const MtlSy
 	size_t n;
 	float weight;
 	bool weighted;
-	while (mtl_list_item(&p, end, f->separator, &item, &n, &weight, &weighted))
+	while (mtl_list_item(&p, end, mtl_cell_separator(cell, f->separator), &item, &n, &weight, &weighted))
 		if (!count_text(s, b, f, sys, item, n)) return false;
 	return true;
 }

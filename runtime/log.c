@@ -2,6 +2,7 @@
  * A log: files one after another, columns by name, every header checked.
  */
 #include "log.h"
+#include "jsonl.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -120,7 +121,7 @@ static MtlStatus read_header(MtlLog *l, const char *file, MtlError *e)
 		MtlWant *want = &l->want[w];
 		size_t n = strlen(want->name);
 		l->field[w] = -1;
-		for (int64_t i = 0; i < l->n_field; i++) {
+		for (int64_t i = 0; i < l->csv.n_cell; i++) {
 			const MtlCell *cell = &l->csv.cell[i];
 			if (cell->n != n || memcmp(cell->p, want->name, n) != 0) continue;
 			if (l->field[w] >= 0) {
@@ -133,6 +134,9 @@ static MtlStatus read_header(MtlLog *l, const char *file, MtlError *e)
 		}
 		want->seen |= l->field[w] >= 0;
 		if (l->field[w] < 0 && !want->optional) return absent(l, want, file, "D0002", e);
+		/* A label may come later than in the first rows. */
+		if (l->field[w] < 0) l->field[w] = mtl_jsonl_key(&l->csv, want->name);
+		if (l->field[w] >= l->n_field) l->n_field = l->field[w] + 1;
 	}
 	l->csv.max_cell = l->n_field;
 	return MTL_OK;
@@ -146,13 +150,22 @@ static bool ends(const char *s, const char *tail)
 
 MtlFormat mtl_log_format(const char *path)
 {
+	if (ends(path, ".jsonl") || ends(path, ".jsonl.gz") || ends(path, ".jsonl.zst") ||
+	    ends(path, ".ndjson"))
+		return MTL_JSONL;
 	return ends(path, ".tsv") || ends(path, ".tsv.gz") || ends(path, ".tsv.zst") ? MTL_TSV : MTL_CSV;
+}
+
+MtlStatus mtl_log_start(MtlCsv *c, const MtlSys *sys, const char *path, MtlFormat f, MtlError *e)
+{
+	return f == MTL_JSONL ? mtl_jsonl_start(c, sys, path, e)
+			      : mtl_csv_start(c, sys, path, f == MTL_TSV ? '\t' : ',', f == MTL_CSV, e);
 }
 
 static MtlStatus start(MtlLog *l, const char *path, MtlError *e)
 {
 	MtlFormat f = l->format_given ? l->format : mtl_log_format(path);
-	MtlStatus st = mtl_csv_start(&l->csv, l->sys, path, f == MTL_TSV ? '\t' : ',', f == MTL_CSV, e);
+	MtlStatus st = mtl_log_start(&l->csv, l->sys, path, f, e);
 	if (st) return st;
 	st = read_header(l, shown(path), e);
 	if (st) mtl_csv_stop(&l->csv);

@@ -35,6 +35,8 @@ typedef struct {
 
 /* What a file's name says of its format. */
 MtlFormat mtl_log_format(const char *path);
+/* Starts a file whose first record is its header. */
+MtlStatus mtl_log_start(MtlCsv *c, const MtlSys *sys, const char *path, MtlFormat f, MtlError *e);
 /* n_want columns at most will be asked for.  *l all zero. */
 MtlStatus mtl_log_init(MtlLog *l, const MtlSys *sys, int n_want, MtlError *e);
 /* Index of the column among those wanted; a name asked for twice is optional only if it is both times. */

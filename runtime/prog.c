@@ -42,7 +42,7 @@ static const MtlCommand command[] = {
 
 static const MtlOption option[] = {
     {"data", 0, MTL_ARG_LIST, "F[,F...]", READS | ON(INIT) | ON(GRADCHECK) | ON(BENCH), READS,
-     "logs: CSV or TSV, plain, gzip or zstd; - is stdin"},
+     "logs: CSV, TSV or JSONL, plain, gzip or zstd; - is stdin"},
     {"valid", 0, MTL_ARG_LIST, "F[,F...]", ON(TRAIN), 0, "logs for the metrics after each epoch"},
     {"model", 'm', MTL_ARG_TEXT, "M", ON(EVAL) | ON(SCORE) | ON(GRAD) | ON(INFO) | ON(GRADCHECK) | ON(BENCH),
      0, "model file (default: the weights in the program, if any)"},
@@ -79,7 +79,7 @@ static const MtlOption option[] = {
     {"output", 'o', MTL_ARG_TEXT, "F", ON(SCORE), 0, "write the scores to F (default: stdout)"},
     {"format", 0, MTL_ARG_CHOICE, "csv|tsv|jsonl", ON(SCORE), 0,
      "form of the scores; also of the rows where they come from stdin (csv)"},
-    {"input-format", 0, MTL_ARG_CHOICE, "csv|tsv", READS | ON(SCORE) | ON(INIT), 0,
+    {"input-format", 0, MTL_ARG_CHOICE, "csv|tsv|jsonl", READS | ON(SCORE) | ON(INIT), 0,
      "form of the logs (default: by the file's name)"},
     {"on-bad-row", 0, MTL_ARG_CHOICE, "fail|null", ON(SCORE), 0,
      "a row that cannot be read: stop, or leave its scores empty (fail)"},
@@ -423,7 +423,7 @@ static void reader_options(const MtlProgram *p, MtlReaderOptions *r)
 	r->rejects = mtl_program_text(p, "rejects");
 	if (mtl_program_has(p, "input-format")) {
 		r->format_given = true;
-		r->format = mtl_program_count(p, "input-format", 0) ? MTL_TSV : MTL_CSV;
+		r->format = (MtlFormat)mtl_program_count(p, "input-format", MTL_CSV);
 	}
 }
 

@@ -89,8 +89,8 @@ static MtlStatus write_reject(MtlReader *r, MtlError *e)
 {
 	MtlStatus st = MTL_OK;
 	if (r->log.new_header) {
-		st = put_reject(r, r->log.header, r->log.n_header, e);
-		if (!st) st = put_reject(r, "\n", 1, e);
+		if (r->log.n_header) st = put_reject(r, r->log.header, r->log.n_header, e);
+		if (!st && r->log.n_header) st = put_reject(r, "\n", 1, e);
 		r->log.new_header = false;
 	}
 	if (!st && r->log.csv.n_raw > 0) {
@@ -164,7 +164,7 @@ static Fate read_list(MtlReader *r, MtlColumn *c, Input *in, int64_t row, const 
 	int64_t from = in->n_items, at = from;
 	float weight;
 	bool weighted = false, cut = false;
-	while (mtl_list_item(&p, end, f->separator, &item, &n, &weight, &weighted)) {
+	while (mtl_list_item(&p, end, mtl_cell_separator(cell, f->separator), &item, &n, &weight, &weighted)) {
 		if (at - from == f->max_items && f->max_items > 0 && f->keep == MTL_KEEP_FIRST) {
 			cut = true;
 			break;
@@ -389,7 +389,7 @@ static Fate read_row(MtlReader *r, MtlBatch *b, MtlRowResult split, MtlError *e)
 
 /* ---- cells handed through ---- */
 
-static MtlStatus pass_cell(MtlReader *r, MtlBatch *b, const char *p, size_t n, MtlError *e)
+static MtlStatus pass_cell(MtlReader *r, MtlBatch *b, const char *p, size_t n, bool list, MtlError *e)
 {
 	if (b->pass_len + (int64_t)n + 1 > b->pass_cap) {
 		int64_t cap = (b->pass_len + (int64_t)n + 1) * 2;
@@ -401,6 +401,8 @@ static MtlStatus pass_cell(MtlReader *r, MtlBatch *b, const char *p, size_t n, M
 		b->pass_cap = cap;
 	}
 	if (n) memcpy(b->pass_text + b->pass_len, p, n);
+	for (size_t i = 0; list && i < n; i++) /* a list as one text: as it stands in a CSV */
+		if (b->pass_text[b->pass_len + (int64_t)i] == MTL_LIST_BYTE) b->pass_text[b->pass_len + (int64_t)i] = '|';
 	b->pass_text[b->pass_len + (int64_t)n] = '\0';
 	b->pass_len += (int64_t)n + 1;
 	return MTL_OK;
@@ -411,7 +413,7 @@ static MtlStatus pass_row(MtlReader *r, MtlBatch *b, bool readable, MtlError *e)
 	MtlStatus st = MTL_OK;
 	for (int i = 0; !st && i < r->o.n_passthrough; i++) {
 		const MtlCell *cell = readable ? mtl_log_cell(&r->log, r->pass_want[i]) : NULL;
-		st = pass_cell(r, b, cell ? cell->p : "", cell ? cell->n : 0, e);
+		st = pass_cell(r, b, cell ? cell->p : "", cell ? cell->n : 0, cell && cell->list, e);
 	}
 	return st;
 }

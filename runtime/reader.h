@@ -1,5 +1,5 @@
 /*
- * Logs: CSV and TSV (JSONL later), plain, gzip or zstd by magic bytes, files in a row or stdin, larger than
+ * Logs: CSV, TSV and JSONL, plain, gzip or zstd by magic bytes, files in a row or stdin, larger than
  * memory. Columns by name.  Row policy and messages as the contract says.
  */
 #ifndef MTL_READER_H
@@ -7,14 +7,14 @@
 #include "batch.h"
 #include "encode.h"
 
-typedef enum { MTL_CSV, MTL_TSV } MtlFormat;
+typedef enum { MTL_CSV, MTL_TSV, MTL_JSONL } MtlFormat;
 typedef enum { MTL_BAD_FAIL, MTL_BAD_SKIP, MTL_BAD_NULL } MtlBadRows;
 
 typedef struct {
 	bool labels; /* false: scoring: label, weight, group and train_only columns are neither needed nor
 			read */
 	MtlFormat format;
-	bool format_given; /* false: by the name (.tsv, .tsv.gz, ...), else CSV */
+	bool format_given; /* false: by the name (.tsv, .jsonl, .tsv.gz, ...), else CSV */
 	MtlBadRows bad_rows;
 	int64_t max_bad_rows; /* SKIP: one more than this is an error; < 0: no limit */
 	const char *rejects;  /* SKIP: file that receives the rejected rows as they stood, with their header;

@@ -32,7 +32,7 @@ static const MtlOption option[] = {
     {"output", 'o', MTL_ARG_TEXT, "F", ON(SCORE), 0, "write the scores to F (default: stdout)"},
     {"format", 0, MTL_ARG_CHOICE, "csv|tsv|jsonl", ON(SCORE), 0,
      "form of the scores; also of the rows where they come from stdin (csv)"},
-    {"input-format", 0, MTL_ARG_CHOICE, "csv|tsv", ON(SCORE), 0,
+    {"input-format", 0, MTL_ARG_CHOICE, "csv|tsv|jsonl", ON(SCORE), 0,
      "form of the rows (default: by the file's name)"},
     {"on-bad-row", 0, MTL_ARG_CHOICE, "fail|null", ON(SCORE), 0,
      "a row that cannot be read: stop, or leave its scores empty (fail)"},
@@ -241,7 +241,7 @@ static MtlStatus score_into(MtlProgram *p, MtlInstance *in, MtlThreads *pool, Ou
 	so.reader.n_passthrough = n_pass;
 	if (mtl_program_has(p, "input-format")) {
 		so.reader.format_given = true;
-		so.reader.format = mtl_program_count(p, "input-format", 0) ? MTL_TSV : MTL_CSV;
+		so.reader.format = (MtlFormat)mtl_program_count(p, "input-format", MTL_CSV);
 	} else if (strcmp(file, "-") == 0) {
 		so.reader.format_given = true;
 		so.reader.format = so.format == MTL_SCORES_TSV ? MTL_TSV : MTL_CSV;

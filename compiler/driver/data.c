@@ -184,7 +184,7 @@ static void list_cell(Survey *v, const MtlFeature *f, int root, Seen *s, const M
 	bool weighted;
 	int64_t items = 0;
 	bool numbers = v->m.feature[root].code == MTL_BUCKET || v->m.feature[root].code == MTL_QUANTILES;
-	while (mtl_list_item(&p, end, f->separator, &item, &n, &weight, &weighted)) {
+	while (mtl_list_item(&p, end, mtl_cell_separator(c, f->separator), &item, &n, &weight, &weighted)) {
 		double x;
 		items++;
 		if (numbers && !mtl_number(item, n, &x)) {

@@ -35,7 +35,7 @@ typedef enum { IS_FEATURE, IS_LABEL, IS_WEIGHT, IS_GROUP, IS_NOTHING } Role;
 
 typedef struct {
 	char *name, *word; /* as in the header; as in the model */
-	int64_t rows, empty, numbers, integers, binary, ones, lists[sizeof separators - 1];
+	int64_t rows, arrays, empty, numbers, integers, binary, ones, lists[sizeof separators - 1];
 	double min, max, sum, last;
 	bool rises; /* each number is at least the one before */
 	Distinct distinct, item[sizeof separators - 1];
@@ -110,8 +110,10 @@ static void follow(Follows *f, uint64_t key, uint64_t value)
 	}
 }
 
-static void look_at(Look *l, Column *c, const char *p, size_t n)
+static void look_at(Look *l, Column *c, const MtlCell *cell)
 {
+	const char *p = cell->p;
+	size_t n = cell->n;
 	c->rows++;
 	if (!n) {
 		c->empty++;
@@ -132,17 +134,19 @@ static void look_at(Look *l, Column *c, const char *p, size_t n)
 		c->binary += n == 1 && (*p == '0' || *p == '1');
 		c->ones += n == 1 && *p == '1';
 	}
+	c->arrays += cell->list;
 	for (int s = 0; separators[s]; s++) {
-		const char *at = p, *end = p + n, *item;
+		const char *at = p, *end = p + n, *item,
+			   separator = cell->list ? MTL_LIST_BYTE : separators[s];
 		size_t k;
 		float weight;
 		bool weighted;
-		if (!memchr(p, separators[s], n)) {
+		if (!memchr(p, separator, n)) {
 			distinct_add(&c->item[s], h);
 			continue;
 		}
 		c->lists[s]++;
-		while (mtl_list_item(&at, end, separators[s], &item, &k, &weight, &weighted))
+		while (mtl_list_item(&at, end, separator, &item, &k, &weight, &weighted))
 			distinct_add(&c->item[s], XXH3_64bits(item, k));
 	}
 }
@@ -175,8 +179,7 @@ static uint64_t hash_of(const MtlCell *c)
 static MtlStatus read_log(Look *l, const char *path, int64_t rows, MtlError *e)
 {
 	MtlCsv csv = {0};
-	MtlFormat f = mtl_log_format(path);
-	MtlStatus st = mtl_csv_start(&csv, &mtl_sys, path, f == MTL_TSV ? '\t' : ',', f == MTL_CSV, e);
+	MtlStatus st = mtl_log_start(&csv, &mtl_sys, path, mtl_log_format(path), e);
 	if (st) return st;
 	MtlRowResult r = mtl_csv_next(&csv, e);
 	if (r == MTL_ROW_FAIL) st = e->status;
@@ -210,7 +213,7 @@ static MtlStatus read_log(Look *l, const char *path, int64_t rows, MtlError *e)
 		}
 		if (!keep_labels(l, &csv)) st = mtl_fail(e, MTL_LIMIT, "F0105", path, "no memory to read it");
 		for (int i = 0; i < l->n && !st; i++) {
-			look_at(l, &l->c[i], csv.cell[i].p, csv.cell[i].n);
+			look_at(l, &l->c[i], &csv.cell[i]);
 			uint64_t h = hash_of(&csv.cell[i]);
 			if (l->user >= 0 && csv.cell[l->user].n)
 				follow(&l->c[i].of_user, hash_of(&csv.cell[l->user]), h);
@@ -335,6 +338,7 @@ static void grouped(Text *t, int64_t n, char mark)
 static int list_separator(const Column *c)
 {
 	int64_t full = c->rows - c->empty, whole = distinct_count(&c->distinct);
+	if (c->arrays) return 0;
 	for (int s = 0; separators[s]; s++)
 		if (c->lists[s] * 10 > full && 2 * distinct_count(&c->item[s]) < whole &&
 		    c->numbers * 2 < full)
@@ -374,7 +378,10 @@ static void kind_of(const Look *l, const Column *c, Text *kind, Text *why)
 		text_add(kind, ", pool: mean");
 		if (s) text_printf(kind, ", sep: \"%c\"", separators[s]);
 		grouped(why, distinct_count(&c->item[s]), ',');
-		text_printf(why, " items in lists cut by '%c'", separators[s]);
+		if (c->arrays)
+			text_add(why, " items in arrays");
+		else
+			text_printf(why, " items in lists cut by '%c'", separators[s]);
 	} else if (numbers && !id && !(integers && c->min >= 0 && c->max < 100 && distinct <= 32)) {
 		if (integers && distinct > 32) {
 			text_add(kind, "real(bucket: quantiles(32)");

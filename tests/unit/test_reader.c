@@ -177,14 +177,9 @@ static void refused(const char *row, const char *text)
 
 /* ---- tests ---- */
 
-static void every_kind_of_cell(void)
+/* The four rows of the two tests below. */
+static void four_rows(Run u)
 {
-	Run u = run_text(HEADER "\n"
-				"u1,M,25,5|7:3|x,1.5,63,1,0,1,0,12.5,2,q1\n"
-				",,,,,,,,,,,,\n"
-				"u1,X,17.9,1|2||3|4:0,,64,0,,,,,0,\n"
-				"\"u1\",F,50,9:0|8:0,0,0,1,,,,,,q1\n",
-			 MTL_CONTRADICTION_FAIL, training);
 	says(&u, MTL_OK, "");
 	CU_ASSERT_EQUAL_FATAL(u.b.n, 4);
 	const MtlColumn *c = u.b.column;
@@ -225,6 +220,32 @@ static void every_kind_of_cell(void)
 	CU_ASSERT_EQUAL(u.n.used, 4);
 	CU_ASSERT_EQUAL(u.n.truncated, 1);
 	done(&u, &mtl_sys);
+}
+
+static void every_kind_of_cell(void)
+{
+	four_rows(run_text(HEADER "\n"
+				  "u1,M,25,5|7:3|x,1.5,63,1,0,1,0,12.5,2,q1\n"
+				  ",,,,,,,,,,,,\n"
+				  "u1,X,17.9,1|2||3|4:0,,64,0,,,,,0,\n"
+				  "\"u1\",F,50,9:0|8:0,0,0,1,,,,,,q1\n",
+			   MTL_CONTRADICTION_FAIL, training));
+}
+
+/* The same rows as objects: in any order of keys, with keys that are absent, null or of no interest. */
+static void every_kind_of_cell_in_json(void)
+{
+	const char *path = text_file(
+	    "log.jsonl",
+	    "{\"user\":\"u1\",\"sex\":\"M\",\"age\":25,\"tags\":[5,\"7:3\",\"x\"],\"price\":1.5,\"position\":"
+	    "63,\"clk\":true,"
+	    "\"cart\":false,\"wish\":1,\"pay\":0,\"watch\":12.5,\"w\":2,\"q\":\"q1\",\"more\":{\"a\":[]}}\n"
+	    "\n{}\n"
+	    "{\"tags\":[1,2,\"\",\"3\",\"4:0\"],\"age\":17.9,\"sex\":\"X\",\"user\":\"u1\",\"price\":null,"
+	    "\"w\":0,\"position\":64,\"clk\":0}\r\n"
+	    "{\"q\":\"\\u00711\",\"user\":\"u1\",\"sex\":\"F\",\"age\":5e1,\"tags\":\"9:0|8:0\",\"price\":0,"
+	    "\"position\":\"0\",\"clk\":1}");
+	four_rows(run(&mtl_sys, model(MTL_CONTRADICTION_FAIL), &path, 1, training, 64));
 }
 
 /* A model of two ids, for the shapes that files come in. */
@@ -474,6 +495,77 @@ static void columns_by_name(void)
 	says(&u, MTL_DATA, "second.csv:1:1: error[D0002]: no column \"b c\" (feature); did you mean \"bc\"?");
 	CU_ASSERT_PTR_NULL(u.r);
 	done(&u, &mtl_sys);
+}
+
+/* JSON lines: what is missing, what is no object, what is kept of it, and CSV beside it. */
+static void json_lines(void)
+{
+	const char *path[2] = {text_file("no.jsonl", "{\"a\":1,\"bc\":2}\n"), NULL};
+	Run u = run(&mtl_sys, two_ids, path, 1, training, 64);
+	says(&u, MTL_DATA, "no.jsonl:1:1: error[D0002]: no column \"b c\" (feature); did you mean \"bc\"?");
+	done(&u, &mtl_sys);
+	path[0] = text_file("empty.jsonl", "");
+	u = run(&mtl_sys, two_ids, path, 1, training, 64);
+	says(&u, MTL_DATA, "error[D0001]");
+	done(&u, &mtl_sys);
+	path[0] = text_file("bad.jsonl", "{\"a\":1,\"b c\":2}\n\n{\"a\":1\n");
+	u = run(&mtl_sys, two_ids, path, 1, training, 64);
+	says(&u, MTL_DATA, "bad.jsonl:3:1: error[D0117]: not a JSON object: ");
+	done(&u, &mtl_sys);
+	path[0] = text_file(
+	    "all.jsonl", "{\"a\":1,\"b c\":2}\n[1,2]\n{\"a\":1,\"a\":2}\nx\n{\"b c\":{\"d\":1},\"a\":\"2\"}\n"
+			 "{\"a\":3,\"b c\":\"\\u0000\"}\n");
+	path[1] = text_file("more.csv", "b c,a\nx,4\nx,9,1\n");
+	const char *rejects = path_of("rejects.jsonl");
+	u = run(&mtl_sys, two_ids, path, 2,
+		(MtlReaderOptions){.bad_rows = MTL_BAD_SKIP, .max_bad_rows = -1, .rejects = rejects}, 64);
+	says(&u, MTL_OK, "");
+	static const int32_t a[] = {3, 4, 6};
+	CU_ASSERT_EQUAL_FATAL(u.b.n, 3);
+	CU_ASSERT_EQUAL(memcmp(u.b.column[0].id, a, sizeof a), 0);
+	CU_ASSERT_EQUAL(u.b.column[1].id[1], (int32_t)(XXH3_64bits("{\"d\":1}", 7) % (1 << 20)) + 2);
+	CU_ASSERT_EQUAL(u.n.bad_shape, 5);
+	done(&u, &mtl_sys);
+	CU_ASSERT_STRING_EQUAL(slurp(rejects),
+			       "[1,2]\n{\"a\":1,\"a\":2}\nx\n{\"a\":3,\"b c\":\"\\u0000\"}\nb c,a\nx,9,1\n");
+	/* A label that comes late is no less a label; a number of 17 digits is read back as it was. */
+	path[0] = text_file("late.jsonl", "");
+	FILE *f = fopen(path[0], "w");
+	for (int i = 0; i < 2000; i++)
+		fprintf(f, "{\"a\":%d,\"b c\":0.10000000000000001%s}\n", i % 900, i < 1500 ? "" : ",\"c\":1");
+	fclose(f);
+	static const int16_t column[] = {0};
+	static const char *const labels[] = {"c"};
+	static const MtlEvent event = {"c", -1, column, 1};
+	MtlModel m = two_ids;
+	m.label_column = labels;
+	m.n_label_column = 1;
+	m.event = &event;
+	m.n_event = 1;
+	path[1] = text_file("c.csv", "a,b c,c\n1,0.1,0\n");
+	u = run(&mtl_sys, m, path, 2, training, 2001);
+	says(&u, MTL_OK, "");
+	CU_ASSERT_EQUAL_FATAL(u.b.n, 2001);
+	CU_ASSERT(u.b.can0[0][1499] == 1 && u.b.can0[0][1500] == 0 && u.b.can1[0][2000] == 0);
+	CU_ASSERT_EQUAL(u.b.column[1].id[1999], u.b.column[1].id[2000]);
+	done(&u, &mtl_sys);
+}
+
+/* Memory that gives out anywhere while JSON is read is said, and nothing is leaked. */
+static void json_without_memory(void)
+{
+	const char *path = text_file("memory.jsonl", "{\"a\":1,\"b c\":\"x\"}\n{\"a\":[1],\"b c\":2}\n");
+	for (long k = 1; k < 100; k++) {
+		MtlFaults f;
+		mtl_faults_init(&f);
+		f.fail_alloc = k;
+		Run u = run(&f.sys, two_ids, &path, 1, training, 64);
+		bool reached = f.n_alloc >= k;
+		CU_ASSERT_EQUAL(u.st, reached ? MTL_LIMIT : MTL_OK);
+		done(&u, &f.sys);
+		if (!reached) return;
+	}
+	CU_FAIL("more than 100 allocations");
 }
 
 /* Logs of different tasks: a label column may be absent from a file, not from all. */
@@ -796,6 +888,9 @@ int main(void)
 	CU_ADD_TEST(s, compressed_files);
 	CU_ADD_TEST(s, files_that_are_none);
 	CU_ADD_TEST(s, columns_by_name);
+	CU_ADD_TEST(s, every_kind_of_cell_in_json);
+	CU_ADD_TEST(s, json_lines);
+	CU_ADD_TEST(s, json_without_memory);
 	CU_ADD_TEST(s, labels_of_some_files);
 	CU_ADD_TEST(s, from_a_pipe);
 	CU_ADD_TEST(s, bad_cells_are_named);
