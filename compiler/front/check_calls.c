@@ -488,7 +488,7 @@ static const Value *call_train_only(Check *c, const CallSite *site)
 			? graph_push(c->g, OP_RESHAPE, s, 1, &y, (Attr){0}, at)
 			: graph_push(c->g, OP_SPREAD, s, 1, &y, (Attr){0}, at);
 	}
-	return tensor_value(c, push_op(c, OP_TRAINING, 2, (NodeId[]){x, y}, (Attr){0}, at), at);
+	return tensor_value(c, push_op(c, OP_TRAINING, 2, (NodeId[]){x, y}, (Attr){.i = 1}, at), at);
 }
 
 static const Value *call_leaky(Check *c, const CallSite *site)

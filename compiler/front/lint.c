@@ -272,6 +272,32 @@ static void squared_probabilities(Check *c, const bool *trained)
 	}
 }
 
+/* A position tower explains why something was seen; what happens after a click is no matter of position. */
+static void training_terms(Check *c)
+{
+	const Events *e = c->s->events;
+	for (int i = 0; i < e->head.n; i++) {
+		const Head *h = &e->head.at[i];
+		if (h->given->kind == F_TRUE) continue;
+		bool *live = arena_new(c->a, bool, c->g->node.n);
+		live[h->logit] = true;
+		mark(c->g, live, true);
+		for (NodeId id = 1; id < c->g->node.n; id++) {
+			const Node *n = graph_node(c->g, id);
+			if (!live[id] || n->op != OP_TRAINING || !n->attr.i) continue;
+			Text p = {0};
+			prob_text(e, h->estimate, h->of, h->given, &p);
+			diag_warn(c->d, h->span, "M0655",
+				  "%s has a term that exists in training only, and is about rows "
+				  "that were seen already",
+				  p.at);
+			diag_note(c->d, n->span, "this term");
+			text_free(&p);
+			break;
+		}
+	}
+}
+
 static void stop_metric(Check *c)
 {
 	const char *m = c->s->stop_metric;
@@ -347,5 +373,6 @@ void lint(Check *c)
 	served_outside(c);
 	small_batches(c);
 	equal_experts(c);
+	training_terms(c);
 	squared_probabilities(c, trained);
 }

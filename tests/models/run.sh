@@ -1,0 +1,165 @@
+#!/bin/sh
+# Models of the gallery: each is accepted, has right gradients and learns; and what its paper promises is so.
+# Last line: N passed, N failed.
+set -u
+cd "$(dirname -- "$0")/../.." || exit 1
+: "${MTL_BUILD:=$PWD/build}" "${MTLC:=$MTL_BUILD/mtlc}" "${TMPDIR:=/tmp}"
+tmp=$(mktemp -d) || exit 1
+trap 'rm -rf "$tmp"' EXIT
+here=tests/models
+
+passed=0 failed=0
+verdict() { # 0|1 WHAT
+	if [ "$1" -eq 0 ]; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "failed: $2"; fi
+}
+holds() { # WHAT AWK-CONDITION [FILE]
+	awk "BEGIN { ok = 0 } $2 END { exit !ok }" "${3:-/dev/null}"
+	verdict $? "$1"
+}
+build() { # FILE PROGRAM [OPTION...]
+	file=$1 prog=$2
+	shift 2
+	"$MTLC" build --cpu=native "$@" "$file" -o "$prog" >"$tmp/out" 2>&1 || { cat "$tmp/out"; return 1; }
+}
+rows() { # OUT ROWS LABELS FILE... (chain from the environment)
+	out=$1 count=$2 labels=$3
+	shift 3
+	awk -v seed=1 -v rows="$count" -v labels="$labels" -v chain="${chain:-0}" -f $here/log.awk "$@" >"$out"
+}
+cc=${CC:-cc}
+"$cc" -I. -Iruntime $here/magnitudes.c "$MTL_BUILD/libmtlrt.a" -lpthread -ljansson -lz -lzstd -lm -o "$tmp/magnitudes" || exit 1
+gradients() { # MODEL-FILE LOG OUT
+	build "$1" "$tmp/g" && "$tmp/g" init --seed 1 --out "$tmp/g.model" >/dev/null 2>&1 &&
+		"$tmp/g" grad --data "$2" --model "$tmp/g.model" --out "$tmp/g.grad" >/dev/null 2>&1 && "$tmp/magnitudes" "$tmp/g.grad" >"$3"
+	verdict $? "$1: no gradients"
+}
+
+# ---- every example of the gallery ----
+"$MTLC" data gen funnel --rows 6000 --seed 1 -o "$tmp/funnel.csv"
+awk -v seed=1 -f examples/youtube/positions.awk "$tmp/funnel.csv" >"$tmp/positions.csv"
+rows "$tmp/census.csv" 3000 income_50k,never_married examples/features/census.mtl
+rows "$tmp/kuairand.csv" 3000 click,follow examples/features/kuairand.mtl
+total() { # LOSSES-OF-EVAL
+	awk '/^loss / { sum += $3 } END { print sum }' "$1"
+}
+example() { # NAME LOG [OPTION...]
+	name=$1 log=$2
+	shift 2
+	what="examples/$name $*"
+	if [ -z "${MTL_QUICK:-}" ]; then
+		"$MTLC" gradcheck --cpu=v3 "$@" "examples/$name/$name.mtl" >"$tmp/out" 2>&1
+		code=$?
+		[ $code -eq 0 ] || grep -E 'WRONG|checked|error' "$tmp/out"
+		verdict $code "$what: gradients"
+	fi
+	build "examples/$name/$name.mtl" "$tmp/p" "$@"
+	code=$?
+	verdict $code "$what: is refused"
+	[ $code -eq 0 ] || return
+	"$tmp/p" train -q --epochs 3 --batch 128 --early-stop none --data "$log" --out "$tmp/1.model" >"$tmp/out" 2>&1 || cat "$tmp/out"
+	"$tmp/p" eval --data "$log" --model "$tmp/1.model" >"$tmp/after" 2>&1
+	"$tmp/p" train -q --epochs 1 --lr 1e-20 --early-stop none --data "$log" --out "$tmp/0.model" >"$tmp/out" 2>&1
+	"$tmp/p" eval --data "$log" --model "$tmp/0.model" >"$tmp/before" 2>&1
+	before=$(total "$tmp/before") after=$(total "$tmp/after")
+	awk -v a="${before:-0}" -v b="${after:-1}" 'BEGIN { exit !(a > 0 && b < 0.97 * a) }'
+	verdict $? "$what: a short training leads from a loss of $before to $after"
+	lines=$(wc -l <"examples/$name/$name.mtl")
+	verdict $((lines >= 40)) "$what: $lines lines"
+}
+example escm2 "$tmp/funnel.csv" -D robust=1
+example youtube "$tmp/positions.csv"
+example ple "$tmp/census.csv"
+if [ -z "${MTL_QUICK:-}" ]; then
+	for name in aitm dbmtl escm2 dcn meituan; do example $name "$tmp/funnel.csv"; done
+	for name in cross_stitch stem; do example $name "$tmp/census.csv"; done
+	example ple "$tmp/census.csv" -D levels=1
+	example meitu "$tmp/kuairand.csv"
+fi
+
+# ---- PLE: through the common path a task's loss reaches the other task's experts below, and not those beside ----
+rows "$tmp/ab.csv" 400 a,b $here/ple.mtl
+gradients $here/ple.mtl "$tmp/ab.csv" "$tmp/ple"
+holds "PLE: no gradient of a reaches b's experts in level 0" '/^grad.*level\.0\.o\.b\.[01]\.0\.weight/ { n++; ok = ok + ($2 > 1e-6) } END { ok = ok == 2 }' "$tmp/ple"
+holds "PLE: a gradient of a reaches b's experts in the last level" '/^grad.*level\.1\.o\.b\./ { if ($2 == 0) n++ } END { ok = n == 4 }' "$tmp/ple"
+holds "PLE: no gradient reaches the common gate" '/^grad.*level\.0\.g\.weight/ { ok = $2 > 1e-6 }' "$tmp/ple"
+
+# ---- STEM: all forward, one's own backward; the gate learns of what it must not change ----
+gradients $here/stem.mtl "$tmp/ab.csv" "$tmp/stem"
+holds "STEM: a gradient of a reaches b's tables" '/^grad\.embed\.b\./ { n += $2 == 0 } END { ok = n == 2 }' "$tmp/stem"
+holds "STEM: a gradient of a reaches b's experts" '/^grad\.experts\.eb\./ { n += $2 == 0; m++ } END { ok = n == 4 && m == 4 }' "$tmp/stem"
+holds "STEM: no gradient reaches the common tables" '/^grad\.embed\.common\./ { n += $2 > 1e-6 } END { ok = n == 2 }' "$tmp/stem"
+"$MTLC" check --dump=grad $here/stem.mtl | grep -q 'mix_dg'
+verdict $? "STEM: the gate's gradient is not taken from all experts"
+
+# ---- train_only: the scorer reads no position, and its scores do not depend on one ----
+rows "$tmp/pos.csv" 400 a $here/position.mtl
+build $here/position.mtl "$tmp/p" && "$tmp/p" train -q --epochs 2 --data "$tmp/pos.csv" --out "$tmp/p.model" >/dev/null &&
+	"$MTLC" build --cpu=native $here/position.mtl --model "$tmp/p.model" -o "$tmp/scorer"
+verdict $? "train_only: no scorer"
+awk -F, 'BEGIN { OFS = "," } NR > 1 { $3 = "x" NR; $4 = "" } 1' "$tmp/pos.csv" >"$tmp/other.csv"
+cut -d, -f1,2 "$tmp/pos.csv" >"$tmp/none.csv"
+for f in pos other none; do "$tmp/scorer" "$tmp/$f.csv" >"$tmp/$f.scores" 2>"$tmp/out" || cat "$tmp/out"; done
+cmp -s "$tmp/pos.scores" "$tmp/other.scores" && [ "$(wc -l <"$tmp/pos.scores")" -eq 401 ]
+verdict $? "train_only: another position, another score"
+cmp -s "$tmp/pos.scores" "$tmp/none.scores"
+verdict $? "train_only: the scorer needs the column"
+"$tmp/p" score "$tmp/none.csv" --model "$tmp/p.model" 2>&1 | cmp -s - "$tmp/pos.scores"
+verdict $? "train_only: the trainer's own score needs the column"
+holds "train_only: the score is not the served logit's" 'BEGIN { FS = ","; ok = 1 } NR > 1 { d = $1 - 1 / (1 + exp(-$2)); ok = ok && d < 1e-6 && d > -1e-6 }' "$tmp/pos.scores"
+"$tmp/scorer" info 2>&1 | grep -q 'embed.position'
+verdict $(($? == 0)) "train_only: the position's table is in the scorer"
+"$tmp/p" grad --data "$tmp/pos.csv" --model "$tmp/p.model" --out "$tmp/p.grad" >/dev/null 2>&1 && "$tmp/magnitudes" "$tmp/p.grad" >"$tmp/pos.grad"
+holds "train_only: the position is not trained" '/^grad\.embed\.position/ { ok = $2 > 1e-6 }' "$tmp/pos.grad"
+
+# ---- FwFM with weights of 1 is FM ----
+rows "$tmp/fm.csv" 300 a $here/fwfm.mtl
+for k in 0 1; do
+	build $here/fwfm.mtl "$tmp/p" -D trick=$k && "$tmp/p" init --seed 3 --out "$tmp/p.model" >/dev/null &&
+		"$tmp/p" score "$tmp/fm.csv" --model "$tmp/p.model" >"$tmp/fm.$k"
+done
+paste -d, "$tmp/fm.0" "$tmp/fm.1" >"$tmp/fm"
+holds "FwFM: weights of 1 are not the square trick" 'BEGIN { FS = ","; ok = 1 } NR > 1 { n++; d = $1 - $3; size += $1 > 0 ? $1 : -$1; ok = ok && d < 1e-6 && d > -1e-6 } END { ok = ok && n == 300 && size / n > 1e-3 }' "$tmp/fm"
+
+# ---- gate dropout: shares sum to 1, a seed gives the same bits, scoring knows nothing of it ----
+build $here/gate.mtl "$tmp/p" && build $here/gate.mtl "$tmp/plain" -D drop=0
+for k in 1 2; do "$tmp/p" train --epochs 2 --threads $k --data "$tmp/ab.csv" --out "$tmp/gate.$k" --no-state >"$tmp/out" 2>&1; done
+cmp -s "$tmp/gate.1" "$tmp/gate.2"
+verdict $? "gate dropout: the same seed gives another model"
+holds "gate dropout: the shares do not sum to 1" '/^epoch 2/ { for (i = 1; i < NF; i++) if ($i == "sum") ok = $(i + 1) + 0 < 1e-10 }' "$tmp/out"
+"$tmp/plain" train -q --epochs 2 --data "$tmp/ab.csv" --out "$tmp/gate.0" --no-state >"$tmp/out" 2>&1 && ! cmp -s "$tmp/gate.0" "$tmp/gate.1"
+verdict $? "gate dropout: it changes nothing in training"
+"$tmp/p" score "$tmp/ab.csv" --model "$tmp/gate.1" >"$tmp/gate.a" && "$tmp/plain" score "$tmp/ab.csv" --model "$tmp/gate.1" >"$tmp/gate.b" && cmp -s "$tmp/gate.a" "$tmp/gate.b"
+verdict $? "gate dropout: a scorer knows of it"
+
+# ---- ipw and dr by hand, from the scores ----
+chain=1 rows "$tmp/causal.csv" 300 a,b $here/causal.mtl
+gradients $here/causal.mtl "$tmp/causal.csv" "$tmp/causal"
+"$tmp/g" score "$tmp/causal.csv" --model "$tmp/g.model" --passthrough a,b >"$tmp/causal.scores"
+awk -F, 'NR > 1 {
+	w = 1 / ($3 > 0.5 ? $3 : 0.5)
+	d = $2 ? -log($4) : -log(1 - $4)
+	g = log(1 + exp($5))
+	ipw += $1 * w * d
+	dr += g + $1 * w * (d - g) + $1 * w * (d - g) ^ 2
+	n++
+} END { print "ipw", ipw / n; print "dr", dr / n }' "$tmp/causal.scores" >"$tmp/by_hand"
+for l in ipw dr; do
+	awk -v l=$l 'NR == FNR { if ($1 == l) want = $2; next } $1 == "loss." l { d = $2 - want; ok = want > 0.1 && d < 1e-5 && d > -1e-5 } END { exit !ok }' "$tmp/by_hand" "$tmp/causal"
+	verdict $? "$l: $(grep "loss.$l " "$tmp/causal"), by hand $(grep "^$l " "$tmp/by_hand")"
+done
+# The weights are constants: neither loss moves the tower of P(a).
+holds "ipw, dr: a gradient reaches the propensity" '/^grad\.tower\.za\./ { n += $2 == 0 } END { ok = n == 2 }' "$tmp/causal"
+holds "dr: no gradient reaches the imputation" '/^grad\.tower\.guess\.0\.weight/ { ok = $2 > 1e-6 }' "$tmp/causal"
+
+# ---- dropout of a feature trains the row of empty cells ----
+awk 'BEGIN { print "f,a"; for (i = 0; i < 640; i++) print i % 50 ",1" }' >"$tmp/ones.csv"
+printf 'f\n\n""\n' >"$tmp/empty.csv"
+for d in 0 0.3; do
+	build $here/missing.mtl "$tmp/p" -D drop=$d && "$tmp/p" train -q --data "$tmp/ones.csv" --out "$tmp/p.model" >/dev/null &&
+		"$tmp/p" score "$tmp/empty.csv" --model "$tmp/p.model" | tail -1 >"$tmp/empty.$d"
+done
+holds "feature dropout: it teaches an empty cell nothing" '{ ok = $1 > 0.7 }' "$tmp/empty.0.3"
+holds "feature dropout: an empty cell is taught without it" '{ ok = $1 > 0.48 && $1 < 0.52 }' "$tmp/empty.0"
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
