@@ -92,7 +92,8 @@ static Head *head(void *work) { return (Head *)(((uintptr_t)work + ALIGN - 1) & 
 
 /* ---- one value ---- */
 
-/* Where in the call a value stands, for messages: the row of the caller's array, -1 for the request. */
+/* Where in the call a value stands, for messages: the row of the caller's array, or one of these. */
+enum { IN_REQUEST = -1, WHOLE_COLUMN = -2 };
 typedef struct {
 	const MtlFeature *f, *code; /* of the feature, and of the one whose code it uses */
 	const MtlCodeBook *book, *code_book;
@@ -106,8 +107,11 @@ typedef struct {
 __attribute__((format(printf, 4, 5))) static MtlStatus bad(const Value *v, MtlStatus st, const char *code,
 							   const char *fmt, ...)
 {
-	char place[32] = "request", why[200];
-	if (v->row >= 0) snprintf(place, sizeof place, "row %lld", (long long)v->row);
+	char place[32], why[200];
+	if (v->row >= 0)
+		snprintf(place, sizeof place, "row %lld", (long long)v->row);
+	else
+		snprintf(place, sizeof place, "%s", v->row == IN_REQUEST ? "request" : "rows");
 	va_list ap;
 	va_start(ap, fmt);
 	vsnprintf(why, sizeof why, fmt, ap);
@@ -231,7 +235,7 @@ static Value value_of(const MtlLibrary *l, const MtlMember *k, MtlError *e)
 		       .book = &l->in.codes.book[k->feature],
 		       .code_book = &l->in.codes.book[root],
 		       .type = k->type,
-		       .row = -1,
+		       .row = IN_REQUEST,
 		       .e = e};
 }
 
@@ -258,6 +262,7 @@ static MtlStatus put_rows(const MtlLibrary *l, Head *h, Side side, const void *r
 		const void *column;
 		memcpy(&column, (const char *)rows + (side == ALL ? k->in_rows : k->in_side), sizeof column);
 		Value v = value_of(l, k, e);
+		v.row = WHOLE_COLUMN;
 		if (!column) return bad(&v, MTL_USAGE, "", "is a NULL column");
 		for (int64_t r = 0; r < *n; r++) {
 			bool full = false;
