@@ -187,7 +187,7 @@ static bool cache_path(const Request *call, const Compilation *c, char *path, si
 	return true;
 }
 
-int command_run(const Request *call)
+int cached_program(const Request *call, char *path, size_t size, int64_t sizes[3])
 {
 	Request build = *call;
 	build.o.command = -1;
@@ -196,13 +196,14 @@ int command_run(const Request *call)
 	request_of(&build, &r, &l);
 	int code = unreadable(r.path);
 	if (code) return code;
-	char path[4096];
 	Compilation c;
 	Text error = {0};
 	compilation_init(&c);
-	if (!compile_front(&c, &r))
+	bool ok = compile_front(&c, &r);
+	if (ok && sizes) report_sizes(c.spec, sizes);
+	if (!ok)
 		code = 3;
-	else if (!cache_path(call, &c, path, sizeof path))
+	else if (!cache_path(call, &c, path, size))
 		code = 6;
 	else if (access(path, X_OK)) {
 		/* Checked once already; from the text again, for a compilation of its own. */
@@ -215,6 +216,13 @@ int command_run(const Request *call)
 	if (error.at) fprintf(stderr, "mtlc: %s\n", error.at);
 	text_free(&error);
 	compilation_free(&c);
+	return code;
+}
+
+int command_run(const Request *call)
+{
+	char path[4096];
+	int code = cached_program(call, path, sizeof path, NULL);
 	if (code) return code;
 	/* PROG train ...: the operand goes, the rest is the program's. */
 	char **argv = calloc((size_t)call->argc + 1, sizeof *argv);

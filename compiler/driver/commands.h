@@ -30,6 +30,14 @@ int command_pages(const Request *c);
 int command_graph(const Request *c);
 int command_data(const Request *c); /* data check, data stats */
 
+int command_compare(const Request *c);
+
+/*
+ * Shared: the path of the model's program in the cache, where it is built unless it is there; 0 or an exit
+ * code, with everything said.  sizes (or NULL): dense parameters, numbers in tables as far as known,
+ * multiply-adds of a row.
+ */
+int cached_program(const Request *call, char *path, size_t size, int64_t sizes[3]);
 /* Shared: the request of a command line; false: said on stderr (exit 2). */
 bool request_of(const Request *c, CompileRequest *r, LinkRequest *l);
 /* Messages to stderr, or as JSON to stdout. */

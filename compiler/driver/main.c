@@ -24,7 +24,8 @@ enum {
 	PAGES,
 	DATA_CHECK,
 	DATA_STATS,
-	GRAPH
+	GRAPH,
+	COMPARE
 };
 #define C(x) (1u << (x))
 #define SPEC (C(CHECK) | C(BUILD) | C(BENCH) | C(GRADCHECK))
@@ -49,13 +50,15 @@ static const MtlCommand command[] = {
     {"data check", "F.mtl", "Everything wrong with a log for this model, counted, with the first places."},
     {"data stats", "F.mtl", "A log as this model sees it: features, events, pairs of events."},
     {"graph", "F.mtl", "The task graph as a picture: events, heads, towers, experts, features, losses."},
+    {"compare", "F.mtl...",
+     "Models, and values of their constants, trained side by side: one table, with intervals."},
 };
 
 static const MtlOption option[] = {
     {"output", 'o', MTL_ARG_TEXT, "FILE", C(BUILD) | C(GEN) | C(NEW) | C(GRAPH), C(BUILD) | C(GEN),
      "where the result goes; - is stdout"},
-    {"define", 'D', MTL_ARG_TEXT, "NAME=VALUE", SPEC | RUN | LOGS | C(GRAPH), 0,
-     "give a const another value; may be repeated"},
+    {"define", 'D', MTL_ARG_TEXT, "NAME=VALUE", SPEC | RUN | LOGS | C(GRAPH) | C(COMPARE), 0,
+     "give a const another value; may be repeated; compare: values, a,b,c"},
     {"optimize", 'O', MTL_ARG_COUNT, "N", C(BUILD) | C(BENCH) | C(GRADCHECK), 0,
      "effort of code generation, 0 to 3"},
     {"cpu", 0, MTL_ARG_TEXT, "CPU", C(BUILD) | C(BENCH) | C(GRADCHECK), 0,
@@ -69,12 +72,17 @@ static const MtlOption option[] = {
      "a scorer that needs nothing where it runs, or one that needs the system's libraries (static)"},
     {"dump", 0, MTL_ARG_TEXT, "STAGE", C(CHECK) | C(BUILD), 0,
      "print the model after a stage and stop: ast, graph, grad, serve, loops, after:PASS"},
-    {"json", 0, MTL_ARG_NONE, NULL, C(CHECK) | LOGS, 0, "what is found as JSON on stdout"},
+    {"json", 0, MTL_ARG_NONE, NULL, C(CHECK) | LOGS | C(COMPARE), 0, "what is found as JSON on stdout"},
     {"data", 0, MTL_ARG_LIST, "F[,F...]", LOGS, LOGS, "logs: CSV, TSV or JSONL, plain, gzip or zstd"},
-    {"input-format", 0, MTL_ARG_CHOICE, "csv|tsv|jsonl", LOGS, 0, "form of the logs (default: by the file's name)"},
+    {"input-format", 0, MTL_ARG_CHOICE, "csv|tsv|jsonl", LOGS, 0,
+     "form of the logs (default: by the file's name)"},
     {"verbose", 'v', MTL_ARG_NONE, NULL, C(CHECK) | C(GRAPH) | C(BUILD) | C(BENCH) | C(GRADCHECK), 0,
      "say more"},
     {"rows", 0, MTL_ARG_COUNT, "N", C(GEN) | C(NEW), 0, "rows of the log to write, or to look at (100000)"},
+    {"train", 0, MTL_ARG_TEXT, "F[,F...]", C(COMPARE), C(COMPARE), "logs to train on"},
+    {"valid", 0, MTL_ARG_TEXT, "F[,F...]", C(COMPARE), C(COMPARE), "logs to judge by"},
+    {"seeds", 0, MTL_ARG_COUNT, "N", C(COMPARE), 0, "runs of each variant (3)"},
+    {"jobs", 0, MTL_ARG_COUNT, "N", C(COMPARE), 0, "runs at once (as many as there are cores)"},
     {"from-data", 0, MTL_ARG_TEXT, "F", C(NEW), 0, "the log to propose a model for"},
     {"seed", 0, MTL_ARG_SEED, "N", C(GEN) | C(GRADCHECK), 0, "seed of the random numbers (1)"},
     {"correlation", 0, MTL_ARG_TEXT, "P", C(GEN), 0,
@@ -88,9 +96,9 @@ static const MtlOptionTable table = {"mtlc compiles multi-task recommender model
 				     sizeof option / sizeof *option};
 
 static int (*const run[])(const Request *) = {
-    command_check, command_build, command_run,	     command_run,  command_run,
-    command_gen,   command_bench, command_gradcheck, command_fmt,  command_explain,
-    command_new,   command_pages, command_data,	     command_data, command_graph};
+    command_check, command_build,     command_run,   command_run,     command_run, command_gen,
+    command_bench, command_gradcheck, command_fmt,   command_explain, command_new, command_pages,
+    command_data,  command_data,      command_graph, command_compare};
 
 /* Takes "-D name=value" out of argv (it may be repeated); false: something follows -D that is not a
  * definition. */

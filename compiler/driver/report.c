@@ -50,33 +50,40 @@ static void derived(const Spec *s, FILE *to)
 	}
 }
 
+void report_sizes(const Spec *s, int64_t sizes[3])
+{
+	sizes[0] = sizes[1] = sizes[2] = 0;
+	for (int i = 0; i < s->param.n; i++) sizes[0] += shape_size(s->param.at[i].shape);
+	for (int i = 0; i < s->table.n; i++) sizes[1] += s->table.at[i].rows * s->table.at[i].dim;
+	for (NodeId id = 1; id < s->g->node.n; id++) {
+		const Node *n = &s->g->node.at[id];
+		if (n->op == OP_DENSE || n->op == OP_MIX)
+			sizes[2] += shape_size(s->g->node.at[n->in[1]].shape);
+	}
+}
+
 static void network(const Spec *s, FILE *to)
 {
-	int64_t madds = 0;
+	int64_t sizes[3];
+	report_sizes(s, sizes);
 	fprintf(to, "\nvalues\n");
 	for (NodeId id = 1; id < s->g->node.n; id++) {
 		const Node *n = &s->g->node.at[id];
-		if (n->op == OP_DENSE) madds += shape_size(s->g->node.at[n->in[1]].shape);
-		if (n->op == OP_MIX) madds += shape_size(s->g->node.at[n->in[1]].shape);
 		if (n->name && n->shape.rows)
 			fprintf(to, "  %-24s %s\n", n->name, shape_text(s->arena, n->shape));
 	}
 	fprintf(to, "\nparameters\n");
-	int64_t dense = 0, rows = 0;
-	for (int i = 0; i < s->param.n; i++) {
-		dense += shape_size(s->param.at[i].shape);
+	for (int i = 0; i < s->param.n; i++)
 		fprintf(to, "  %-32s %s\n", s->param.at[i].name, shape_text(s->arena, s->param.at[i].shape));
-	}
 	for (int i = 0; i < s->table.n; i++) {
 		const Table *t = &s->table.at[i];
-		rows += t->rows * t->dim;
 		if (t->rows)
 			fprintf(to, "  %-32s [%lld, %d]\n", t->name, (long long)t->rows, t->dim);
 		else
 			fprintf(to, "  %-32s [from the data, %d]\n", t->name, t->dim);
 	}
-	fprintf(to, "\n%lld dense parameters, %lld in tables, %lld multiply-adds per row\n", (long long)dense,
-		(long long)rows, (long long)madds);
+	fprintf(to, "\n%lld dense parameters, %lld in tables, %lld multiply-adds per row\n",
+		(long long)sizes[0], (long long)sizes[1], (long long)sizes[2]);
 }
 
 void report_model(const Compilation *c, FILE *to)

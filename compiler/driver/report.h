@@ -4,5 +4,7 @@
 #include "driver/compile.h"
 #include <stdio.h>
 
+/* Dense parameters, numbers in tables whose size is known, multiply-adds of a row. */
+void report_sizes(const Spec *s, int64_t sizes[3]);
 void report_model(const Compilation *c, FILE *to);
 #endif
