@@ -10,6 +10,7 @@
 #include "driver/harness.h"
 #include "driver/profile.h"
 #include "pass/pass.h"
+#include "runtime/sys.h"
 #include <dlfcn.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -81,6 +82,18 @@ static Harness *harness(const Compilation *c, void *lib, int64_t n)
 
 enum { TURNS = 200000 };
 
+static Kernel *load_kernel(Bench *b, Compilation *c, Mod *m, const char *symbol)
+{
+	Lowered low = {.target = b->t, .mod = m};
+	vec_push(c->arena, &c->lowered, &low);
+	LinkRequest l = *b->l;
+	l.verbose = false;
+	void *lib = link_load(c, &l, &b->error);
+	Kernel *run = NULL;
+	if (lib) *(void **)&run = dlsym(lib, symbol);
+	return run;
+}
+
 static Kernel *peak_kernel(Bench *b)
 {
 	Compilation c;
@@ -104,15 +117,60 @@ static Kernel *peak_kernel(Bench *b)
 	i = f_unroll(f, "i", 0, chains);
 	f_store(f, Y, aff_plus(aff_c(0), i, b->t->W), e_reg(f, acc, aff_v(i), aff_c(0)));
 	f_end(f, 1);
-	Lowered low = {.target = b->t, .mod = m};
-	vec_push(c.arena, &c.lowered, &low);
-	LinkRequest l = *b->l;
-	l.verbose = false;
-	void *lib = link_load(&c, &l, &b->error);
-	Kernel *run = NULL;
-	if (lib) *(void **)&run = dlsym(lib, "peak_run");
+	Kernel *run = load_kernel(b, &c, m, "peak_run");
 	compilation_free(&c);
 	return run;
+}
+
+/* The sum of n floats of X in so many chains: nothing but reading. */
+static Kernel *read_kernel(Bench *b)
+{
+	Compilation c;
+	compilation_init(&c);
+	int W = b->t->W, chains = b->t->chains;
+	Mod *m = mod_new(c.arena, c.str, "reading", W, b->t->fma);
+	Fn *f = fn_new(m, "run");
+	f->exported = true;
+	int X = f_buf(f, BUF_IN, ELEM_F32, "x", 0), Y = f_buf(f, BUF_OUT, ELEM_F32, "y", 0),
+	    n = f_size(f, "n"), acc = f_reg(f, "acc", W, chains, 1);
+	int i = f_unroll(f, "i", 0, chains);
+	f_set(f, acc, aff_v(i), aff_c(0), e_const(f, W, 0));
+	f_end(f, 1);
+	int k = f_for(f, "k", aff_c(0), aff_v(n), chains * W);
+	i = f_unroll(f, "i", 0, chains);
+	f_set(f, acc, aff_v(i), aff_c(0),
+	      e_op2(f, E_ADD, e_reg(f, acc, aff_v(i), aff_c(0)), e_load(f, W, X, aff_plus(aff_v(k), i, W))));
+	f_end(f, 2);
+	i = f_unroll(f, "i", 0, chains);
+	f_store(f, Y, aff_plus(aff_c(0), i, W), e_reg(f, acc, aff_v(i), aff_c(0)));
+	f_end(f, 1);
+	Kernel *run = load_kernel(b, &c, m, "reading_run");
+	compilation_free(&c);
+	return run;
+}
+
+/* GB/s at which one core reads 512 KB (the second cache) and 12 MB (beyond it) again and again. */
+static void bandwidth(Bench *b)
+{
+	static const int64_t bytes[] = {512 << 10, 12 << 20};
+	_Alignas(64) float y[16 * 64];
+	Kernel *run = read_kernel(b);
+	float *x = run ? mtl_new(&mtl_sys, float, 3 << 20 | 4096) : NULL;
+	if (!x) return;
+	for (int s = 0; s < 2; s++) {
+		int64_t n = bytes[s] / 4 / (b->t->chains * b->t->W) * (b->t->chains * b->t->W);
+		double best = 1e9;
+		for (int k = 0; k < 40; k++) {
+			double t = now();
+			for (int r = 0; r < 8; r++) run((void *[]){x, y}, &n);
+			t = (now() - t) / 8;
+			best = t < best ? t : best;
+		}
+		printf("%s%.0f GB/s of %s", s ? ", " : "reads ", 4e-9 * (double)n / best,
+		       s ? "12 MB" : "512 KB");
+	}
+	putchar('\n');
+	mtl_release(&mtl_sys, x);
 }
 
 /* Now: a shared machine's clock changes by the minute, so it is measured beside each figure. */
@@ -200,7 +258,12 @@ static bool layers(Bench *b, const Compilation *c)
 	const Graph *g = c->serve;
 	char what[64];
 	printf("\ndense layers, batch 256, share of peak\n");
+	static const int narrow[][2] = {{80, 18}, {80, 8}};
 	if (!dense(b, "256 -> 256 (reference)", 256, 256, 256)) return false;
+	for (size_t i = 0; i < sizeof narrow / sizeof *narrow; i++) {
+		snprintf(what, sizeof what, "%d -> %d (narrow)", narrow[i][0], narrow[i][1]);
+		if (!dense(b, what, narrow[i][0], narrow[i][1], 256)) return false;
+	}
 	for (NodeId id = 1; id < g->node.n; id++) {
 		if (g->node.at[id].op != OP_DENSE) continue;
 		Shape w = g->node.at[g->node.at[id].in[1]].shape;
@@ -226,7 +289,7 @@ static int64_t products(const Graph *g)
 
 static void whole(Bench *b, Compilation *c, void *lib)
 {
-	static const int64_t batch[] = {1, 16, 64, 256, 1024};
+	static const int64_t batch[] = {1, 2, 4, 8, 16, 64, 256, 1024};
 	int64_t madds = products(c->serve);
 	printf("\n%-10s %12s %14s %8s %12s %14s %8s\n", "batch", "score, us", "rows/s", "peak", "step, us",
 	       "rows/s", "peak");
@@ -301,6 +364,7 @@ int command_bench(const Request *call)
 		if (b.run) {
 			printf("%s, %s backend; peak %.1f GFLOP/s on one core\n", b.t->name,
 			       l.c_backend ? "C" : "LLVM", 2e-9 * peak(&b));
+			bandwidth(&b);
 			if (layers(&b, &c)) whole(&b, &c, lib);
 			static const int64_t batch[] = {1, 256};
 			for (int k = 0; k < 2 && l.verbose; k++)

@@ -380,9 +380,13 @@ typedef struct {
 	bool bias;
 	const Store *store;
 	int X, P, Y, n; /* buffers, and the number of rows */
+	bool small;	/* batches of a few rows are worth code of their own: scoring */
 } Product;
 
-enum { FAR = 1 << 16 /* floats of weights beyond which the next panel is fetched during this one */ };
+enum {
+	SOME = 4,     /* rows of the small tile */
+	FAR = 1 << 16 /* floats of weights beyond which the next panel is fetched during this one */
+};
 
 /* Panels outermost: one is read from afar once and then serves all rows of the block. */
 static void many_rows(Fn *f, const Product *d)
@@ -503,13 +507,80 @@ static void few_rows(Fn *f, const Product *d)
 	}
 }
 
+/* Several rows by one panel, the last row standing in for those beyond it: it comes out the same each time.
+ */
+static void some_tile(Fn *f, const Product *d, int q, int vectors, int tail, Aff at, Aff col)
+{
+	int W = d->t->W, row[SOME], opened = 0;
+	int acc = f_reg(f, "acc", W, SOME, vectors), w = f_reg(f, "w", W, vectors, 1),
+	    x = f_reg(f, "x", W, 1, 1);
+	int64_t width = (int64_t)vectors * W;
+	for (int i = 0; i < SOME; i++)
+		row[i] = f_min(f, "row", aff_off(aff_v(q), i), aff_off(aff_v(d->n), -1));
+	int i = f_unroll(f, "i", 0, SOME), j = unroll(f, "j", vectors, &opened);
+	Aff v = aff_plus(aff_c(0), j, 1);
+	f_set(f, acc, aff_v(i), v, d->bias ? e_load(f, W, d->P, aff_plus(at, j, W)) : e_const(f, W, 0));
+	f_end(f, 1 + opened);
+	int k = f_for(f, "k", aff_c(0), aff_c(d->K), 1);
+	opened = 0;
+	j = unroll(f, "j", vectors, &opened);
+	v = aff_plus(aff_c(0), j, 1);
+	f_set(f, w, v, aff_c(0), e_load(f, W, d->P, aff_plus(aff_plus(aff_off(at, width), k, width), j, W)));
+	f_end(f, opened);
+	for (int r = 0; r < SOME; r++) {
+		f_set1(f, x,
+		       e_splat(f, W, e_load(f, 1, d->X, aff_plus(aff_mul(aff_v(row[r]), d->xs), k, 1))));
+		opened = 0;
+		j = unroll(f, "j", vectors, &opened);
+		v = aff_plus(aff_c(0), j, 1);
+		f_set(f, acc, aff_c(r), v,
+		      mad(f, d->t, e_reg1(f, x), e_reg(f, w, v, aff_c(0)), e_reg(f, acc, aff_c(r), v)));
+		f_end(f, opened);
+	}
+	f_end(f, 1);
+	StoreRegs regs = store_regs(f, d->store, W);
+	for (int r = 0; r < SOME; r++)
+		for (int c = 0; c < vectors; c++) {
+			Aff to = aff_off(col, (int64_t)c * W), lanes = aff_c(c == vectors - 1 ? tail : W);
+			int e = e_reg(f, acc, aff_c(r), aff_c(c));
+			if (d->store) e = store_expr(f, d->store, &regs, e, aff_v(row[r]), to, lanes);
+			f_store_n(f, d->Y, aff_add(aff_mul(aff_v(row[r]), d->ys), to), e, lanes);
+		}
+}
+
+/* More than one row, fewer than a tile has: weights are read once for four. */
+static void some_rows(Fn *f, const Product *d)
+{
+	const Target *t = d->t;
+	Panels p = panels_of(t, d->K, d->N);
+	int64_t width = (int64_t)t->J * t->W;
+	for (int rest = 0; rest < 2; rest++) {
+		if (rest ? !p.rest : !p.full) continue;
+		int i = -1;
+		if (!rest && p.full > 1) i = f_for(f, "p", aff_c(0), aff_c(p.full), 1);
+		int q = f_for(f, "q", aff_c(0), aff_v(d->n), SOME);
+		some_tile(f, d, q, rest ? p.rest : t->J, rest ? p.tail : t->W,
+			  rest ? aff_c(p.full * p.panel) : aff_plus(aff_c(0), i, p.panel),
+			  rest ? aff_c(p.full * width) : aff_plus(aff_c(0), i, width));
+		f_end(f, 1 + (i >= 0));
+	}
+}
+
 static void product_rows(Fn *f, const Product *d)
 {
 	int tiles = f_div(f, "tiles", aff_v(d->n), d->t->M), many = f_min(f, "many", aff_v(tiles), aff_c(1));
 	f_for(f, "b", aff_c(0), aff_v(many), 1);
 	many_rows(f, d);
 	f_end(f, 1);
-	f_for(f, "b", aff_v(many), aff_c(1), 1);
+	int one = many;
+	if (d->small) {
+		int pairs = f_div(f, "pairs", aff_v(d->n), 2);
+		one = f_min(f, "some", aff_v(pairs), aff_c(1));
+		f_for(f, "b", aff_v(many), aff_v(one), 1);
+		some_rows(f, d);
+		f_end(f, 1);
+	}
+	f_for(f, "b", aff_v(one), aff_c(1), 1);
 	few_rows(f, d);
 	f_end(f, 1);
 }
@@ -623,8 +694,8 @@ static void product_lower(Lowering *l, const Joint *d, NodeId x, bool transposed
 		if (N < HEAD)
 			head_rows(f, l, K, N, X.stride, Y.stride, d->bias, bx, bp, by, rows);
 		else
-			product_rows(
-			    f, &(Product){l->t, K, N, X.stride, Y.stride, d->bias, st, bx, bp, by, rows});
+			product_rows(f, &(Product){l->t, K, N, X.stride, Y.stride, d->bias, st, bx, bp, by,
+						   rows, !transposed});
 	}
 	lo_call(l, f, n, arg, true, span);
 }
