@@ -305,7 +305,11 @@ static bool program(Shop *s, Compilation *c, const CompileRequest *r, const Link
 	word(s, &w, "-Wl,--gc-sections");
 	if (r->scorer) word(s, &w, "-s");
 	if (r->scorer) word(s, &w, "-Wl,-z,noseparate-code"); /* two pages less */
-	if (r->scorer && !l->dynamic) word(s, &w, "-static");
+	if (r->scorer && !l->dynamic) {
+		word(s, &w, "-static");
+		/* runtime/zstd_current.c; should libzstd ask for more than is there, it brings its own along. */
+		word(s, &w, "-Wl,-u,mtl_zstd_current,-z,muldefs");
+	}
 	hardened(s, &w);
 	words_of(s, &w, "LDFLAGS", "");
 	static const char *const libraries[] = {"-ljansson", "-lzstd", "-lz", "-lm", "-lpthread", "-o"};

@@ -68,6 +68,18 @@ printf 'x' | dd of="$t/damaged" bs=1 seek=$((at + 20)) conv=notrunc 2>/dev/null
 [ $? -eq 5 ]
 verdict $? "a damaged header is not noticed"
 
+# zstd in its current format is read; that of 2016, whose decoder a static scorer is without, is no zstd file to it.
+if command -v zstd >/dev/null; then
+	zstd -q "$t/served.csv" -o "$t/served.csv.zst" && quiet "$t/kinds" "$t/served.csv.zst" -o "$t/zst.csv" && cmp -s "$t/zst.csv" "$t/scores.csv"
+	verdict $? "a zstd log"
+	# A frame of the old format behind one of the current.
+	{ cat "$t/served.csv.zst"; printf '\047\265\057\375\004\000\000\000\000\000\000\000'; } >"$t/old.zst"
+	"$t/kinds" "$t/old.zst" -o "$t/zst.csv" >"$t/said" 2>&1
+	code=$?
+	[ $code -eq 4 ] || [ $code -eq 6 ]
+	verdict $? "an old frame: exit $code, $(cat "$t/said")"
+fi
+
 # ---- names ----
 nm -g --defined-only "$t/kinds.a" | awk 'NF == 3 && $3 !~ /^kinds_/ { print; bad = 1 } END { exit bad }'
 verdict $? "the archive has global names beside its own"
