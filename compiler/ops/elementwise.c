@@ -175,8 +175,8 @@ GRAD(leaky_relu_grad)
 	NodeId slope = graph_k(g, id, g->node.at[id].attr.k);
 	din[0] = graph_4(g, OP_SELLT, graph_k(g, id, 0), IN(0), d, graph_2(g, OP_MUL, slope, d));
 }
-UNARY(leaky_relu, "leaky_relu", "The positive part, and a slope k below 0.", "y = x > 0 ? x : k x", NULL, 0,
-      0);
+UNARY(leaky_relu, "leaky_relu", "The positive part, and a slope k below 0.", "y = x > 0 ? x : k x",
+      "leaky_relu([-1, 0, 2], k: 0.1) == [-0.1, 0, 2]", 0, 0);
 
 EACH(stop_each)
 {
@@ -188,6 +188,7 @@ const Op op_stop = {.word = "stop",
 		    .group = GROUP_UNARY,
 		    .doc = "The value, without a gradient.",
 		    .formula = "y = x, dy/dx = 0",
+		    .example = "stop([-1, 2]) == [-1, 2]",
 		    .shape = shape_like_first,
 		    .each = stop_each};
 

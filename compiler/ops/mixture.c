@@ -109,6 +109,7 @@ const Op op_softmax = {.word = "softmax",
 		       .group = GROUP_MIX,
 		       .doc = "Shares that sum to 1, over the last dimension.",
 		       .formula = "y_i = e^x_i / sum_j e^x_j",
+		       .example = "softmax([0, 0.6931471806, 0]) == [0.25, 0.5, 0.25]",
 		       .shape = softmax_shape,
 		       .grad = softmax_grad,
 		       .lower = softmax_lower};
@@ -158,6 +159,7 @@ const Op op_softmax_dx = {.word = "softmax_dx",
 			  .group = GROUP_MIX,
 			  .doc = "The gradient of softmax.",
 			  .formula = "dx = y (dy - <y, dy>)",
+			  .example = "softmax_dx([0.25, 0.75], [1, 0]) == [0.1875, -0.1875]",
 			  .shape = softmax_shape,
 			  .lower = softmax_dx_lower};
 
@@ -232,6 +234,7 @@ const Op op_mix = {.word = "mix",
 		   .group = GROUP_MIX,
 		   .doc = "Experts weighed by a gate and added.",
 		   .formula = "y = sum_e g_e f_e",
+		   .example = "mix([0.25, 0.75], [[1, 2], [3, 4]]) == [2.5, 3.5]",
 		   .shape = mix_shape,
 		   .grad = mix_grad,
 		   .lower = mix_lower};
@@ -292,6 +295,7 @@ const Op op_mix_dg = {.word = "mix_dg",
 		      .group = GROUP_MIX,
 		      .doc = "The gradient of mix in the gate.",
 		      .formula = "dg_e = <dy, f_e>",
+		      .example = "mix_dg([1, 2], [[1, 2], [3, 4]]) == [5, 11]",
 		      .shape = mix_dg_shape,
 		      .lower = mix_dg_lower};
 
@@ -338,5 +342,6 @@ const Op op_mix_de = {.word = "mix_de",
 		      .group = GROUP_MIX,
 		      .doc = "The gradient of mix in the experts.",
 		      .formula = "df_e = g_e dy",
+		      .example = "mix_de([1, 2], [0.25, 0.75]) == [[0.25, 0.5], [0.75, 1.5]]",
 		      .shape = mix_de_shape,
 		      .lower = mix_de_lower};

@@ -23,12 +23,13 @@
 			     .scratch = true,                                                                \
 			     .lo = -3,                                                                       \
 			     .hi = 3}
-#define STEP(var, w, n, text, f)                                                                             \
+#define STEP(var, w, n, text, f, ex)                                                                         \
 	const Op op_##var = {.word = w,                                                                      \
 			     .n_in = n,                                                                      \
 			     .group = GROUP_BINARY,                                                          \
 			     .doc = text,                                                                    \
 			     .formula = f,                                                                   \
+			     .example = ex,                                                                  \
 			     .shape = shape_broadcast,                                                       \
 			     .each = var##_each,                                                             \
 			     .scratch = true,                                                                \
@@ -87,7 +88,7 @@ ROW(logit_and, "logit_and", 2, "The logit of the product of two probabilities gi
     "z = -log(e^-a + e^-b + e^-(a+b))",
     "logit_and([0, -2, -20], [0, 1, 20]) == [-1.098612289, -2.349012217, -20]");
 STEP(logit_and_da, "logit_and_da", 2, "The derivative of logit_and in its first operand.",
-     "(1 - sigmoid(a)) / (1 - p)");
+     "(1 - sigmoid(a)) / (1 - p)", "logit_and_da([0, -2], [0, 1]) == [0.6666666667, 0.964880973]");
 
 /* ---- MIX: m = w p + (1 - w) q, all as logits ---- */
 
@@ -185,10 +186,13 @@ GRAD(logit_mix_grad)
 	din[2] = TO(2, graph_2(g, OP_MUL, d, graph_3(g, OP_LMIX_DQ, IN(0), IN(1), IN(2))));
 }
 ROW(logit_mix, "logit_mix", 3, "The logit of w p + (1 - w) q, all given by their logits.",
-    "z = logit(w p + (1 - w) q)", "logit_mix([0, 1], [0, 2], [0, -1]) == [0, 0.9063440505]");
-STEP(logit_mix_dp, "logit_mix_dp", 3, "The derivative of logit_mix in p.", "rN sigmoid(-p) + rD sigmoid(p)");
-STEP(logit_mix_dq, "logit_mix_dq", 3, "The derivative of logit_mix in q.", "sN sigmoid(-q) + sD sigmoid(q)");
-STEP(logit_mix_dw, "logit_mix_dw", 3, "The derivative of logit_mix in w.", "rN - rD");
+    "z = logit(w p + (1 - w) q)", "logit_mix([0, 1], [0, 2], [0, -1]) == [0, 0.9259049372]");
+STEP(logit_mix_dp, "logit_mix_dp", 3, "The derivative of logit_mix in p.", "rN sigmoid(-p) + rD sigmoid(p)",
+     "logit_mix_dp([0, 1], [0, 2], [0, -1]) == [0.5, 0.3776666719]");
+STEP(logit_mix_dq, "logit_mix_dq", 3, "The derivative of logit_mix in q.", "sN sigmoid(-q) + sD sigmoid(q)",
+     "logit_mix_dq([0, 1], [0, 2], [0, -1]) == [0.5, 0.2601724377]");
+STEP(logit_mix_dw, "logit_mix_dw", 3, "The derivative of logit_mix in w.", "rN - rD",
+     "logit_mix_dw([0, 1], [0, 2], [0, -1]) == [0, 0.5919057648]");
 
 /* ---- losses ---- */
 
@@ -214,7 +218,8 @@ GRAD(bce_grad)
 }
 ROW(bce, "bce", 2, "Binary cross-entropy of a logit against a label, which may be soft.",
     "(1 - y) softplus(z) + y softplus(-z)", "bce([0, 2], [1, 0]) == [0.6931471806, 2.126928011]");
-STEP(bce_dz, "bce_dz", 2, "The derivative of bce in the logit.", "(1 - y) sigmoid(z) - y sigmoid(-z)");
+STEP(bce_dz, "bce_dz", 2, "The derivative of bce in the logit.", "(1 - y) sigmoid(z) - y sigmoid(-z)",
+     "bce_dz([0, 2], [1, 0]) == [-0.5, 0.880797078]");
 
 /* |p - q| = sigmoid(hi) sigmoid(-lo) (-expm1(-d)), d = hi - lo */
 static int gap_of_p(Each *e, int zp, int zq, int gap)
@@ -251,4 +256,5 @@ GRAD(symkl_grad)
 ROW(symkl, "symkl", 2,
     "Symmetric Kullback-Leibler divergence of two Bernoulli distributions given by their logits.",
     "(p - q)(zp - zq)", "symkl([0, -5], [1, -4]) == [0.231058579, 0.011293359]");
-STEP(symkl_dp, "symkl_dp", 2, "The derivative of symkl in its first operand.", "p(1 - p)(zp - zq) + (p - q)");
+STEP(symkl_dp, "symkl_dp", 2, "The derivative of symkl in its first operand.", "p(1 - p)(zp - zq) + (p - q)",
+     "symkl_dp([0, -5], [1, -4]) == [-0.4810585786, -0.01794141571]");

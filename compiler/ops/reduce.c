@@ -1,7 +1,8 @@
 /* Sums over rows and over the last dimension. */
 #include "ops/family.h"
 
-/* ---- over rows: [n, d...] -> [d...], accumulated into the sums of the slice ---- */
+/* ---- over rows: [n, d...] -> [d...], accumulated into the sums of the slice.  In gradients only: no row
+ * value may depend on a sum over rows, so it has none itself. ---- */
 
 static bool sum_rows_shape(const Graph *g, int n, const NodeId *in, const Attr *attr, Shape *out,
 			   const char **why)
@@ -10,12 +11,6 @@ static bool sum_rows_shape(const Graph *g, int n, const NodeId *in, const Attr *
 	*out = g->node.at[in[0]].shape;
 	out->rows = false;
 	return true;
-}
-
-static void sum_rows_grad(Graph *g, NodeId id, NodeId d, NodeId *din)
-{
-	Shape s = g->node.at[g->node.at[id].in[0]].shape;
-	din[0] = graph_push(g, OP_SPREAD, s, 1, &d, (Attr){0}, g->node.at[id].span);
 }
 
 /* A sum of one number per row: eight chains over the rows of the block, a tree; onto what is there, or alone.
@@ -119,8 +114,8 @@ const Op op_sum_rows = {.word = "sum_rows",
 			.group = GROUP_REDUCE,
 			.doc = "The sum over the rows of a batch.",
 			.formula = "y = sum over n of x",
+			.example = "sum_rows([[1, 2], [3, 4]]) == [4, 6]",
 			.shape = sum_rows_shape,
-			.grad = sum_rows_grad,
 			.lower = sum_rows_lower};
 
 static bool block_sum_shape(const Graph *g, int n, const NodeId *in, const Attr *attr, Shape *out,
@@ -150,6 +145,7 @@ const Op op_block_sum = {.word = "block_sum",
 			 .group = GROUP_REDUCE,
 			 .doc = "The sum over the rows of one block.",
 			 .formula = "y = sum over the block of x",
+			 .example = "block_sum([1, 2, 3]) == [6]",
 			 .shape = block_sum_shape,
 			 .lower = block_sum_lower};
 
@@ -226,6 +222,7 @@ const Op op_sum_last = {.word = "sum_last",
 			.group = GROUP_REDUCE,
 			.doc = "The sum over the last dimension.",
 			.formula = "y = sum over d of x",
+			.example = "sum_last([1, 2, 3]) == [6]",
 			.shape = sum_last_shape,
 			.grad = sum_last_grad,
 			.lower = sum_last_lower};

@@ -150,7 +150,9 @@ static bool left_over(Plan *p, NodeId id, Phase phase)
 	if (op == OP_PARAM || op == OP_CONST || p->part->phase[id] == phase ||
 	    (phase == PHASE_ROW && p->part->phase[id] == PHASE_SUM) || !loc_is(from))
 		return false;
-	p->l->loc[id] = lo_slot(p->l, p->part->phase[id] == PHASE_PRE ? SLOT_PACKED : SLOT_ACC, 0, 0, false);
+	/* A view of a parameter lies in PARAM. */
+	SlotKind kind = p->part->phase[id] == PHASE_PRE ? p->w->packing.pre->slot.at[from.slot].kind : SLOT_ACC;
+	p->l->loc[id] = lo_slot(p->l, kind, 0, 0, false);
 	p->l->loc[id].off = from.off;
 	return true;
 }
