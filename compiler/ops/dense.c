@@ -384,8 +384,10 @@ typedef struct {
 } Product;
 
 enum {
-	SOME = 4,     /* rows of the small tile */
-	FAR = 1 << 16 /* floats of weights beyond which the next panel is fetched during this one */
+	SOME = 4,	/* rows of the small tile */
+	NEAR = 1 << 13, /* floats of a panel that stay in the first cache, where a second one would push them
+			   out */
+	FAR = 1 << 16	/* floats of weights beyond which the next panel is fetched during this one */
 };
 
 /* Panels outermost: one is read from afar once and then serves all rows of the block. */
@@ -427,7 +429,7 @@ static void many_rows(Fn *f, const Product *d)
 			  .store = d->store,
 			  .row = aff_v(r),
 			  .col = col};
-		if (!rest && p.size > FAR) {
+		if (!rest && p.size > FAR && p.panel > NEAR) {
 			/* A whole block of rows asks for a whole panel. */
 			b.ahead = (p.panel * t->M / ROW_BLOCK + d->K - 1) / d->K;
 			b.next = aff_plus(aff_off(at, p.panel), r, p.panel / ROW_BLOCK);
