@@ -40,10 +40,7 @@ run mtlc build examples/esmm/esmm.mtl -o "$w/esmm"
 run mtlc check -v examples/esmm/esmm.mtl | sed -n '/ dense parameters,/,$p'
 
 step "training"
-# Slower and longer than the example says: the aim is a well-calibrated pCVR, which the last noisy steps of a fast rate would spoil.
-how="--lr 2e-4 --epochs 3"
-# shellcheck disable=SC2086  # a list of words, here and below
-run "$w/esmm" train --data "$w/train.csv" --valid "$w/valid.csv" --out "$w/esmm.model" $how
+run "$w/esmm" train --data "$w/train.csv" --valid "$w/valid.csv" --out "$w/esmm.model"
 
 step "metrics on rows it has not seen: each head and each derived event, on the rows where it is defined"
 run "$w/esmm" eval --data "$w/test.csv" --model "$w/esmm.model"
@@ -67,8 +64,7 @@ printf 'all rows:  %s ms for %s\n' "$(echo "$start $end" | awk '{ printf "%.0f",
 step "the point of ESMM: conversion after a click, for every impression and not only for the clicked ones"
 echo "The ordinary CVR model, trained on clicked rows (examples/cvr: one line differs), for comparison:"
 run mtlc build examples/cvr/cvr.mtl -o "$w/cvr"
-# shellcheck disable=SC2086
-run "$w/cvr" train --data "$w/train.csv" --out "$w/cvr.model" $how --quiet
+run "$w/cvr" train --data "$w/train.csv" --out "$w/cvr.model" --quiet
 "$w/cvr" score "$w/test.csv" --model "$w/cvr.model" -o "$w/cvr.csv" --passthrough true_click,true_buy_given_click
 # Both files are row for row the test log.
 paste -d, "$w/scores.csv" "$w/cvr.csv" | awk -F, '
