@@ -289,8 +289,8 @@ esm2() {
 	verdict $? "esm2 learns to rank: $(tr '\n' ';' <auc)"
 }
 
-# Folders with a model of their name; the others hold features, and models for speed.
-examples() { for d in examples/*/; do d=$(basename "$d"); [ ! -e "examples/$d/$d.mtl" ] || echo "$d"; done; }
+# Models with recorded losses; the gallery's others are tried in tests/models.
+examples() { for d in tests/train/losses/*; do case $d in *.*) ;; *) basename "$d" ;; esac; done; }
 
 # ---- all of it, two at a time ----
 job() { # FUNCTION ARGUMENT...
