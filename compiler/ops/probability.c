@@ -2,7 +2,8 @@
  * Probability chains on logits: part D of the modelling reference.
  *
  * A probability is carried as its logit z; p = sigmoid(z).  No clamp, no epsilon, no difference of
- * probabilities: every gradient is a product of terms in [-1, 1] that are computed without cancellation.
+ * probabilities: every gradient is a product of terms in [-1, 1] that are computed without cancellation.  No
+ * sum has a term that may vanish below 1.2e-38 beside one that does not, unless it does not count there.
  */
 #include "ops/family.h"
 
@@ -41,42 +42,29 @@ static int neg(Each *e, int reg) { return e_keep_as(e, e_neg(e, e_x(e, reg))); }
 
 /* ---- AND: z = -log(e^-a + e^-b + e^-(a+b)), all terms positive ---- */
 
-/* u = -a, v = -b, s = u + v scaled by their maximum: eu, ev, es and M. */
-typedef struct {
-	int eu, ev, es, m;
-} AndTerms;
-
-static AndTerms and_terms(Each *e, const int *x)
-{
-	AndTerms t;
-	int u = neg(e, x[0]), v = neg(e, x[1]);
-	int s = e_keep_as(e, e_add(e, e_x(e, u), e_x(e, v)));
-	t.m = e_keep_as(e, e_max(e, e_max(e, e_x(e, u), e_x(e, v)), e_x(e, s)));
-	t.eu = fn(e, "exp", e_sub(e, e_x(e, u), e_x(e, t.m)));
-	t.ev = fn(e, "exp", e_sub(e, e_x(e, v), e_x(e, t.m)));
-	t.es = fn(e, "exp", e_sub(e, e_x(e, s), e_x(e, t.m)));
-	return t;
-}
-
-/* (eu + ev) + es: symmetric in a and b, so that AND(a, b) and AND(b, a) have the same bits. */
-static int and_sum(Each *e, const AndTerms *t)
-{
-	return e_add(e, e_add(e, e_x(e, t->eu), e_x(e, t->ev)), e_x(e, t->es));
-}
-
+/*
+ * u = -a, v = -b, s = u + v, scaled by their maximum M: z = -(M + log((eu + ev) + es)).  Symmetric in a and
+ * b, so that AND(a, b) and AND(b, a) have the same bits.
+ */
 EACH(logit_and_each)
 {
 	(void)attr;
-	AndTerms t = and_terms(e, x);
-	return e_neg(e, e_add(e, e_x(e, t.m), e_fn(e, "log", and_sum(e, &t))));
+	int u = neg(e, x[0]), v = neg(e, x[1]);
+	int s = e_keep_as(e, e_add(e, e_x(e, u), e_x(e, v)));
+	int m = e_keep_as(e, e_max(e, e_max(e, e_x(e, u), e_x(e, v)), e_x(e, s)));
+	int eu = fn(e, "exp", e_sub(e, e_x(e, u), e_x(e, m))),
+	    ev = fn(e, "exp", e_sub(e, e_x(e, v), e_x(e, m))),
+	    es = fn(e, "exp", e_sub(e, e_x(e, s), e_x(e, m)));
+	int sum = e_add(e, e_add(e, e_x(e, eu), e_x(e, ev)), e_x(e, es));
+	return e_neg(e, e_add(e, e_x(e, m), e_fn(e, "log", sum)));
 }
 
-/* dz/da = (eu + es) / t = (1 - sigmoid(a)) / (1 - p) */
+/* dz/da = (1 - sigmoid(a)) / (1 - p) = (eu + es) / t = sigmoid(softplus(b) - a): one term, which cannot lose
+ * another that is too small for a float. */
 EACH(logit_and_da_each)
 {
 	(void)attr;
-	AndTerms t = and_terms(e, x);
-	return e_div(e, e_add(e, e_x(e, t.eu), e_x(e, t.es)), and_sum(e, &t));
+	return e_fn(e, "sigmoid", e_sub(e, e_fn(e, "softplus", e_x(e, x[1])), e_x(e, x[0])));
 }
 
 GRAD(logit_and_grad)
@@ -122,46 +110,56 @@ static int lae(Each *e, int a, int b)
 	return e_add(e, e_max(e, e_x(e, a), e_x(e, b)), tail);
 }
 
+static int mix_logit(Each *e, const MixTerms *t)
+{
+	int n = e_keep_as(e, lae(e, t->n1, t->n2));
+	return e_sub(e, e_x(e, n), lae(e, t->d1, t->d2));
+}
+
 EACH(logit_mix_each)
 {
 	(void)attr;
 	MixTerms t = mix_terms(e, x);
-	int n = e_keep_as(e, lae(e, t.n1, t.n2));
-	return e_sub(e, e_x(e, n), lae(e, t.d1, t.d2));
+	return mix_logit(e, &t);
 }
 
 /* The share of the first term, e^a / (e^a + e^b), without a subtraction of shares. */
 static int share(Each *e, int a, int b) { return fn(e, "sigmoid", e_sub(e, e_x(e, a), e_x(e, b))); }
 
-/* Derivatives in p and q after the swap: rN sigmoid(-p) + rD sigmoid(p); sN sigmoid(-q) + sD sigmoid(q). */
-static int mix_dp(Each *e, const MixTerms *t)
+/*
+ * dz/dp = rN sigmoid(-p) + rD sigmoid(p), with rN = w p / m and rD = w (1 - p) / (1 - m) the branch's shares
+ * of m and 1 - m.  Both terms are the whole but for a factor: rN sigmoid(-p) / (1 - m) = rD sigmoid(p) / m.
+ * So that nothing is lost where one term is too small for a float, it is the first with 1 / (1 - m) = 1 + e^z
+ * for z <= 0, else the second with 1 / m = 1 + e^-z.  `leaf` is p or q as given: the first branch of the
+ * terms if p as they stand, if q when they are swapped.
+ */
+static int mix_leaf(Each *e, const MixTerms *t, int leaf, int when_swapped)
 {
-	int rn = share(e, t->n1, t->n2), rd = share(e, t->d1, t->d2);
-	int up = e_mul(e, e_x(e, rn), e_fn(e, "sigmoid", e_neg(e, e_x(e, t->p))));
-	return e_keep_as(e, e_add(e, up, e_mul(e, e_x(e, rd), e_fn(e, "sigmoid", e_x(e, t->p)))));
-}
-
-static int mix_dq(Each *e, const MixTerms *t)
-{
-	int sn = share(e, t->n2, t->n1), sd = share(e, t->d2, t->d1);
-	int up = e_mul(e, e_x(e, sn), e_fn(e, "sigmoid", e_neg(e, e_x(e, t->q))));
-	return e_keep_as(e, e_add(e, up, e_mul(e, e_x(e, sd), e_fn(e, "sigmoid", e_x(e, t->q)))));
+	int z = e_keep_as(e, mix_logit(e, t));
+	int up = e_keep_as(e, e_sub(e, e_x(e, t->n1), e_x(e, t->n2)));
+	int down = e_keep_as(e, e_sub(e, e_x(e, t->d1), e_x(e, t->d2)));
+	int branch = e_keep_as(e, e_lt(e, e_k(e, 0), e_x(e, z), e_x(e, down), e_x(e, up)));
+	int other = neg(e, branch), minus = neg(e, leaf);
+	int own = when_swapped ? e_lt(e, e_k(e, 0), e_x(e, t->flip), e_x(e, branch), e_x(e, other))
+			       : e_lt(e, e_k(e, 0), e_x(e, t->flip), e_x(e, other), e_x(e, branch));
+	int r = fn(e, "sigmoid", own);
+	int side = fn(e, "sigmoid", e_lt(e, e_k(e, 0), e_x(e, z), e_x(e, leaf), e_x(e, minus)));
+	int whole = e_add(e, e_k(e, 1), e_fn(e, "exp", e_neg(e, e_abs(e, e_x(e, z)))));
+	return e_mul(e, e_mul(e, e_x(e, r), whole), e_x(e, side));
 }
 
 EACH(logit_mix_dp_each)
 {
 	(void)attr;
 	MixTerms t = mix_terms(e, x);
-	int dp = mix_dp(e, &t), dq = mix_dq(e, &t);
-	return e_lt(e, e_k(e, 0), e_x(e, t.flip), e_x(e, dq), e_x(e, dp));
+	return mix_leaf(e, &t, x[1], 0);
 }
 
 EACH(logit_mix_dq_each)
 {
 	(void)attr;
 	MixTerms t = mix_terms(e, x);
-	int dp = mix_dp(e, &t), dq = mix_dq(e, &t);
-	return e_lt(e, e_k(e, 0), e_x(e, t.flip), e_x(e, dp), e_x(e, dq));
+	return mix_leaf(e, &t, x[2], 1);
 }
 
 /* rN - rD:  p >= q: -rN sD expm1(-(p-q));  else  rD sN expm1(p-q).  Negated where swapped. */
@@ -221,31 +219,67 @@ ROW(bce, "bce", 2, "Binary cross-entropy of a logit against a label, which may b
 STEP(bce_dz, "bce_dz", 2, "The derivative of bce in the logit.", "(1 - y) sigmoid(z) - y sigmoid(-z)",
      "bce_dz([0, 2], [1, 0]) == [-0.5, 0.880797078]");
 
-/* |p - q| = sigmoid(hi) sigmoid(-lo) (-expm1(-d)), d = hi - lo */
-static int gap_of_p(Each *e, int zp, int zq, int gap)
+/*
+ * With ep = e^-|zp|, eq = e^-|zq|, gap = |zp - zq| and m the smaller of |zp| and |zq|, or 0 where their signs
+ * differ:
+ *
+ *   |p - q| = e^-m (1 - e^-gap) / ((1 + ep) (1 + eq)),  p (1 - p) = e^-m e^(m - |zp|) / (1 + ep)^2
+ *
+ * e^-m is multiplied in last, as the square of e^(-m/2): the gap may make a number again of what alone is too
+ * small for a float.
+ */
+typedef struct {
+	int gap, half, m;
+	int up, uq; /* 1 + ep, 1 + eq */
+	int rise;   /* 1 - e^-gap */
+} Divergence;
+
+static int above_one(Each *e, int z)
 {
-	int hi = e_keep_as(e, e_max(e, e_x(e, zp), e_x(e, zq)));
+	return e_keep_as(e, e_add(e, e_k(e, 1), e_fn(e, "exp", e_neg(e, e_abs(e, e_x(e, z))))));
+}
+
+static Divergence divergence(Each *e, int zp, int zq)
+{
+	Divergence d;
+	d.gap = e_keep_as(e, e_abs(e, e_sub(e, e_x(e, zp), e_x(e, zq))));
 	int lo = e_keep_as(e, e_min(e, e_x(e, zp), e_x(e, zq)));
-	int both = e_mul(e, e_fn(e, "sigmoid", e_x(e, hi)), e_fn(e, "sigmoid", e_neg(e, e_x(e, lo))));
-	return e_mul(e, both, e_neg(e, e_fn(e, "expm1", e_neg(e, e_x(e, gap)))));
+	int below = e_neg(e, e_max(e, e_x(e, zp), e_x(e, zq)));
+	d.m = e_keep_as(e, e_max(e, e_max(e, below, e_x(e, lo)), e_k(e, 0)));
+	d.half = fn(e, "exp", e_mul(e, e_k(e, -0.5), e_x(e, d.m)));
+	d.up = above_one(e, zp);
+	d.uq = above_one(e, zq);
+	d.rise = e_keep_as(e, e_neg(e, e_fn(e, "expm1", e_neg(e, e_x(e, d.gap)))));
+	return d;
+}
+
+/* x e^-m */
+static int scaled(Each *e, const Divergence *d, int x)
+{
+	return e_mul(e, e_mul(e, x, e_x(e, d->half)), e_x(e, d->half));
+}
+
+static int rise(Each *e, const Divergence *d)
+{
+	return e_div(e, e_x(e, d->rise), e_mul(e, e_x(e, d->up), e_x(e, d->uq)));
 }
 
 EACH(symkl_each)
 {
 	(void)attr;
-	int gap = e_keep_as(e, e_abs(e, e_sub(e, e_x(e, x[0]), e_x(e, x[1]))));
-	return e_mul(e, e_x(e, gap), gap_of_p(e, x[0], x[1], gap));
+	Divergence d = divergence(e, x[0], x[1]);
+	return scaled(e, &d, e_mul(e, e_x(e, d.gap), rise(e, &d)));
 }
 
 /* p(1-p)(zp - zq) + (p - q): both terms have the sign of zp - zq. */
 EACH(symkl_dp_each)
 {
 	(void)attr;
-	int diff = e_keep_as(e, e_sub(e, e_x(e, x[0]), e_x(e, x[1])));
-	int gap = e_keep_as(e, e_abs(e, e_x(e, diff)));
-	int p = e_mul(e, e_fn(e, "sigmoid", e_x(e, x[0])), e_fn(e, "sigmoid", e_neg(e, e_x(e, x[0]))));
-	int size = e_keep_as(e, e_add(e, e_mul(e, p, e_x(e, gap)), gap_of_p(e, x[0], x[1], gap)));
-	return e_lt(e, e_x(e, diff), e_k(e, 0), e_neg(e, e_x(e, size)), e_x(e, size));
+	Divergence d = divergence(e, x[0], x[1]);
+	int over = e_fn(e, "exp", e_sub(e, e_x(e, d.m), e_abs(e, e_x(e, x[0]))));
+	int p = e_div(e, e_mul(e, e_x(e, d.gap), over), e_mul(e, e_x(e, d.up), e_x(e, d.up)));
+	int size = e_keep_as(e, scaled(e, &d, e_add(e, p, rise(e, &d))));
+	return e_lt(e, e_x(e, x[0]), e_x(e, x[1]), e_neg(e, e_x(e, size)), e_x(e, size));
 }
 
 GRAD(symkl_grad)
