@@ -27,7 +27,8 @@ static int print(const MtlStore *s, const char *prefix)
 	for (int i = 0; i < mtl_store_count(s); i++) {
 		const MtlTensor *t = mtl_store_tensor(s, i);
 		if (strncmp(t->name, prefix, strlen(prefix)) != 0) continue;
-		for (int64_t k = 0; k < size_of(t); k++) printf("%s[%lld] %.9g\n", t->name, (long long)k, t->data[k]);
+		for (int64_t k = 0; k < size_of(t); k++)
+			printf("%s[%lld] %.9g\n", t->name, (long long)k, t->data[k]);
 	}
 	return 0;
 }
@@ -47,7 +48,8 @@ static int change(const MtlStore *s, const char *path)
 		t[i].stride = 0;
 	}
 	for (int k = 0; k < 4; k++)
-		if (mtl_store_meta(s, keep[k])) meta[n_meta++] = (MtlMeta){keep[k], mtl_store_meta(s, keep[k])};
+		if (mtl_store_meta(s, keep[k]))
+			meta[n_meta++] = (MtlMeta){keep[k], mtl_store_meta(s, keep[k])};
 	char line[512], name[256];
 	long long at;
 	float value;
