@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* ---- random numbers ---- */
 
@@ -45,14 +46,14 @@ static double normal_of(uint64_t seed, uint64_t field, uint64_t value)
 	return x;
 }
 
-/* ---- a file that appears whole or not at all ---- */
+/* ---- a file that appears whole or not at all; a device or a pipe is written as it stands ---- */
 
 enum { OUT_BUFFER = 1 << 18, LONGEST_CELL = 64 };
 
 typedef struct {
 	const MtlSys *sys;
 	const char *path;
-	char *temporary; /* NULL: stdout */
+	char *temporary; /* NULL: stdout, or what is no plain file */
 	int fd;
 	char *buf;
 	size_t n;
@@ -61,7 +62,7 @@ typedef struct {
 
 static MtlStatus cannot(const Out *o, const char *what, MtlError *e)
 {
-	return mtl_fail(e, MTL_SYSTEM, "F0104", o->temporary ? o->path : "stdout", "cannot %s: %s", what,
+	return mtl_fail(e, MTL_SYSTEM, "F0104", o->fd != 1 ? o->path : "stdout", "cannot %s: %s", what,
 			strerror(errno));
 }
 
@@ -73,6 +74,11 @@ static MtlStatus out_open(Out *o, const MtlSys *sys, const char *path, MtlError 
 	o->buf = mtl_new(sys, char, OUT_BUFFER);
 	if (!o->buf) return mtl_fail(e, MTL_LIMIT, "F0105", path, "no memory to write it");
 	if (strcmp(path, "-") == 0) return MTL_OK;
+	struct stat st;
+	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
+		o->fd = sys->open(sys->self, path, O_WRONLY | O_CLOEXEC, 0);
+		return o->fd < 0 ? cannot(o, "open for writing", e) : MTL_OK;
+	}
 	o->temporary = mtl_new(sys, char, n + sizeof suffix);
 	if (!o->temporary) return mtl_fail(e, MTL_LIMIT, "F0105", path, "no memory to write it");
 	memcpy(o->temporary, path, n);
@@ -107,6 +113,8 @@ static MtlStatus out_close(Out *o, MtlStatus st, MtlError *e)
 {
 	const MtlSys *sys = o->sys;
 	if (!st) st = out_flush(o, e);
+	if (!o->temporary && o->fd > 1 && sys->close(sys->self, o->fd) != 0 && !st)
+		st = cannot(o, "close", e);
 	if (o->temporary && o->fd >= 0) {
 		if (!st && sys->sync(sys->self, o->fd) != 0) st = cannot(o, "write", e);
 		if (sys->close(sys->self, o->fd) != 0 && !st) st = cannot(o, "close", e);

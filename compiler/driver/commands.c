@@ -124,6 +124,22 @@ int command_check(const Request *call)
 	return ok ? 0 : 3;
 }
 
+/* Said before an hour of work, not after it; and what is made by renaming must not replace a device. */
+static int unwritable(const char *path)
+{
+	struct stat st;
+	const char *slash = path ? strrchr(path, '/') : NULL;
+	char folder[4096] = ".";
+	if (!path || !strcmp(path, "-")) return 0;
+	if (slash) snprintf(folder, sizeof folder, "%.*s", (int)(slash > path ? slash - path : 1), path);
+	const char *why = !stat(path, &st) && !S_ISREG(st.st_mode)
+			      ? S_ISDIR(st.st_mode) ? "it is a folder" : "it is no plain file"
+			  : access(folder, W_OK | X_OK) ? strerror(errno)
+							: NULL;
+	if (why) fprintf(stderr, "mtlc: cannot write %s: %s\n", path, why);
+	return why ? 6 : 0;
+}
+
 int command_build(const Request *call)
 {
 	CompileRequest r;
@@ -131,6 +147,7 @@ int command_build(const Request *call)
 	if (!request_of(call, &r, &l)) return 2;
 	int bad = unreadable(r.path);
 	if (bad) return bad;
+	if (!r.dump && (bad = unwritable(l.out))) return bad;
 	Compilation c;
 	Text error = {0};
 	compilation_init(&c);

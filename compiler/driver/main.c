@@ -5,6 +5,9 @@
  */
 #define _GNU_SOURCE
 #include "driver/commands.h"
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -131,9 +134,22 @@ static bool take_defines(int *argc, char **argv, Define *at, int *n, int most)
 	return true;
 }
 
+/* The exit code, once all of stdout has arrived; a reader who left early (`| head`) is no error. */
+static int finish(int code)
+{
+	errno = 0;
+	if (!fflush(stdout) && !ferror(stdout)) return code;
+	const char *why = errno ? strerror(errno) : "an earlier write failed";
+	struct pollfd reader = {.fd = STDOUT_FILENO, .events = POLLOUT};
+	if (poll(&reader, 1, 0) == 1 && (reader.revents & POLLERR)) return code;
+	fprintf(stderr, "mtlc: error: cannot write to stdout: %s\n", why);
+	return 6;
+}
+
 int main(int argc, char **argv)
 {
 	Request call = {.table = &table};
+	signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of write, and ends quietly */
 	/* "data gen" and its kin are one command of two words. */
 	static const char *const of_data[] = {"data gen", "data check", "data stats"};
 	bool data = argc > 1 && !strcmp(argv[1], "data"), known = false;
@@ -168,11 +184,11 @@ int main(int argc, char **argv)
 	}
 	if (call.o.version) {
 		puts(mtlc_version);
-		return 0;
+		return finish(0);
 	}
 	if (call.o.help || call.o.command < 0) {
 		mtl_options_help(&table, "mtlc", call.o.command, call.o.help ? stdout : stderr);
-		return call.o.help ? 0 : 2;
+		return finish(call.o.help ? 0 : 2);
 	}
 	call.operand = call.o.operand;
 	const char *operand = command[call.o.command].operand;
@@ -181,10 +197,5 @@ int main(int argc, char **argv)
 			command[call.o.command].operand);
 		return 2;
 	}
-	int code = run[call.o.command](&call);
-	if (fflush(stdout) || ferror(stdout)) {
-		fprintf(stderr, "mtlc: cannot write the result\n");
-		return 6;
-	}
-	return code;
+	return finish(run[call.o.command](&call));
 }
