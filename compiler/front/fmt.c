@@ -10,10 +10,11 @@
 #include <string.h>
 
 enum {
-	WIDTH = 100,	  /* of a line, where it can be broken */
+	WIDTH = 110,	  /* of a line, where it can be broken */
 	STEP = 2,	  /* columns of a level */
 	CONTINUED = 4,	  /* columns of a broken line's rest */
 	WIDEST_LEFT = 40, /* a longer left side does not push its neighbours away */
+	UNEVEN = 6, /* names whose lengths differ by more are not aligned: the eye would lose the line */
 	WIDEST_NOTED = 72 /* nor does a longer line their comments */
 };
 
@@ -494,14 +495,16 @@ static void align(Fmt *f)
 {
 	for (int i = 0, end; i < f->n; i = end) {
 		Group group = f->line[i].group;
-		int left = 0;
+		int left = 0, least = WIDEST_LEFT;
 		for (end = i; end < f->n && f->line[end].group == group; end++) {
 			const Line *l = &f->line[end];
 			if (end > i && !neighbours(&f->line[end - 1], l)) break;
 			int w = width(l->text, l->cut);
 			if (w <= WIDEST_LEFT && w > left) left = w;
+			if (w < least) least = w;
 		}
-		for (int k = i; group != ALONE && k < end; k++) {
+		if (group == ALONE || (group == NAMED && left - least > UNEVEN)) continue;
+		for (int k = i; k < end; k++) {
 			Line *l = &f->line[k];
 			int w = width(l->text, l->cut);
 			if (l->cut == 0 || w >= left) continue;
