@@ -292,7 +292,7 @@ static void items(Plan *p)
 				 (Item){.level = p->level[id], .view = is_view(n->op), .id = id});
 		vec_push(p->w->arena, &p->item.at[i].node, id);
 	}
-	qsort(p->item.at, (size_t)p->item.n, sizeof *p->item.at, item_order);
+	if (p->item.n) qsort(p->item.at, (size_t)p->item.n, sizeof *p->item.at, item_order);
 }
 
 /* The node behind reshapes, which lies in the same place. */
