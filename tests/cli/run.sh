@@ -243,7 +243,7 @@ for ((n = 1; n < size; n += step)); do
 	tried=$((tried + 1))
 done
 verdict $((taken > 0)) "$taken of $tried damaged model files were taken"
-[ $tried -gt 50 ] && ./prog info --model tiny >out
+[ $tried -gt 10 ] && ./prog info --model tiny >out
 verdict $? "the sound file is refused, or hardly any damage was tried"
 ./damage tiny $((size * 8 - 3)) damaged
 for c in "./prog score log.csv --model damaged" "./prog eval --data log.csv --model damaged" "./prog grad --data log.csv --model damaged --out x" "./prog train --data log.csv --init damaged --out x" "./prog train --data log.csv --resume damaged --out x" "$MTLC build small.mtl --model damaged -o x"; do

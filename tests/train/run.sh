@@ -2,7 +2,7 @@
 # Training: every example's gradients, losses and determinism, and what the models are supposed to learn.
 #
 #   tests/train/run.sh            last line: N passed, N failed
-#   tests/train/run.sh --bless    record the losses of tests/train/losses anew
+#   tests/train/run.sh --bless [NAME...]    record the losses of tests/train/losses anew, those of example NAME too
 #
 # Two jobs at a time; a job is a function below and writes its verdicts into one file.
 set -u
@@ -13,7 +13,7 @@ tmp=$(mktemp -d) || exit 1
 trap 'rm -rf "$tmp"' EXIT
 export NO_COLOR=1
 bless=
-[ "${1-}" != --bless ] || bless=1
+[ "${1-}" != --bless ] || { bless=1; shift; }
 
 verdict() { # 0|1 WHAT
 	if [ "$1" -eq 0 ]; then echo "pass $2"; else echo "FAIL $2"; fi >>"$tmp/verdicts"
@@ -301,7 +301,7 @@ job() { # FUNCTION ARGUMENT...
 	) &
 }
 if [ -n "$bless" ]; then
-	for e in $(examples); do job example "$e"; done
+	for e in $( (examples; printf "%s\n" "$@") | sort -u); do job example "$e"; done
 elif [ -n "${MTL_QUICK:-}" ]; then
 	job example esmm
 	job masked
