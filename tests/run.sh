@@ -2,7 +2,6 @@
 # Every test: installs what they take, builds, runs them all.  The last line is `N passed, N failed`.
 #
 #   tests/run.sh             everything
-#   tests/run.sh --long      and tests/train: minutes of training for every example
 #   tests/run.sh --quick     the inner loop: no installation, no sanitizers, no long suites
 #   tests/run.sh -R fold     only what has `fold` in its name (ctest -R), quick as well
 #
@@ -15,12 +14,11 @@
 set -u
 cd "$(dirname -- "$0")/.." || exit 1
 
-quick="" only="" sanitize=1 long=""
+quick="" only="" sanitize=1
 while [ $# -gt 0 ]; do
 	case $1 in
 	--quick) quick=1 ;;
 	--no-sanitize) sanitize= ;;
-	--long) long=1 ;;
 	-R) only=${2:?-R needs a pattern}; quick=1; shift ;;
 	*) sed -n '2,/^set/s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 	esac
@@ -119,16 +117,14 @@ units unit "$MTL_BUILD"
 if [ -z "$only" ]; then
 	suite floors sh -c 'tests/floors.sh && tests/floors.sh --self'
 	for script in tests/*/run.sh; do
-		# Minutes of training for every example: by its own name, or with --long.
-		[ "$script" = tests/train/run.sh ] && [ -z "$long" ] && echo "skipped: train (--long runs it)" && continue
 		[ -x "$script" ] && suite "$(basename "$(dirname "$script")")" "$script"
 	done
 fi
 if [ -n "$sanitize" ]; then
 	# The same tests where a wrong access cannot pass: address and undefined-behaviour sanitizers.
 	if build "$MTL_BUILD/sanitized" -DCMAKE_BUILD_TYPE=Debug -DMTL_SANITIZE=ON; then
-		# Without the tests that run whole sweeps in the interpreter: unoptimised they take many minutes.
-		ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 units "unit, sanitized" "$MTL_BUILD/sanitized" '^test_(ops|kernels|numerics)$'
+		# Without test_ops, which runs every op in the interpreter: unoptimised it takes minutes.
+		ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 units "unit, sanitized" "$MTL_BUILD/sanitized" '^test_ops$'
 	else
 		count "build, sanitized" 0 1
 	fi
