@@ -81,7 +81,8 @@ static void inputs(Text *o, const Spec *s, const Lowered *scoring)
 	}
 	for (int i = 0; i < s->events->column.n; i++)
 		text_printf(o, "  dropped  %-36s a label\n", s->events->column.at[i]);
-	for (int i = 0; i < s->sample.n; i++) text_printf(o, "  dropped  %-36s a label\n", s->sample.at[i].column);
+	for (int i = 0; i < s->sample.n; i++)
+		text_printf(o, "  dropped  %-36s a label\n", s->sample.at[i].column);
 	if (s->weight_column)
 		text_printf(o, "  dropped  %-36s the row's weight in training\n", s->weight_column);
 	if (s->group_column)

@@ -307,7 +307,7 @@ static bool program(Shop *s, Compilation *c, const CompileRequest *r, const Link
 	if (r->scorer) word(s, &w, "-Wl,-z,noseparate-code"); /* two pages less */
 	if (r->scorer && !l->dynamic) {
 		word(s, &w, "-static");
-		/* runtime/zstd_current.c; should libzstd ask for more than is there, it brings its own along. */
+		/* runtime/zstd_current.c; should libzstd want more than is there, it brings its own. */
 		word(s, &w, "-Wl,-u,mtl_zstd_current,-z,muldefs");
 	}
 	hardened(s, &w);

@@ -1,7 +1,7 @@
 /*
  * Vector words.  vL is L floats; + - * / are the compiler's.  Each word is exact to the bit on every machine:
- * min is a < b ? a : b, sellt is a < b ? c : d, a count outside 0 .. L means none or all, lanes at or beyond a count
- * are not touched in memory and read 0.  Widths beyond the machine's are not defined.
+ * min is a < b ? a : b, sellt is a < b ? c : d, a count outside 0 .. L means none or all, lanes at or beyond
+ * a count are not touched in memory and read 0.  Widths beyond the machine's are not defined.
  */
 #include <stdint.h>
 #if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
@@ -31,8 +31,7 @@ WORD v1 loadi_v1(const i1 *p) { return (float)*p; }
 WORD v1 loadin_v1(const i1 *p, int64_t n) { return n > 0 ? (float)*p : 0; }
 WORD void storen_v1(float *p, v1 a, int64_t n)
 {
-	if (n > 0)
-		*p = a;
+	if (n > 0) *p = a;
 }
 WORD v1 keep_v1(v1 a, int64_t n) { return n > 0 ? a : 0; }
 WORD v1 min_v1(v1 a, v1 b) { return a < b ? a : b; }
@@ -78,21 +77,18 @@ WORD v1 frac_v1(v1 a) { return (word_bits){.u = ((word_bits){.f = a}.u & 0x7ffff
 	WORD v##L loadn_v##L(const float *p, int64_t n)                                                      \
 	{                                                                                                    \
 		v##L r = {0};                                                                                \
-		for (int l = 0; l < L && l < n; l++)                                                         \
-			r[l] = p[l];                                                                         \
+		for (int l = 0; l < L && l < n; l++) r[l] = p[l];                                            \
 		return r;                                                                                    \
 	}                                                                                                    \
 	WORD v##L loadin_v##L(const i1 *p, int64_t n)                                                        \
 	{                                                                                                    \
 		v##L r = {0};                                                                                \
-		for (int l = 0; l < L && l < n; l++)                                                         \
-			r[l] = (float)p[l];                                                                  \
+		for (int l = 0; l < L && l < n; l++) r[l] = (float)p[l];                                     \
 		return r;                                                                                    \
 	}                                                                                                    \
 	WORD void storen_v##L(float *p, v##L a, int64_t n)                                                   \
 	{                                                                                                    \
-		for (int l = 0; l < L && l < n; l++)                                                         \
-			p[l] = a[l];                                                                         \
+		for (int l = 0; l < L && l < n; l++) p[l] = a[l];                                            \
 	}
 
 /* Selection by bits. */

@@ -45,7 +45,7 @@ typedef struct {
 	int (*each)(Each *e, const Attr *attr, const int *x);
 	/* Not elementwise: appends the calls that compute the node (ir/lowering.h). */
 	void (*lower)(struct Lowering *l, NodeId id);
-	/* May node id be computed by the call that computes `first` and those already with it?  NULL: never. */
+	/* May node id be computed by the call of `first` and those already with it?  NULL: never. */
 	bool (*joins)(const struct Lowering *l, NodeId first, NodeId id);
 	bool scratch;  /* elementwise: `each` makes registers, so it cannot stand in a kernel's store */
 	double lo, hi; /* domain of operands for random tests; lo == hi: -2 .. 2 */

@@ -1,8 +1,8 @@
 /*
  * Stopped values become inputs: a gradient is then the derivative of the loss, and differences can judge it.
  *
- * Through stop(x) a small step in a parameter changes the loss and not its gradient; with any number in the place of
- * x both agree, or the gradient is wrong.
+ * Through stop(x) a small step in a parameter changes the loss and not its gradient; with any number in the
+ * place of x both agree, or the gradient is wrong.
  *
  * Needs   the forward graph of a checked model.
  * Leaves  inputs of NOISE where values of rows were stopped.

@@ -151,7 +151,8 @@ static bool left_over(Plan *p, NodeId id, Phase phase)
 	    (phase == PHASE_ROW && p->part->phase[id] == PHASE_SUM) || !loc_is(from))
 		return false;
 	/* A view of a parameter lies in PARAM. */
-	SlotKind kind = p->part->phase[id] == PHASE_PRE ? p->w->packing.pre->slot.at[from.slot].kind : SLOT_ACC;
+	SlotKind kind =
+	    p->part->phase[id] == PHASE_PRE ? p->w->packing.pre->slot.at[from.slot].kind : SLOT_ACC;
 	p->l->loc[id] = lo_slot(p->l, kind, 0, 0, false);
 	p->l->loc[id].off = from.off;
 	return true;
