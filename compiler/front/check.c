@@ -208,6 +208,7 @@ Spec *check(Arena *a, StrTab *str, Diag *d, const Ast *file, const Ast *prelude,
 	Check *c = arena_new(a, Check, 1);
 	*c = (Check){.a = a, .str = str, .d = d, .s = s, .g = s->g, .defines = defines};
 	if (defines) c->defined = arena_new(a, bool, defines->n);
+	if (prelude) c->prelude_at = prelude->span;
 	int before = diag_errors(d);
 
 	collect_prelude(c, prelude);

@@ -375,4 +375,5 @@ void lint(Check *c)
 	equal_experts(c);
 	training_terms(c);
 	squared_probabilities(c, trained);
+	lint_losses(c, trained);
 }

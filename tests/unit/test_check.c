@@ -207,11 +207,13 @@ static void reference(void)
 /* Every code the checker can say is explained. */
 static void codes(void)
 {
-	static const char *const file[] = {
-	    "check.c",	     "check_features.c", "check_events.c", "check_expr.c", "check_net.c",
-	    "check_calls.c", "check_loss.c",	 "check_train.c",  "eval_const.c", "lint.c"};
+	static const char *const file[] = {"check.c",	   "check_features.c", "check_events.c",
+					   "check_expr.c", "check_net.c",      "check_calls.c",
+					   "check_loss.c", "check_train.c",    "eval_const.c",
+					   "lint.c",	   "lint_loss.c"};
 	char *doc = read_file(MTL_SOURCE_DIR "/docs/codes-check.md");
-	CU_ASSERT_PTR_NOT_NULL_FATAL(doc);
+	char *events = read_file(MTL_SOURCE_DIR "/docs/codes-events.md"); /* M0420 is asked after, too */
+	CU_ASSERT_FATAL(doc && events);
 	int n = 0;
 	for (size_t i = 0; i < sizeof file / sizeof *file; i++) {
 		char path[1024], heading[16];
@@ -220,14 +222,16 @@ static void codes(void)
 		CU_ASSERT_PTR_NOT_NULL_FATAL(text);
 		for (const char *p = text; (p = strstr(p, "\"M0")); p++) {
 			snprintf(heading, sizeof heading, "## %.5s ", p + 1);
-			if (!strstr(doc, heading)) printf("\nnot explained: %s\n", heading);
-			CU_ASSERT_PTR_NOT_NULL(strstr(doc, heading));
+			bool explained = strstr(doc, heading) || strstr(events, heading);
+			if (!explained) printf("\nnot explained: %s\n", heading);
+			CU_ASSERT(explained);
 			n++;
 		}
 		free(text);
 	}
 	CU_ASSERT(n > 80);
 	free(doc);
+	free(events);
 }
 
 /* ---- what a checked model holds ---- */
