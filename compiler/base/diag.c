@@ -83,6 +83,16 @@ void diag_help(Diag *d, const char *fmt, ...)
 	va_end(ap);
 }
 
+bool diag_helped(const Diag *d, const char *code, const char *help)
+{
+	for (int i = 0; i < d->message.n; i++) {
+		const Message *m = &d->message.at[i];
+		for (int k = 0; k < m->more.n && !strcmp(m->code, code); k++)
+			if (m->more.at[k].severity == HELP && !strcmp(m->more.at[k].text, help)) return true;
+	}
+	return false;
+}
+
 int diag_errors(const Diag *d) { return d->n_errors; }
 int diag_warnings(const Diag *d) { return d->n_warnings; }
 

@@ -11,6 +11,7 @@
 #define DIAG_H
 #include "base/source.h"
 #include "base/text.h"
+#include <stdbool.h>
 
 typedef struct Diag Diag;
 
@@ -21,6 +22,10 @@ void diag_warn(Diag *d, Span at, const char *code, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 void diag_note(Diag *d, Span at, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void diag_help(Diag *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Was this code told with this help already?  One thing that is missing is named once, however often it is
+ * missed.
+ */
+bool diag_helped(const Diag *d, const char *code, const char *help);
 int diag_errors(const Diag *d);
 int diag_warnings(const Diag *d);
 /* All messages, sorted by place, duplicates dropped; colour: ANSI escapes. */

@@ -62,12 +62,14 @@ static void add_event(Check *c, const Ast *item, int depth)
 		const Ast *up = event_item(c, item->text);
 		Span at = item->b ? item->b->span : item->span;
 		if (!up) {
+			c->tree_broken = c->heads_broken = true;
 			told(c, at, "M0401", "event '%s' is part of '%s', which is no event", item->name,
 			     item->text);
 			Near near = {.arena = c->a};
 			near_events(c, &near);
 			help_near(c, &near, item->text);
 		} else if (up == item || depth > c->event_ast.n) {
+			c->tree_broken = c->heads_broken = true;
 			told(c, at, "M0403", "event '%s' is part of itself", item->name);
 		} else {
 			add_event(c, up, depth + 1);
@@ -295,6 +297,7 @@ void exec_head(Check *c, const Ast *h)
 		     .name = name ? name : plain,
 		     .span = h->a->span,
 		     .logit = z};
+	if (c->tree_broken) return; /* any proof about it would go astray */
 	if (!head_check(c->s->events, &head, c->d)) {
 		c->heads_broken = true;
 		return;

@@ -377,6 +377,7 @@ static void check_feature(Check *c, const Ast *item, int group)
 	}
 	vec_push(c->a, &c->s->feature, f);
 	vec_push(c->a, &c->feature_used, false);
+	vec_push(c->a, &c->feature_faulty, faulty);
 	vec_push(c->a, &c->share, share ? share->a : NULL);
 	vec_push(c->a, &c->s->group.at[group].feature, c->s->feature.n - 1);
 }
@@ -538,12 +539,12 @@ NodeId feature_node(Check *c, int feature, Str set, int dim, Span at)
 	} else {
 		int width = dim ? dim : f->dim ? f->dim : c->dim;
 		if (!width) {
-			if (!c->dim_told) {
+			if (!c->dim_told && !c->feature_faulty.at[feature]) {
 				told(c, f->span, "M0115", "'%s' has no width", f->name);
 				diag_help(c->d,
 					  "say it here, embed: 16, or for all features: a line `embed 16`");
 			}
-			c->dim_told = true;
+			c->dim_told |= !c->feature_faulty.at[feature];
 			width = 1;
 		}
 		id = look_up(c, feature, find_table(c, feature, set, width), f->span);
@@ -581,6 +582,7 @@ NodeId group_fields(Check *c, int group, Str set, int dim, Span at)
 	for (int i = 0; i < g->feature.n; i++) {
 		in[i] = feature_node(c, g->feature.at[i], set, dim, at);
 		int64_t w = shape_size(shape_of(c, in[i]));
+		if (c->feature_faulty.at[g->feature.at[i]]) return 0;
 		if (i && w != width) {
 			told(c, at, "M0205",
 			     "fields(%s) needs features of one width: '%s' has %d, '%s' has %d", g->name,

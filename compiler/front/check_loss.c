@@ -143,6 +143,7 @@ static bool joint_told(Check *c, int i, int n, const int *event, const Formula *
 		return joint_told(c, i + 1, n, event, context, call);
 	const Formula *yes = formula_event(e, event[i], call->span);
 	Derived d = derive(e, NULL, yes, context);
+	if (!d.ok && d.help && diag_helped(c->d, "M0420", d.help)) return false;
 	if (!d.ok) {
 		Text p = {0};
 		prob_text(e, NULL, yes, context, &p);

@@ -408,13 +408,19 @@ static int head_of(Check *c, const Ast *e, const Ast *name)
 	if (h >= 0 || c->heads_broken) return h;
 	Text t = {0};
 	outcome_text(c, sample, e->text, given, &t);
+	const char *help = arena_printf(c->a, "%s = %s", t.at,
+					c->s->sample.at[sample].classes ? "softmax(...)" : "softplus(...)");
+	if (diag_helped(c->d, "M0441", help)) {
+		text_free(&t);
+		return -1;
+	}
 	told(c, e->span, "M0441", "no head gives %s", t.at);
 	for (int i = 0; i < c->outcome.n; i++)
 		if (c->outcome.at[i].sample == sample) {
 			diag_note(c->d, c->outcome.at[i].span, "there is %s", c->outcome.at[i].text);
 			break;
 		}
-	diag_help(c->d, "%s = %s", t.at, c->s->sample.at[sample].classes ? "softmax(...)" : "softplus(...)");
+	diag_help(c->d, "%s", help);
 	text_free(&t);
 	return -1;
 }

@@ -82,16 +82,18 @@ typedef struct {
 	VEC(const Ast *) event_ast; /* beside s->events->event */
 	VEC(OutcomeHead) outcome;
 	VEC(Embedded) embedded; /* nodes of whole groups and of single features (group -1 - feature) */
-	VEC(bool) feature_used; /* beside s->feature */
-	VEC(const Ast *) share; /* beside s->feature: what `share:` names, or NULL */
-	bool dim_told;		/* a missing width was told once for all */
-	int dim;		/* the default width, 0 until `embed` */
+	VEC(bool) feature_used, feature_faulty; /* beside s->feature */
+	VEC(const Ast *) share;			/* beside s->feature: what `share:` names, or NULL */
+	bool dim_told;				/* a missing width was told once for all */
+	int dim;				/* the default width, 0 until `embed` */
 	Span dim_at;
 	int steps;	   /* statements executed, loops and layers unrolled */
 	bool heads_broken; /* a head was refused */
+	bool tree_broken;  /* an event has no place in the tree */
 	bool in_loss;	   /* inside a loss line: probabilities that become numbers there are trained */
 	const Ast *train, *rows;
 	Span model_at, stop_at;
+	Span prelude_at;	    /* all of it */
 	VEC(ProbUse) use;	    /* probabilities that a loss trains or an output serves */
 	VEC(const Binding *) named; /* shared, tower, ... of the model itself, for lints */
 } Check;
@@ -208,4 +210,5 @@ const Value *loss_arith(Check *c, AstKind op, const Value *a, const Value *b, Sp
 void check_train(Check *c);
 void check_rows(Check *c);
 void lint(Check *c);
+void lint_losses(Check *c, const bool *trained); /* lint_loss.c */
 #endif

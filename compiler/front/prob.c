@@ -564,6 +564,7 @@ static void mark_stops(Diagram *d, const bool *stopped)
 
 static void refuse_derivation(const Events *e, Diag *d, Span at, const char *what, const Derived *no)
 {
+	if (no->help && diag_helped(d, "M0420", no->help)) return;
 	diag_error(d, at, "M0420", "%s cannot be derived from the heads: %s", what, no->why);
 	for (int i = 0; i < e->event.n && no->where.hi; i++)
 		if (e->event.at[i].span.lo == no->where.lo) note_event(e, d, i);
