@@ -103,6 +103,16 @@ void mtl_eval_free(MtlEvalResult *r, const MtlSys *sys)
 	*r = (MtlEvalResult){0};
 }
 
+/* Is text a name as the table of metrics has it, "buy|click", or as the model has it, "P(buy | click)"? */
+static bool called(const char *name, const char *text, size_t n)
+{
+	if (n > 3 && (text[0] == 'P' || text[0] == 'E') && text[1] == '(' && text[n - 1] == ')')
+		text += 2, n -= 3;
+	for (const char *end = text + n; text < end; text++)
+		if (*text != ' ' && *text != *name++) return false;
+	return !*name;
+}
+
 MtlStatus mtl_stop_metric(MtlStopMetric *s, const MtlModel *m, const char *text, MtlError *e)
 {
 	static const struct {
@@ -111,6 +121,7 @@ MtlStatus mtl_stop_metric(MtlStopMetric *s, const MtlModel *m, const char *text,
 	} kinds[] = {[MTL_STOP_AUC] = {"auc", MTL_WATCH_PROB},
 		     [MTL_STOP_LOGLOSS] = {"logloss", MTL_WATCH_PROB},
 		     [MTL_STOP_NE] = {"ne", MTL_WATCH_PROB},
+		     [MTL_STOP_GAUC] = {"gauc", MTL_WATCH_PROB},
 		     [MTL_STOP_RMSE] = {"rmse", MTL_WATCH_VALUE},
 		     [MTL_STOP_MAE] = {"mae", MTL_WATCH_VALUE},
 		     [MTL_STOP_ACCURACY] = {"accuracy", MTL_WATCH_CLASS},
@@ -120,15 +131,22 @@ MtlStatus mtl_stop_metric(MtlStopMetric *s, const MtlModel *m, const char *text,
 	for (int i = 0; dot && i < (int)(sizeof kinds / sizeof *kinds); i++)
 		if (strcmp(dot + 1, kinds[i].word) == 0) kind = i;
 	if (kind < 0)
-		return mtl_fail(e, MTL_USAGE, "", NULL,
-				"early stop by '%s': expected NAME.auc, NAME.logloss or NAME.ne; of a value "
-				"NAME.rmse or NAME.mae; of a class NAME.accuracy or NAME.cross_entropy",
-				text);
+		return mtl_fail(
+		    e, MTL_USAGE, "", NULL,
+		    "early stop by '%s': expected NAME.auc, NAME.gauc, NAME.logloss or NAME.ne; of a value "
+		    "NAME.rmse or NAME.mae; of a class NAME.accuracy or NAME.cross_entropy",
+		    text);
+	if (kind == MTL_STOP_GAUC && !m->group_column)
+		return mtl_fail(
+		    e, MTL_USAGE, "", NULL,
+		    "early stop by '%s': gauc is within groups, and the model names no column of them: "
+		    "rows { group: COLUMN }",
+		    text);
 	char names[512] = "";
 	size_t len = 0;
 	for (int k = 0; k < m->n_watch; k++) {
 		const char *name = m->watch[k].name;
-		if (strlen(name) == (size_t)(dot - text) && memcmp(name, text, strlen(name)) == 0) {
+		if (called(name, text, (size_t)(dot - text))) {
 			if (m->watch[k].kind != kinds[kind].of)
 				return mtl_fail(e, MTL_USAGE, "", NULL,
 						"early stop by '%s': %s is %s, and has no %s", text, name,
@@ -153,6 +171,7 @@ double mtl_stop_value(const MtlStopMetric *s, const MtlMetrics *watch)
 	case MTL_STOP_AUC: return w->auc;
 	case MTL_STOP_LOGLOSS: return w->logloss;
 	case MTL_STOP_NE: return w->ne;
+	case MTL_STOP_GAUC: return w->gauc;
 	case MTL_STOP_RMSE: return w->rmse;
 	case MTL_STOP_MAE: return w->mae;
 	case MTL_STOP_ACCURACY: return w->accuracy;
@@ -163,5 +182,6 @@ double mtl_stop_value(const MtlStopMetric *s, const MtlMetrics *watch)
 
 bool mtl_stop_better(const MtlStopMetric *s, double value, double best)
 {
-	return s->kind == MTL_STOP_AUC || s->kind == MTL_STOP_ACCURACY ? value > best : value < best;
+	bool more = s->kind == MTL_STOP_AUC || s->kind == MTL_STOP_GAUC || s->kind == MTL_STOP_ACCURACY;
+	return more ? value > best : value < best;
 }

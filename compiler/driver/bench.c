@@ -348,6 +348,8 @@ int command_bench(const Request *call)
 	CompileRequest r;
 	LinkRequest l;
 	if (!request_of(call, &r, &l)) return 2;
+	int bad = unreadable(r.path);
+	if (bad) return bad;
 	if (!mtl_option(&call->o, call->table, "cpu")->given)
 		for (r.n_target = 0; r.n_target < 1;)
 			for (int i = 0; i < n_targets && r.n_target < 1; i++)

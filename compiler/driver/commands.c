@@ -69,11 +69,20 @@ bool request_of(const Request *c, CompileRequest *r, LinkRequest *l)
 	}
 	l->verbose = get(c, "verbose")->given;
 	if (check) return true;
-	if (get(c, "optimize")->given)
-		l->level = get(c, "optimize")->count > 3 ? 3 : (int)get(c, "optimize")->count;
+	if (get(c, "optimize")->given) {
+		if (get(c, "optimize")->count > 3) {
+			fprintf(stderr, "mtlc: -O is 0 to 3, not %s\n", get(c, "optimize")->text);
+			return false;
+		}
+		l->level = (int)get(c, "optimize")->count;
+	}
 	l->c_backend = get(c, "backend")->given && get(c, "backend")->count == 1;
 	if (!build) return true;
 	l->out = get(c, "output")->text;
+	if (!l->out && !r->dump) {
+		fprintf(stderr, "mtlc build: needs -o, where the program goes (or --dump, to see a stage)\n");
+		return false;
+	}
 	l->model = get(c, "model")->text;
 	l->dynamic = get(c, "link")->given && get(c, "link")->count == 1;
 	r->scorer = l->model != NULL;
@@ -95,7 +104,7 @@ void say_messages(const Compilation *c, bool json)
 	text_free(&t);
 }
 
-static int unreadable(const char *path)
+int unreadable(const char *path)
 {
 	struct stat st;
 	if (!stat(path, &st) && !S_ISDIR(st.st_mode) && !access(path, R_OK)) return 0;
@@ -244,7 +253,13 @@ int command_run(const Request *call)
 	/* PROG train ...: the operand goes, the rest is the program's. */
 	char **argv = calloc((size_t)call->argc + 1, sizeof *argv);
 	int n = 0;
-	argv[n++] = path;
+	/* The program calls itself by the model's name, not by that of its place in the cache. */
+	char name[64];
+	const char *slash = strrchr(path, '/');
+	snprintf(name, sizeof name, "%.63s", slash ? slash + 1 : path);
+	char *hash = strrchr(name, '-');
+	if (hash) *hash = '\0';
+	argv[n++] = name;
 	argv[n++] = call->argv[1];
 	for (int i = 3; i < call->argc; i++) argv[n++] = call->argv[i];
 	execv(path, argv);

@@ -40,6 +40,8 @@ int command_compare(const Request *c);
 int cached_program(const Request *call, char *path, size_t size, int64_t sizes[3]);
 /* Shared: the request of a command line; false: said on stderr (exit 2). */
 bool request_of(const Request *c, CompileRequest *r, LinkRequest *l);
+/* 6, said on stderr, when this is no file that can be read; else 0. */
+int unreadable(const char *path);
 /* Messages to stderr, or as JSON to stdout. */
 void say_messages(const Compilation *c, bool json);
 #endif

@@ -582,6 +582,8 @@ int command_data(const Request *call)
 	Request front = *call;
 	front.o.command = -1;
 	if (!request_of(&front, &r, &l)) return 2;
+	int bad = unreadable(r.path);
+	if (bad) return bad;
 	Compilation c;
 	compilation_init(&c);
 	bool ok = compile_front(&c, &r);

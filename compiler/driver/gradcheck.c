@@ -185,6 +185,8 @@ int command_gradcheck(const Request *call)
 	CompileRequest r;
 	LinkRequest l;
 	if (!request_of(call, &r, &l)) return 2;
+	int bad = unreadable(r.path);
+	if (bad) return bad;
 	if (!mtl_option(&call->o, call->table, "cpu")->given) {
 		r.n_target = 0;
 		for (int i = 0; i < n_targets; i++)

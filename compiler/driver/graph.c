@@ -691,6 +691,8 @@ int command_graph(const Request *call)
 	Request front = *call;
 	front.o.command = -1;
 	if (!request_of(&front, &r, &l)) return 2;
+	int bad = unreadable(r.path);
+	if (bad) return bad;
 	const char *path = mtl_option(&call->o, call->table, "output")->text;
 	const char *form = path ? strrchr(path, '.') : NULL;
 	form = !path || !strcmp(path, "-") ? "dot" : form ? form + 1 : "";

@@ -186,6 +186,7 @@ static bool kernel_objects(Shop *s, Compilation *c, const LinkRequest *l, Words 
 {
 	EmitJob job[TARGETS_MAX] = {0};
 	int n = 0;
+	if (c->lowered.n - s->kernel.n > TARGETS_MAX) bug("%d variants", c->lowered.n);
 	for (int i = s->kernel.n; i < c->lowered.n; i++) {
 		const Lowered *v = c->lowered.at[i];
 		const char *o = in_shop(s, arena_printf(s->arena, "%s.o", v->mod->name));

@@ -58,7 +58,7 @@ static const MtlCommand command[] = {
 };
 
 static const MtlOption option[] = {
-    {"output", 'o', MTL_ARG_TEXT, "FILE", C(BUILD) | C(GEN) | C(NEW) | C(GRAPH), C(BUILD) | C(GEN),
+    {"output", 'o', MTL_ARG_TEXT, "FILE", C(BUILD) | C(GEN) | C(NEW) | C(GRAPH), C(GEN),
      "where the result goes; - is stdout"},
     {"define", 'D', MTL_ARG_TEXT, "NAME=VALUE", SPEC | RUN | LOGS | C(GRAPH) | C(COMPARE), 0,
      "give a const another value; may be repeated; compare: values, a,b,c"},

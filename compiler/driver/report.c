@@ -1,4 +1,4 @@
-/* `check -v`: inputs, shapes, parameters, multiply-adds, and the derived table of events. */
+/* `check -v`: inputs, shapes, parameters, multiply-adds, the derived table of events, losses, outputs. */
 #include "driver/report.h"
 #include "ir/op.h"
 #include <string.h>
@@ -48,6 +48,23 @@ static void derived(const Spec *s, FILE *to)
 		fprintf(to, "  %-*s = %-*s  label %-*s  rows %-*s  (%s)\n", w[0], v->text, w[1],
 			v->expression, w[2], v->label_text, w[3], v->rows_text, use_of(v, by));
 	}
+}
+
+static void losses(const Spec *s, FILE *to)
+{
+	int w[2] = {0};
+	for (int i = 0; i < s->loss.n; i++)
+		w[0] = widest(w[0], s->loss.at[i].name), w[1] = widest(w[1], s->loss.at[i].text);
+	fprintf(to, "\nlosses\n");
+	for (int i = 0; i < s->loss.n; i++) {
+		const Loss *l = &s->loss.at[i];
+		fprintf(to, "  %-*s  %-*s  weight %-4g rows %s\n", w[0], l->name, w[1], l->text, l->weight,
+			l->rows);
+	}
+	for (int i = w[0] = 0; i < s->output.n; i++) w[0] = widest(w[0], s->output.at[i].name);
+	fprintf(to, "\noutputs\n");
+	for (int i = 0; i < s->output.n; i++)
+		fprintf(to, "  %-*s  %s\n", w[0], s->output.at[i].name, s->output.at[i].text);
 }
 
 void report_sizes(const Spec *s, int64_t sizes[3])
@@ -100,4 +117,5 @@ void report_model(const Compilation *c, FILE *to)
 	}
 	network(s, to);
 	derived(s, to);
+	losses(s, to);
 }

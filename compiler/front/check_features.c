@@ -153,7 +153,9 @@ static void set_normalize(Check *c, Feature *f, const Ast *arg)
 
 static void set_missing(Check *c, Feature *f, const Ast *arg)
 {
-	if (arg->a->kind == AST_NAME) {
+	bool constant = arg->a->kind == AST_NAME && strcmp(arg->a->name, "learned") &&
+			strcmp(arg->a->name, "own") && scope_find(c->scope, arg->a->name);
+	if (arg->a->kind == AST_NAME && !constant) {
 		static const char *const word[] = {"a number", "learned", "own"}; /* no name is the first */
 		int i;
 		if (word_in(c, arg->a, "missing", 3, word, &i))

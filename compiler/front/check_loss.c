@@ -40,7 +40,16 @@ bool loss_prob(Check *c, const CallSite *site, const Ast *ast, const Value *v, P
 		diag_help(c->d, "declare a head for it: P(e | c) = sigmoid(...)");
 		return false;
 	}
-	if (v->kind == V_SCORE) {
+	if (v->kind == V_SCORE && v->outcome) {
+		const OutcomeHead *h = &c->outcome.at[v->outcome - 1];
+		const Sample *s = &c->s->sample.at[h->sample];
+		told(c, *at, "M0602", "%s needs the probability of an event, and '%s' is a %s", site->name,
+		     s->name, s->classes ? "class: its alternatives are learnt together" : "value");
+		if (s->classes)
+			diag_help(c->d, "ce(%s); or declare the one as an event of its own", h->text);
+		else
+			diag_help(c->d, "mse(%s)", h->text);
+	} else if (v->kind == V_SCORE) {
 		told(c, *at, "M0602",
 		     "%s needs the probability of an event, this is a score: no label belongs to it",
 		     site->name);
@@ -435,6 +444,15 @@ static NodeId spread(Check *c, NodeId n, Span at)
 				   : graph_push(c->g, OP_SPREAD, shape_scalar(true), 1, &n, (Attr){0}, at);
 }
 
+static Str written(Check *c, const Ast *e)
+{
+	Text t = {0};
+	ast_expr_text(e, &t);
+	Str s = str_intern(c->str, t.at ? t.at : "");
+	text_free(&t);
+	return s;
+}
+
 /* `loss t:` in a loop is named after what t stands for. */
 static Str loss_name(Check *c, const Ast *st)
 {
@@ -504,6 +522,8 @@ static void check_loss_line(Check *c, const Pending *p)
 			.weight = weight,
 			.row = row,
 			.count = spread(c, count, st->a->span),
+			.text = written(c, st->a),
+			.rows = v->rows ? v->rows : str_intern(c->str, "all"),
 			.span = st->name_span});
 }
 
@@ -518,7 +538,7 @@ void check_losses(Check *c)
 
 /* ---- outputs ---- */
 
-static void add_output(Check *c, Str name, NodeId node, Span at)
+static void add_output(Check *c, Str name, NodeId node, Str text, Span at)
 {
 	for (int i = 0; i < c->s->output.n; i++)
 		if (c->s->output.at[i].name == name) {
@@ -526,10 +546,10 @@ static void add_output(Check *c, Str name, NodeId node, Span at)
 			diag_note(c->d, c->s->output.at[i].span, "the first one is here");
 			return;
 		}
-	vec_push(c->a, &c->s->output, (Output){name, node, at});
+	vec_push(c->a, &c->s->output, (Output){name, node, text, at});
 }
 
-void output_value(Check *c, Str name, const Value *v, Span at)
+void output_value(Check *c, Str name, const Value *v, Str text, Span at)
 {
 	NodeId n = 0;
 	if (v->kind == V_LOSS) {
@@ -559,7 +579,7 @@ void output_value(Check *c, Str name, const Value *v, Span at)
 		told(c, at, "M0609", "this output needs a name: output NAME = ...");
 		return;
 	}
-	add_output(c, name, spread(c, as_column(c, n), at), at);
+	add_output(c, name, spread(c, as_column(c, n), at), text, at);
 }
 
 void check_outputs(Check *c)
@@ -570,7 +590,7 @@ void check_outputs(Check *c)
 		for (int j = 0; j < st->list.n; j++) {
 			const Ast *arg = st->list.at[j];
 			const Value *v = eval(c, arg->a);
-			if (v->kind != V_POISON) output_value(c, arg->name, v, arg->span);
+			if (v->kind != V_POISON) output_value(c, arg->name, v, written(c, arg->a), arg->span);
 		}
 	}
 	/* A model that names no output gives all its heads. */
@@ -583,8 +603,11 @@ void check_outputs(Check *c)
 			    .of = h->of,
 			    .given = h->given,
 			    .span = h->span};
+		Text t = {0};
+		prob_text(e, h->estimate, h->of, h->given, &t);
 		output_value(c, NULL, new_value(c, (Value){.kind = V_PROB, .prob = p, .span = h->span}),
-			     h->span);
+			     str_intern(c->str, t.at), h->span);
+		text_free(&t);
 	}
 	if (!c->output.n && !c->heads_broken) outcome_outputs(c);
 	if (!c->output.n && !e->head.n && !c->outcome.n && !c->heads_broken && c->loss.n)

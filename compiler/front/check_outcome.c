@@ -707,7 +707,7 @@ void outcome_outputs(Check *c)
 							  .text = h.name,
 							  .outcome = i + 1,
 							  .span = h.span}),
-				     h.span);
+				     h.text, h.span);
 			continue;
 		}
 		for (int j = 0; j < c->s->sample.at[h.sample].classes; j++)
@@ -718,7 +718,7 @@ void outcome_outputs(Check *c)
 							       class_logit(c, h.node, j, h.span), h.span),
 						 .outcome = i + 1,
 						 .span = h.span}),
-			    h.span);
+			    h.text, h.span);
 	}
 }
 

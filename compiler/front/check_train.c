@@ -131,6 +131,20 @@ static void set_optimizer(Check *c, const Ast *e, Optimizer *out)
 	}
 }
 
+/* "P(buy | click).auc" is called "buy|click.auc", as in the table of metrics. */
+static Str metric_name(Check *c, Str text)
+{
+	const char *dot = strrchr(text, '.');
+	size_t n = dot ? (size_t)(dot - text) : 0;
+	bool wrapped = n > 3 && (*text == 'P' || *text == 'E') && text[1] == '(' && text[n - 1] == ')';
+	Text t = {0};
+	for (size_t i = 0; text[i]; i++)
+		if (text[i] != ' ' && !(wrapped && (i < 2 || i == n - 1))) text_char(&t, text[i]);
+	Str name = str_intern(c->str, t.at ? t.at : "");
+	text_free(&t);
+	return name;
+}
+
 /* early(buy.auc, 2) */
 static void set_stop(Check *c, const Ast *e)
 {
@@ -152,7 +166,7 @@ static void set_stop(Check *c, const Ast *e)
 			c->s->stop_metric = str_printf(
 			    c->str, "%s.%s", prob_name(c->s->events, m->a->text, of, given), m->name);
 	} else if (m->kind == AST_STRING) {
-		c->s->stop_metric = m->text;
+		c->s->stop_metric = metric_name(c, m->text);
 	} else {
 		told(c, m->span, "M0634", "a metric is named event.metric: buy.auc, P(buy | click).logloss");
 	}

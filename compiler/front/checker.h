@@ -196,7 +196,7 @@ const Value *row_loss(Check *c, NodeId row, NodeId count, Str rows, Span at);
 bool over_all(Check *c, const Ast *e, bool *all); /* `over: all`; false: told */
 /* The probability that a loss is about; false: told. */
 bool loss_prob(Check *c, const CallSite *site, const Ast *ast, const Value *v, ProbType *t, Span *at);
-void output_value(Check *c, Str name, const Value *v, Span at);
+void output_value(Check *c, Str name, const Value *v, Str text, Span at); /* text: as written */
 void use_prob(Check *c, bool trained, const ProbType *t, bool masked, Span at);
 void check_losses(Check *c);
 void check_outputs(Check *c);

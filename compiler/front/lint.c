@@ -306,10 +306,10 @@ static void stop_metric(Check *c)
 	static const struct {
 		const char *word;
 		WatchKind of;
-	} metric[] = {{"auc", WATCH_PROB},	     {"logloss", WATCH_PROB}, {"ne", WATCH_PROB},
-		      {"rmse", WATCH_VALUE},	     {"mae", WATCH_VALUE},    {"accuracy", WATCH_CLASS},
-		      {"cross_entropy", WATCH_CLASS}};
-	static const char *const kind[] = {"a probability, measured by auc, logloss and ne",
+	} metric[] = {{"auc", WATCH_PROB},	 {"gauc", WATCH_PROB},		{"logloss", WATCH_PROB},
+		      {"ne", WATCH_PROB},	 {"rmse", WATCH_VALUE},		{"mae", WATCH_VALUE},
+		      {"accuracy", WATCH_CLASS}, {"cross_entropy", WATCH_CLASS}};
+	static const char *const kind[] = {"a probability, measured by auc, gauc, logloss and ne",
 					   "a value, measured by rmse and mae",
 					   "a class, measured by accuracy and cross_entropy"};
 	WatchKind of = WATCH_PROB;
@@ -322,12 +322,18 @@ static void stop_metric(Check *c)
 		near_add(&near, metric[i].word);
 	}
 	if (!known) {
-		told(
-		    c, c->stop_at, "M0634",
-		    "training can be stopped by auc, logloss or ne, of a value by rmse or mae, of a class by "
-		    "accuracy or cross_entropy, not by '%s'",
-		    dot ? dot + 1 : m);
+		told(c, c->stop_at, "M0634",
+		     "training can be stopped by auc, gauc, logloss or ne, of a value by rmse or mae, of a "
+		     "class by "
+		     "accuracy or cross_entropy, not by '%s'",
+		     dot ? dot + 1 : m);
 		help_near(c, &near, dot ? dot + 1 : m);
+		return;
+	}
+	if (!strcmp(dot + 1, "gauc") && !c->s->group_column) {
+		told(c, c->stop_at, "M0634",
+		     "gauc is measured within groups of rows, and the model names none");
+		diag_help(c->d, "rows { group: COLUMN }");
 		return;
 	}
 	Str name = str_internn(c->str, m, (size_t)(dot - m));

@@ -83,12 +83,14 @@ typedef struct {
 	Str name;
 	double weight;
 	NodeId row, count; /* [n] */
+	Str text, rows;	   /* as the author wrote it; where it counts: "click", "all" */
 	Span span;
 } Loss;
 
 typedef struct {
 	Str name;
 	NodeId node; /* [n] */
+	Str text;    /* as the author wrote it */
 	Span span;
 } Output;
 

@@ -63,7 +63,11 @@ verdict $? "small.mtl: no program, model or scorer: $(cat err)"
 # ---- usage: 2, and the nearest name ----
 wants 2 "no command 'bild': did you mean 'build'?" "$MTLC" bild small.mtl
 wants 2 "did you mean '--output'?" "$MTLC" build small.mtl --outptu x
-wants 2 "build needs --output" "$MTLC" build small.mtl
+wants 2 "build: needs -o" "$MTLC" build small.mtl
+wants 0 "" "$MTLC" build small.mtl --dump=serve
+grep -q sigmoid out
+verdict $? "build --dump=serve without -o prints no graph"
+wants 2 "-O is 0 to 3, not 9" "$MTLC" build small.mtl -O9 -o x
 wants 2 "small.mtl" "$MTLC" check small.mtl small.mtl
 wants 2 "F.mtl" "$MTLC" check
 wants 2 "--backend is one of llvm|c" "$MTLC" build small.mtl -o x --backend=cc
@@ -81,6 +85,20 @@ wants 2 "did you mean '--format'?" ./scorer log.csv --fromat csv
 wants 2 "MTL_VARIANT=v9: this program holds" env MTL_VARIANT=v9 ./prog score log.csv --model model
 wants 2 "--epochs 1" ./prog train --data - --out x
 wants 2 "--early-stop needs --valid" ./prog train --data log.csv --out x --early-stop buy.auc
+# A conditional one by the name of the table and by that of the model; groups only where there are groups.
+for metric in 'buy|click.logloss:1' 'P(buy | click).logloss:1' 'P(click).auc'; do
+	wants 0 "" ./prog train -q --data log.csv --valid log.csv --out stopped --epochs 1 --early-stop "$metric"
+done
+wants 2 "model's probabilities are click, buy|click, buy" ./prog train -q --data log.csv --valid log.csv --out stopped --early-stop 'P(buy|clik).auc'
+wants 2 "gauc is within groups" ./prog train -q --data log.csv --valid log.csv --out stopped --early-stop buy.gauc
+sed 's/weight: weight/group: user/; s/epochs: 2/stop: early("P(buy | click).gauc", 1)  epochs: 2/; s/missing: 0/missing: units/' small.mtl >grouped.mtl
+wants 0 "" "$MTLC" build --cpu=native grouped.mtl -o grouped
+./grouped train --data log.csv --valid log.csv --out stopped 2>&1 | grep -q 'buy|click.gauc\|best'
+verdict $? "early stop by gauc is not said"
+# From the cache, a program has the model's name.
+wants 2 "small: error: no option '--dat' of train" "$MTLC" train small.mtl --dat x
+# What cannot be read is the system's fault, whichever command it is.
+for c in check fmt gradcheck bench graph "data check --data log.csv"; do wants 6 "cannot read nothere.mtl" "$MTLC" $c nothere.mtl; done
 
 # ---- the model's text: 3, by file:line:column ----
 sed 's/dense(units, act: relu)/dens(units, act: relu)/' small.mtl >bad.mtl
