@@ -275,5 +275,7 @@ typedef struct {
 	MtlTrain train;
 	const unsigned char *weights;
 	size_t n_weights; /* a model file inside the program, or NULL */
+	const char
+	    *gemm; /* who computes products of matrices: "blas" (gemm.h), or NULL: the kernels themselves */
 } MtlModel;
 #endif

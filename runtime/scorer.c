@@ -346,7 +346,7 @@ static void info_json(const MtlInstance *in, const char *state, FILE *to)
 	}
 	fputs("],\"variant\":", to);
 	mtl_json_text(to, in->variant->name);
-	fprintf(to, ",\"state\":%s}\n", state ? state : "null");
+	fprintf(to, ",\"gemm\":\"%s\",\"state\":%s}\n", m->gemm ? m->gemm : "own", state ? state : "null");
 }
 
 static void info_text(const MtlInstance *in, const char *state, FILE *to)
@@ -358,6 +358,7 @@ static void info_text(const MtlInstance *in, const char *state, FILE *to)
 	for (int i = 0; i < m->n_variant; i++)
 		fprintf(to, "%s %s%s", i ? "," : "", m->variant[i].name,
 			&m->variant[i] == in->variant ? " (runs here)" : "");
+	if (m->gemm) fprintf(to, "\ngemm: %s", m->gemm);
 	fputs("\n\ninputs:\n", to);
 	for (int i = 0; i < m->n_feature; i++) {
 		const MtlFeature *f = &m->feature[i];

@@ -363,7 +363,7 @@ int command_bench(const Request *call)
 	compilation_init(&c);
 	int code = compile(&c, &r) ? 0 : 3;
 	say_messages(&c, false);
-	Bench b = {.l = &l, .t = r.target[0]};
+	Bench b = {.l = &l, .t = code ? r.target[0] : c.lowered.at[0]->target};
 	Profile profile[2] = {0};
 	for (int i = 0; i < 2 && l.verbose && !code; i++)
 		profile_add(c.arena, c.lowered.at[0], i ? 4 : 1, &profile[i]);
@@ -371,8 +371,9 @@ int command_bench(const Request *call)
 	if (lib) {
 		b.run = peak_kernel(&b);
 		if (b.run) {
-			printf("%s, %s backend; peak %.1f GFLOP/s on one core\n", b.t->name,
-			       l.c_backend ? "C" : "LLVM", 2e-9 * peak(&b));
+			printf("%s, %s backend%s; peak %.1f GFLOP/s on one core\n", b.t->name,
+			       l.c_backend ? "C" : "LLVM", r.blas ? ", products by OpenBLAS" : "",
+			       2e-9 * peak(&b));
 			bandwidth(&b);
 			if (layers(&b, &c)) whole(&b, &c, lib);
 			static const int64_t batch[] = {1, 256};

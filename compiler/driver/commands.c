@@ -51,6 +51,7 @@ bool request_of(const Request *c, CompileRequest *r, LinkRequest *l)
 {
 	*r = (CompileRequest){.path = c->operand, .defines = {c->n_define, c->define}};
 	*l = (LinkRequest){.level = -1, .emit = "exe"};
+	r->blas = c->blas;
 	if (c->o.command < 0 || !c->table) return targets_of(r, NULL);
 	const char *command = c->table->command[c->o.command].name;
 	bool build = !strcmp(command, "build"), check = !strcmp(command, "check");
@@ -69,6 +70,7 @@ bool request_of(const Request *c, CompileRequest *r, LinkRequest *l)
 	}
 	l->verbose = get(c, "verbose")->given;
 	if (check) return true;
+	r->blas = get(c, "gemm")->given && get(c, "gemm")->count == 1;
 	if (get(c, "optimize")->given) {
 		if (get(c, "optimize")->count > 3) {
 			fprintf(stderr, "mtlc: -O is 0 to 3, not %s\n", get(c, "optimize")->text);
@@ -87,6 +89,12 @@ bool request_of(const Request *c, CompileRequest *r, LinkRequest *l)
 	l->dynamic = get(c, "link")->given && get(c, "link")->count == 1;
 	r->scorer = l->model != NULL;
 	if (get(c, "emit")->given) l->emit = get(c, "emit")->text;
+	if (r->blas && (strstr(l->emit, "static") || strstr(l->emit, "shared"))) {
+		fprintf(stderr, "mtlc: --gemm=blas is for programs and scorers: inside a library, OpenBLAS "
+				"and its number "
+				"of threads belong to the program around it\n");
+		return false;
+	}
 	return true;
 }
 
@@ -196,6 +204,7 @@ static bool cache_path(const Request *call, const Compilation *c, char *path, si
 		XXH3_64bits_update(&h, call->define[i].name, strlen(call->define[i].name) + 1);
 		XXH3_64bits_update(&h, call->define[i].value, strlen(call->define[i].value) + 1);
 	}
+	XXH3_64bits_update(&h, &call->blas, sizeof call->blas);
 	struct stat st;
 	if (!stat("/proc/self/exe", &st)) {
 		XXH3_64bits_update(&h, &st.st_mtim, sizeof st.st_mtim);

@@ -103,7 +103,10 @@ bool compile(Compilation *c, const CompileRequest *r)
 	if (c->train) pass_rows(s, c->train);
 	pass_records(s, r->scorer ? -1 : optimizer_moments(&s->tables));
 	for (int i = 0; i < r->n_target; i++) {
-		Lowered *l = pass_lower(c->arena, s, c->train, c->serve, c->watch, r->target[i]);
+		Target *t = arena_new(c->arena, Target, 1);
+		*t = *r->target[i];
+		t->blas = r->blas;
+		Lowered *l = pass_lower(c->arena, s, c->train, c->serve, c->watch, t);
 		Text faults = {0};
 		if (mod_verify(l->mod, &faults)) bug("loops of %s:\n%s", r->target[i]->name, faults.at);
 		text_free(&faults);

@@ -13,6 +13,7 @@ typedef struct {
 	const Target *target[TARGETS_MAX];
 	int n_target;
 	bool scorer;	  /* scoring only */
+	bool blas;	  /* products of matrices by a library */
 	bool hold;	  /* for gradcheck: stopped values are inputs (pass/hold.c) */
 	const char *dump; /* stage after which to print and stop, or NULL */
 } CompileRequest;

@@ -11,6 +11,7 @@
 #include "abi_def_text.h"
 #include "library_h_text.h"
 #include "model_h_text.h"
+#include "runtime/gemm.h"
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -23,6 +24,10 @@
 #include <sys/wait.h>
 #include <dirent.h>
 #include <unistd.h>
+
+_Static_assert((int)PRODUCT_A_TURNED == MTL_GEMM_A_TURNED && (int)PRODUCT_B_TURNED == MTL_GEMM_B_TURNED &&
+		   (int)PRODUCT_ADDS == MTL_GEMM_ADDS,
+	       "kernels and runtime mean the same product");
 
 extern char **environ;
 const char mtlc_version[] = "mtlc 0.1";
@@ -313,6 +318,7 @@ static bool program(Shop *s, Compilation *c, const CompileRequest *r, const Link
 	}
 	hardened(s, &w);
 	words_of(s, &w, "LDFLAGS", "");
+	if (r->blas) word(s, &w, "-lopenblas");
 	static const char *const libraries[] = {"-ljansson", "-lzstd", "-lz", "-lm", "-lpthread", "-o"};
 	for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++) word(s, &w, libraries[i]);
 	word(s, &w, made);
@@ -520,9 +526,19 @@ void *link_load(Compilation *c, const LinkRequest *l, Text *error)
 		word(&s, &w, "-o");
 		word(&s, &w, in_shop(&s, "kernels.so"));
 		for (int i = 0; i < objects.n; i++) word(&s, &w, objects.at[i]);
+		bool blas = c->lowered.n && c->lowered.at[0]->mod->blas, found = true;
+		if (blas) {
+			const char *runtime = runtime_archive(&s);
+			found = runtime;
+			if (found) word(&s, &w, runtime);
+			word(&s, &w, "-lopenblas");
+		}
 		word(&s, &w, "-lm");
-		if (run(&s, &w) && !(h = dlopen(in_shop(&s, "kernels.so"), RTLD_NOW | RTLD_LOCAL)))
+		if (found && run(&s, &w) && !(h = dlopen(in_shop(&s, "kernels.so"), RTLD_NOW | RTLD_LOCAL)))
 			fail(&s, "%s", dlerror());
+		void (*threads)(int) = NULL;
+		if (h && blas) *(void **)&threads = dlsym(h, "openblas_set_num_threads");
+		if (threads) threads(1);
 	}
 	close_shop(&s);
 	return h;

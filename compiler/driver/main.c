@@ -68,6 +68,8 @@ static const MtlOption option[] = {
      "baseline (v2, v3 and v4 in one program), native, or a list: v3,v4"},
     {"backend", 0, MTL_ARG_CHOICE, "llvm|c", C(BUILD) | C(BENCH) | C(GRADCHECK), 0,
      "what prints the kernels"},
+    {"gemm", 0, MTL_ARG_CHOICE, "own|blas", C(BUILD) | C(BENCH) | C(GRADCHECK), 0,
+     "who computes matrix products: the compiler's own tiles, or OpenBLAS (own)"},
     {"model", 0, MTL_ARG_TEXT, "M", C(BUILD), 0, "build a standalone scorer with the weights of M inside"},
     {"emit", 0, MTL_ARG_TEXT, "LIST", C(BUILD), 0,
      "exe, obj, c, llvm, asm, graph, loops; of a scorer static, shared, header; with several, -o is a stem"},
@@ -134,6 +136,19 @@ static bool take_defines(int *argc, char **argv, Define *at, int *n, int most)
 	return true;
 }
 
+/* Takes options of the build out of the command line of a program that is built and run at once. */
+static void take_build_options(Request *call, int *argc, char **argv)
+{
+	int k = 1;
+	for (int i = 1; i < *argc; i++) {
+		bool gemm = !strcmp(argv[i], "--gemm=blas");
+		call->blas |= gemm;
+		if (!gemm && strcmp(argv[i], "--gemm=own")) argv[k++] = argv[i];
+	}
+	*argc = k;
+	argv[k] = NULL;
+}
+
 /* The exit code, once all of stdout has arrived; a reader who left early (`| head`) is no error. */
 static int finish(int code)
 {
@@ -172,6 +187,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	if (runs && argv[2][0] != '-') {
+		take_build_options(&call, &argc, argv);
 		call.operand = argv[2];
 		call.argc = argc;
 		call.argv = argv;

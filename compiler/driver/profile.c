@@ -82,6 +82,12 @@ static int64_t in_body(Count *c, int s)
 					 : t->let == LET_LOAD  ? 0
 							       : lo;
 			break;
+		case S_PRODUCT: {
+			int64_t madds = 1;
+			for (int i = 3; i < 6; i++) madds *= value(c, &t->arg.at[i].off);
+			n += madds;
+			break;
+		}
 		case S_SET:
 		case S_STORE: n += in_expr(c, t->expr); break;
 		default: break;

@@ -307,6 +307,19 @@ static void put_call(Print *c, const Stmt *t)
 	text_add(c->o, ");");
 }
 
+static void put_product(Print *c, const Stmt *t)
+{
+	text_printf(c->o, "mtl_gemm(%d, ", t->form);
+	for (int i = 0; i < 3; i++) {
+		put_place(c, t->arg.at[i].buf, &t->arg.at[i].off);
+		text_printf(c->o, ", %d, ", t->ld[i]);
+	}
+	for (int i = 3; i < 6; i++) {
+		put_aff(c, &t->arg.at[i].off);
+		text_add(c->o, i < 5 ? ", " : ");");
+	}
+}
+
 static void put_body(Print *c, int s, int tabs);
 
 static void put_tabs(Print *c, int n)
@@ -357,6 +370,7 @@ static void put_stmt(Print *c, const Stmt *t)
 	case S_STORE: put_store(c, t); break;
 	case S_LET: put_let(c, t); break;
 	case S_CALL: put_call(c, t); break;
+	case S_PRODUCT: put_product(c, t); break;
 	case S_PREFETCH:
 		text_add(c->o, "prefetch(");
 		put_name(c, c->f->buf.at[t->ref].name);
@@ -492,6 +506,11 @@ void emit_c(const Mod *m, Text *out, bool expand)
 	text_printf(out, "/* %s: vectors of %d lanes.  Compile with -O2 -ffp-contract=off. */\n", m->name,
 		    m->W);
 	text_add(out, mtl_vec_text);
+	if (m->blas)
+		text_add(
+		    out,
+		    "\n/* runtime/gemm.c */\nvoid mtl_gemm(int form, float *c, int64_t ldc, const float *a, "
+		    "int64_t lda, const float *b,\n\t      int64_t ldb, int64_t m, int64_t n, int64_t k);\n");
 	for (int i = 0; i < m->fn.n; i++) {
 		Print c = {.m = m, .f = m->fn.at[i], .o = out, .expand = expand};
 		c.now = c.turn = arena_new(arena, int64_t, c.f->var.n);

@@ -476,6 +476,21 @@ static void call(Print *l, const Stmt *t)
 	LLVMBuildCall2(l->b, l->types[t->ref], l->fns[t->ref], arg, (unsigned)t->arg.n, "");
 }
 
+/* void mtl_gemm(int form, c, ldc, a, lda, b, ldb, m, n, k): runtime/gemm.c */
+static void product(Print *l, const Stmt *t)
+{
+	T of[10] = {l->i32, l->ptr, l->i64, l->ptr, l->i64, l->ptr, l->i64, l->i64, l->i64, l->i64};
+	T type = LLVMFunctionType(LLVMVoidTypeInContext(l->ctx), of, 10, false);
+	V fn = LLVMGetNamedFunction(l->mod, "mtl_gemm"), arg[10] = {int32(l, t->form)};
+	if (!fn) fn = LLVMAddFunction(l->mod, "mtl_gemm", type);
+	for (int i = 0; i < 3; i++) {
+		arg[1 + 2 * i] = address(l, t->arg.at[i].buf, &t->arg.at[i].off);
+		arg[2 + 2 * i] = int64(l, t->ld[i]);
+		arg[7 + i] = index_value(l, &t->arg.at[3 + i].off);
+	}
+	LLVMBuildCall2(l->b, type, fn, arg, 10, "");
+}
+
 static void turns(Print *l, const Stmt *t)
 {
 	for (int64_t i = t->lo.c; i < t->hi.c; i += t->step) {
@@ -500,6 +515,7 @@ static void body(Print *l, int s)
 		case S_STORE: store(l, t); break;
 		case S_LET: let(l, t); break;
 		case S_CALL: call(l, t); break;
+		case S_PRODUCT: product(l, t); break;
 		case S_PREFETCH: prefetch(l, t); break;
 		default: bug("statement %d", t->op);
 		}

@@ -405,6 +405,8 @@ void emit_model(Text *o, const EmitModel *m)
 	if (m->weights)
 		text_printf(o, "\t.weights = mtl_weights_begin, .n_weights = %lluu,\n",
 			    (unsigned long long)m->n_weights);
+	bool blas = m->variant[0]->mod->blas;
+	if (blas) text_add(o, "\t.gemm = \"blas\",\n");
 	text_add(o, "};\n");
 	if (m->library) {
 		emit_doors(o, m);
@@ -412,6 +414,8 @@ void emit_model(Text *o, const EmitModel *m)
 	}
 	text_printf(o, "\nint mtl_%s_main(const MtlModel *m, int argc, char **argv);\n",
 		    scorer ? "scorer" : "prog");
-	text_printf(o, "int main(int argc, char **argv) { return mtl_%s_main(&mtl_model, argc, argv); }\n",
-		    scorer ? "scorer" : "prog");
+	if (blas) text_add(o, "void mtl_gemm_begin(void);\n");
+	text_printf(
+	    o, "int main(int argc, char **argv)\n{\n%s\treturn mtl_%s_main(&mtl_model, argc, argv);\n}\n",
+	    blas ? "\tmtl_gemm_begin();\n" : "", scorer ? "scorer" : "prog");
 }

@@ -306,11 +306,21 @@ void f_call(Fn *f, int fn) { stmt(f, S_CALL)->ref = fn; }
 
 void f_arg(Fn *f, int buf, Aff off)
 {
-	if (last_stmt(f)->op != S_CALL) bug("%s: an argument without a call", f->name);
+	if (last_stmt(f)->op != S_CALL && last_stmt(f)->op != S_PRODUCT)
+		bug("%s: an argument without a call", f->name);
 	vec_push(f->arena, &last_stmt(f)->arg, (Arg){buf, off});
 }
 
 void f_arg_size(Fn *f, Aff n) { f_arg(f, -1, n); }
+
+void f_product(Fn *f, int form, int ldc, int lda, int ldb)
+{
+	Stmt *s = stmt(f, S_PRODUCT);
+	s->form = form;
+	s->ld[0] = ldc;
+	s->ld[1] = lda;
+	s->ld[2] = ldb;
+}
 
 /* --- expressions --- */
 

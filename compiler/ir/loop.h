@@ -104,8 +104,14 @@ typedef enum {
 	S_LET,	/* var = lo | min(lo, hi) | max(lo, hi) | lo rounded down to a multiple of step | lo / step |
 		   i32 buf[lo] */
 	S_CALL, /* function ref on (buffer + offset)s and sizes */
-	S_PREFETCH /* the line of buf[lo], for reading and writing; a hint, any index allowed */
+	S_PREFETCH, /* the line of buf[lo], for reading and writing; a hint, any index allowed */
+	S_PRODUCT   /* matrices: C = or += A B, see Product; the order of the sums is the library's */
 } StmtOp;
+/*
+ * C [m, n] = or += A [m, k] B [k, n], rows `ld` elements apart; A or B may lie turned (A as [k, m]).
+ * Stmt.arg: the places of C, A, B, then m, n, k.
+ */
+typedef enum { PRODUCT_A_TURNED = 1, PRODUCT_B_TURNED = 2, PRODUCT_ADDS = 4 } ProductForm;
 typedef enum {
 	LET_IS,
 	LET_MIN,
@@ -127,7 +133,8 @@ typedef struct {
 	bool masked;
 	Aff lo, hi;
 	VEC(Arg) arg;
-	Span span; /* the place in the model this came from */
+	int form, ld[3]; /* PRODUCT: of C, A, B */
+	Span span;	 /* the place in the model this came from */
 } Stmt;
 
 typedef struct Fn Fn;
@@ -157,6 +164,7 @@ typedef struct {
 	Str name; /* prefix of exported symbols: "esmm_v4" */
 	int W;	  /* lanes at most */
 	bool fma;
+	bool blas; /* has products of matrices, by a library */
 	VEC(Fn *) fn;
 } Mod;
 
@@ -195,6 +203,8 @@ void f_prefetch(Fn *f, int buf, Aff ix);
 void f_call(Fn *f, int fn); /* then one f_arg / f_arg_size per parameter and size */
 void f_arg(Fn *f, int buf, Aff off);
 void f_arg_size(Fn *f, Aff n);
+/* Then f_arg for C, A and B, f_arg_size for m, n and k. */
+void f_product(Fn *f, int form, int ldc, int lda, int ldb);
 
 int e_const(Fn *f, int lanes, double k);
 int e_reg(Fn *f, int r, Aff i, Aff j);

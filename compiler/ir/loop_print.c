@@ -156,6 +156,28 @@ static void put_call(Dump *d, const Stmt *t)
 	text_char(d->o, ')');
 }
 
+/* product Y[n, 200 by 200] += X[n, 360 by 360] W[360, 200 by 200]; turned: W' */
+static void put_product(Dump *d, const Stmt *t)
+{
+	static const int size[3][2] = {{3, 4}, {3, 5}, {5, 4}};
+	text_add(d->o, "product ");
+	for (int i = 0; i < 3; i++) {
+		const Arg *a = &t->arg.at[i];
+		text_add(d->o, d->f->buf.at[a->buf].name);
+		if (a->off.n || a->off.c) {
+			text_add(d->o, " + ");
+			put_aff(d, &a->off);
+		}
+		text_char(d->o, '[');
+		put_aff(d, &t->arg.at[size[i][0]].off);
+		text_add(d->o, ", ");
+		put_aff(d, &t->arg.at[size[i][1]].off);
+		text_printf(d->o, " by %d]%s", t->ld[i],
+			    i && t->form & (i == 1 ? PRODUCT_A_TURNED : PRODUCT_B_TURNED) ? "'" : "");
+		text_add(d->o, i == 2 ? "" : i ? " " : t->form & PRODUCT_ADDS ? " += " : " = ");
+	}
+}
+
 static void put_body(Dump *d, int s, int indent);
 
 static void put_loop(Dump *d, const Stmt *t, int indent)
@@ -185,6 +207,7 @@ static void put_stmt(Dump *d, const Stmt *t)
 		break;
 	case S_LET: put_let(d, t); break;
 	case S_CALL: put_call(d, t); break;
+	case S_PRODUCT: put_product(d, t); break;
 	case S_PREFETCH:
 		text_add(d->o, "prefetch ");
 		put_mem(d, t->ref, &t->lo, 1, NULL);

@@ -253,6 +253,32 @@ static void call(Run *r, Frame *f, const Stmt *t)
 	body(r, g, g->f->first);
 }
 
+/* Element (i, j) of matrix `which` of a product; turned: as it lies. */
+static double *entry_of(Run *r, const Frame *f, const Stmt *t, int which, int64_t i, int64_t j, bool turned)
+{
+	const Arg *a = &t->arg.at[which];
+	int64_t at = value(f, &a->off) + (turned ? j * t->ld[which] + i : i * t->ld[which] + j);
+	check_range(r, f, a->buf, at, 1, "product");
+	return (double *)f->buf[a->buf].p + at;
+}
+
+/* One ascending chain of fused multiply-adds for each sum. */
+static void product(Run *r, const Frame *f, const Stmt *t)
+{
+	int64_t size[3];
+	for (int i = 0; i < 3; i++) size[i] = value(f, &t->arg.at[3 + i].off);
+	for (int64_t i = 0; i < size[0]; i++)
+		for (int64_t j = 0; j < size[1]; j++) {
+			double *c = entry_of(r, f, t, 0, i, j, false), s = t->form & PRODUCT_ADDS ? *c : 0;
+			for (int64_t k = 0; k < size[2]; k++) {
+				double a = *entry_of(r, f, t, 1, i, k, t->form & PRODUCT_A_TURNED),
+				       b = *entry_of(r, f, t, 2, k, j, t->form & PRODUCT_B_TURNED);
+				s = r->f32 ? (double)fmaf((float)a, (float)b, (float)s) : fma(a, b, s);
+			}
+			*c = s;
+		}
+}
+
 static void body(Run *r, Frame *f, int s)
 {
 	for (; s; s = f->f->stmt.at[s].next) {
@@ -277,6 +303,7 @@ static void body(Run *r, Frame *f, int s)
 		case S_STORE: store(r, f, t); break;
 		case S_LET: let(r, f, t); break;
 		case S_CALL: call(r, f, t); break;
+		case S_PRODUCT: product(r, f, t); break;
 		case S_PREFETCH: break;
 		default: stop(r, f, "statement %d", t->op);
 		}

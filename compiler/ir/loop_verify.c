@@ -10,6 +10,7 @@
  *   memory      no store into an input or into integers; an index known to be outside is refused
  *   temps       at a multiple of 16 in a writable parameter, inside it where its size is known
  *   calls       to earlier functions only; arguments fit; nothing written is passed twice
+ *   products    where the variant has them; rows do not overlap; the result is none of the factors
  *   unroll      at most 256 turns, 4096 with those around it, no `reg` or `let` directly inside
  *
  * An index that depends on a size or a loaded integer is left to the interpreter.
@@ -165,7 +166,7 @@ static bool stmt_ok(Check *c, int s, bool *used, bool *used_expr, bool *defined)
 	const Fn *f = c->f;
 	const Stmt *t = &f->stmt.at[s];
 	static const VarKind kind[] = {[S_FOR] = VAR_LOOP, [S_UNROLL] = VAR_UNROLL, [S_LET] = VAR_LET};
-	if (!NEED(t->op > S_NONE && t->op <= S_PREFETCH && t->let <= LET_LOAD, "statement %d is %d", s,
+	if (!NEED(t->op > S_NONE && t->op <= S_PRODUCT && t->let <= LET_LOAD, "statement %d is %d", s,
 		  t->op) ||
 	    !link_ok(c, s, t->next, used) || !aff_ok(c, &t->lo) || !aff_ok(c, &t->hi))
 		return false;
@@ -189,7 +190,9 @@ static bool stmt_ok(Check *c, int s, bool *used, bool *used_expr, bool *defined)
 	}
 	if (!NEED(t->arg.n >= 0 && t->arg.n <= t->arg.cap, "statement %d: %d arguments", s, t->arg.n))
 		return false;
-	for (int i = 0; t->op == S_CALL && i < t->arg.n; i++)
+	if (t->op == S_PRODUCT && !NEED(t->arg.n == 6, "product of %d arguments, not 6", t->arg.n))
+		return false;
+	for (int i = 0; (t->op == S_CALL || t->op == S_PRODUCT) && i < t->arg.n; i++)
 		if (!aff_ok(c, &t->arg.at[i].off) ||
 		    !NEED(t->arg.at[i].buf >= -1 && t->arg.at[i].buf < f->buf.n, "argument %d is %d", i,
 			  t->arg.at[i].buf))
@@ -486,6 +489,42 @@ static void check_call(Check *c, const Stmt *t)
 		for (int i = 0; i < n; i++) check_argument(c, g, t, i);
 }
 
+/* A matrix of a product: its first and its last element. */
+static void check_matrix(Check *c, const Stmt *t, int which, int rows, int columns, bool turned)
+{
+	const Arg *a = &t->arg.at[which];
+	if (!NEED(a->buf >= 0, "product: matrix %d is a size", which)) return;
+	const Buf *b = &c->f->buf.at[a->buf];
+	Aff high = t->arg.at[turned ? columns : rows].off, wide = t->arg.at[turned ? rows : columns].off;
+	Range w = range_of(c, &wide);
+	NEED(b->elem == ELEM_F32, "product: %s holds integers", b->name);
+	NEED(which || b->kind != BUF_IN, "product: writes the input %s", b->name);
+	NEED(t->ld[which] > 0 && (c->dead || w.lo <= t->ld[which]), "product: rows of %s overlap", b->name);
+	check_memory(c, a->buf, &a->off, 1, NULL);
+	if (c->dead || high.n || wide.n) return; /* of unknown size: the interpreter looks */
+	Range off = range_of(c, &a->off);
+	int64_t end = plus(off.tight ? off.hi : off.lo, ((int64_t)high.c - 1) * t->ld[which] + wide.c);
+	NEED(!b->size || end <= b->size, "product: %s ends at %lld of %lld", b->name, (long long)end,
+	     (long long)b->size);
+}
+
+static void check_product(Check *c, const Stmt *t)
+{
+	if (!NEED(c->m->blas, "product in a variant without it")) return;
+	for (int i = 3; i < 6; i++) {
+		Range n = range_of(c, &t->arg.at[i].off);
+		NEED(t->arg.at[i].buf < 0, "product: argument %d is a buffer", i);
+		NEED(c->dead || n.hi >= 0, "product: size %lld", (long long)n.hi);
+	}
+	NEED(t->form >= 0 && t->form < 8, "product of form %d", t->form);
+	check_matrix(c, t, 0, 3, 4, false);
+	check_matrix(c, t, 1, 3, 5, t->form & PRODUCT_A_TURNED);
+	check_matrix(c, t, 2, 5, 4, t->form & PRODUCT_B_TURNED);
+	for (int i = 1; i < 3; i++)
+		if (t->arg.at[0].buf >= 0 && t->arg.at[i].buf >= 0)
+			NEED(!overlap(c->f, &t->arg.at[0], &t->arg.at[i]), "product: the result is a factor");
+}
+
 static void check_stmt(Check *c, const Stmt *t, bool unrolled)
 {
 	const Fn *f = c->f;
@@ -509,6 +548,7 @@ static void check_stmt(Check *c, const Stmt *t, bool unrolled)
 	case S_STORE: check_store(c, t); break;
 	case S_LET: check_let(c, t); break;
 	case S_CALL: check_call(c, t); break;
+	case S_PRODUCT: check_product(c, t); break;
 	case S_PREFETCH: range_of(c, &t->lo); break;
 	default: break;
 	}

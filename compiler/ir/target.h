@@ -14,6 +14,8 @@ typedef struct {
 	bool fma;
 	int M, J;   /* register tile of a dense layer: M rows by J vectors of outputs */
 	int chains; /* independent sums that hide the latency of a fused multiply-add */
+	/* asked for, not the machine's: a copy of a row has it */
+	bool blas; /* matrix products by a library instead of tiles */
 } Target;
 
 extern const Target targets[]; /* of this family of machines, the best first */

@@ -7,6 +7,7 @@
  */
 #include "base/diag.h"
 #include "ops/family.h"
+#include "ops/product.h"
 #include "ops/store.h"
 #include "base/text.h"
 #include <string.h>
@@ -707,6 +708,10 @@ static int outputs(const Lowering *l, NodeId id) { return (int)shape_size(l->g->
 static void dense_lower(Lowering *l, NodeId id)
 {
 	const NodeId *in = l->g->node.at[id].in;
+	if (l->t->blas) {
+		product_dense(l, id);
+		return;
+	}
 	Joint d = {.bias = in[2] != 0};
 	for (NodeId k = id; k; k = l->with[k]) {
 		d.id[d.n] = k;
@@ -759,13 +764,17 @@ static bool dense_joins(const Lowering *l, NodeId first, NodeId id)
 		total += outputs(l, k);
 		if (outputs(l, k) < HEAD || loc_is(l->loc[l->absorbed[k] ? l->absorbed[k] : k])) return false;
 	}
-	if (a[0] != b[0] || !a[2] != !b[2] || N < HEAD || n == 8 || !same_store(l, first, id)) return false;
+	if (l->t->blas || a[0] != b[0] || !a[2] != !b[2] || N < HEAD || n == 8 || !same_store(l, first, id)) return false;
 	if (loc_is(l->loc[l->absorbed[id] ? l->absorbed[id] : id])) return false;
 	return (total + N + W - 1) / W < (total + W - 1) / W + (N + W - 1) / W;
 }
 
 static void dx_lower(Lowering *l, NodeId id)
 {
+	if (l->t->blas) {
+		product_dx(l, id);
+		return;
+	}
 	Joint d = {.n = 1, .total = outputs(l, id), .width = {outputs(l, id)}, .id = {id}};
 	product_lower(l, &d, l->g->node.at[id].in[0], true);
 }
@@ -858,6 +867,10 @@ static void dw_column(Fn *f, const Target *t, int K, int64_t xs, int64_t ds, int
 
 static void dw_lower(Lowering *l, NodeId id)
 {
+	if (l->t->blas) {
+		product_dw(l, id);
+		return;
+	}
 	const Graph *g = l->g;
 	const NodeId *in = g->node.at[id].in;
 	int K = (int)shape_size(g->node.at[in[0]].shape), N = (int)shape_size(g->node.at[in[1]].shape);

@@ -190,7 +190,7 @@ static NodeId absorbs(const Plan *p, NodeId id)
 {
 	const Graph *g = p->part->g;
 	const Node *n = &g->node.at[id];
-	if (op_table[n->op]->scratch || !n->shape.rows) return 0;
+	if (op_table[n->op]->scratch || !n->shape.rows || p->w->t->blas) return 0;
 	for (int i = 0; i < n->n_in; i++) {
 		NodeId d = n->in[i];
 		const Node *dense = &g->node.at[d];
@@ -644,6 +644,7 @@ Lowered *pass_lower(Arena *a, Spec *s, const Graph *train, const Graph *serve, c
 	Lower w = {.arena = a, .spec = s, .t = t, .n_param = spec_param_floats(s)};
 	w.n_acc = w.n_param;
 	w.mod = o->mod = mod_new(a, s->str, str_printf(s->str, "%s_%s", s->name, t->suffix), t->W, t->fma);
+	w.mod->blas = t->blas;
 	o->target = t;
 	values_add(w.mod);
 	Lowering *pre = w.packing.pre = lowering_new(a, w.mod, t, s, NULL, &w.packing, "pre", false);

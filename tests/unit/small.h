@@ -39,6 +39,7 @@ struct Small {
 	VEC(Root) root;		   /* gradients given as nodes, not derived */
 	Lowered *low[TARGETS_MAX]; /* NULL: does not run here */
 	void *lib[BACKENDS];
+	bool blas; /* products by a library */
 };
 
 static void lab_open(Lab *lab)
@@ -197,7 +198,10 @@ static void small_finish(Small *s)
 	pass_records(p, optimizer_moments(&p->tables));
 	for (int t = 0; t < n_targets; t++) {
 		if (!target_runs(&targets[t])) continue;
-		s->low[t] = pass_lower(p->arena, p, s->train, s->serve, NULL, &targets[t]);
+		Target *wish = arena_new(p->arena, Target, 1);
+		*wish = targets[t];
+		wish->blas = s->blas;
+		s->low[t] = pass_lower(p->arena, p, s->train, s->serve, NULL, wish);
 		Text faults = {0};
 		if (mod_verify(s->low[t]->mod, &faults)) {
 			fprintf(stderr, "%s:\n%s", s->low[t]->mod->name, faults.at);

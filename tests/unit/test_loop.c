@@ -202,6 +202,87 @@ static void test_run(void)
 	}
 }
 
+/* C [2, 2] of rows 3 apart += A' B, A lying as [3, 2], B [3, 2]; by hand. */
+static Mod *product_module(Arena *a, Fn **out, Stmt **product)
+{
+	Mod *m = mod_new(a, str_create(a), "m", 4, true);
+	m->blas = true;
+	Fn *f = *out = fn_new(m, "f");
+	int C = f_buf(f, BUF_INOUT, ELEM_F32, "C", 5), A = f_buf(f, BUF_IN, ELEM_F32, "A", 6),
+	    B = f_buf(f, BUF_IN, ELEM_F32, "B", 6);
+	f_product(f, PRODUCT_A_TURNED | PRODUCT_ADDS, 3, 2, 2);
+	f_arg(f, C, c0(0));
+	f_arg(f, A, c0(0));
+	f_arg(f, B, c0(0));
+	f_arg_size(f, c0(2));
+	f_arg_size(f, c0(2));
+	f_arg_size(f, c0(3));
+	*product = &f->stmt.at[f->stmt.n - 1];
+	return m;
+}
+
+static void test_product(void)
+{
+	Arena *a = arena_create();
+	Fn *f;
+	Stmt *p;
+	Mod *m = product_module(a, &f, &p);
+	double C[5] = {100, 200, -1, 300, 400}, A[6] = {1, 2, 3, 4, 5, 6}, B[6] = {1, 0, 0, 1, 2, 2};
+	char fault[512];
+	CU_ASSERT(!mod_verify(m, NULL));
+	CU_ASSERT(loop_run(m, 0, (Mem[]){{C, 5}, {A, 6}, {B, 6}}, NULL, true, fault));
+	/* A' = 1 3 5 / 2 4 6; A' B = 11 13 / 14 16 */
+	CU_ASSERT(C[0] == 111 && C[1] == 213 && C[2] == -1 && C[3] == 314 && C[4] == 416);
+	CU_ASSERT(!loop_run(m, 0, (Mem[]){{C, 4}, {A, 6}, {B, 6}}, NULL, true, fault));
+	CU_ASSERT_STRING_EQUAL(fault, "f: product of C[4 .. 5), which has 4");
+	Text t = {0};
+	fn_dump(m, f, &t);
+	CU_ASSERT(strstr(t.at, "product C[2, 2 by 3] += A[2, 3 by 2]' B[3, 2 by 2]\n") != NULL);
+	text_free(&t);
+	arena_destroy(a);
+}
+
+/* What is wrong with a product is told. */
+static void test_product_rules(void)
+{
+	enum { ABSENT, NARROW, LONG, INPUT, SAME, SIZE, FEW, FORM, WRONG };
+	static const char *const want[WRONG] = {
+	    [ABSENT] = "f: product in a variant without it\n", [NARROW] = "f: product: rows of C overlap\n",
+	    [LONG] = "f: product: C ends at 8 of 5\n",	       [INPUT] = "f: product: writes the input A\n",
+	    [SAME] = "f: product: the result is a factor\n",   [SIZE] = "f: product: matrix 2 is a size\n",
+	    [FEW] = "f: product of 5 arguments, not 6\n",      [FORM] = "f: product of form 13\n",
+	};
+	for (int i = 0; i < WRONG; i++) {
+		Arena *a = arena_create();
+		Fn *f;
+		Stmt *p;
+		Mod *m = product_module(a, &f, &p);
+		for (int b = i == LONG ? 1 : 0; b < 3 && i >= LONG; b++) f->buf.at[b].size = 0;
+		switch (i) {
+		case ABSENT: m->blas = false; break;
+		case NARROW: p->ld[0] = 1; break;
+		case LONG:
+			p->arg.at[3].off = c0(3);
+			p->ld[1] = 3;
+			break;
+		case INPUT:
+			p->arg.at[0].buf = 1;
+			p->arg.at[1].buf = 0;
+			break;
+		case SAME: p->arg.at[1].buf = 0; break;
+		case SIZE: p->arg.at[2].buf = -1; break;
+		case FEW: p->arg.n--; break;
+		case FORM: p->form |= 8; break;
+		}
+		Text t = {0};
+		CU_ASSERT_EQUAL(mod_verify(m, &t), 1);
+		CU_ASSERT_STRING_EQUAL(t.at ? t.at : "", want[i]);
+		if (!t.at || strcmp(t.at, want[i])) fprintf(stderr, "%d: %s", i, t.at ? t.at : "nothing\n");
+		text_free(&t);
+		arena_destroy(a);
+	}
+}
+
 static void test_rounding(void)
 {
 	Arena *a = arena_create();
@@ -643,6 +724,8 @@ int main(void)
 	CU_add_test(s, "affine", test_affine);
 	CU_add_test(s, "names", test_names);
 	CU_add_test(s, "run", test_run);
+	CU_add_test(s, "a product of matrices", test_product);
+	CU_add_test(s, "what a product may not be", test_product_rules);
 	CU_add_test(s, "rounding", test_rounding);
 	CU_add_test(s, "judging", test_judging);
 	CU_add_test(s, "what is refused", test_refused);
