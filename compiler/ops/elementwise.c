@@ -126,10 +126,13 @@ EACH(tanh_each)
 	UNUSED;
 	return e_fn(e, "tanh", e_x(e, x[0]));
 }
+/* 1 - y^2 as 4 t / (1 + t)^2, t = e^(-2|x|): 1 - y^2 would lose everything where |y| is near 1. */
 GRAD(tanh_grad)
 {
-	NodeId one = graph_k(g, id, 1);
-	din[0] = graph_2(g, OP_MUL, d, graph_2(g, OP_SUB, one, graph_1(g, OP_SQUARE, id)));
+	NodeId t = graph_1(g, OP_EXP, graph_2(g, OP_MUL, graph_k(g, id, -2), graph_1(g, OP_ABS, IN(0))));
+	NodeId below = graph_1(g, OP_SQUARE, graph_2(g, OP_ADD, graph_k(g, id, 1), t));
+	NodeId slope = graph_2(g, OP_DIV, graph_2(g, OP_MUL, graph_k(g, id, 4), t), below);
+	din[0] = graph_2(g, OP_MUL, d, slope);
 }
 UNARY(tanh, "tanh", "The hyperbolic tangent of each element.", "y = tanh x",
       "tanh([0, 1]) == [0, 0.7615941560]", 0, 0);

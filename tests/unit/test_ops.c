@@ -822,9 +822,59 @@ static void test_bits(void)
 			}
 }
 
+/* ---- slopes where a value is flat ---- */
+
+static double square(double x) { return x * x; }
+static double slope_tanh(double x) { return 1 / square(cosh(x)); }
+static double slope_sigmoid(double x) { return 1 / square(2 * cosh(x / 2)); }
+static double slope_logsigmoid(double x) { return 1 / (1 + exp(x)); }
+
+static const struct {
+	OpCode op;
+	double (*slope)(double x);
+} flat[] = {{OP_TANH, slope_tanh}, {OP_SIGMOID, slope_sigmoid}, {OP_LOGSIGMOID, slope_logsigmoid}};
+enum { FLAT_WIDTH = 8, FLAT_ROWS = 9 };
+static Small *flats;
+
+static void build_flat(void)
+{
+	flats = small_new(&lab, "flat");
+	NodeId loss = 0;
+	for (size_t k = 0; k < N_OF(flat); k++) {
+		NodeId y = graph_1(flats->g, flat[k].op, small_lookup(flats, shape_1(true, FLAT_WIDTH)));
+		y = graph_1(flats->g, OP_SUM_LAST, y);
+		loss = loss ? graph_2(flats->g, OP_ADD, loss, y) : y;
+	}
+	small_loss(flats, loss);
+	small_finish(flats);
+}
+
+/* From -18 to 18 the slope in floats has its relative precision: it is not 1 less what is nearly 1. */
+static void test_flat(void)
+{
+	int t = 0;
+	while (t < n_targets - 1 && !flats->low[t]) t++;
+	Harness *h = small_rows(flats, t, FLAT_ROWS, 1);
+	for (size_t k = 0; k < N_OF(flat); k++)
+		for (int i = 0; i < FLAT_ROWS * FLAT_WIDTH; i++)
+			harness_set(harness_buffer(h, SLOT_TABLE, (int)k),
+				    small_at(h, (int)k, i / FLAT_WIDTH, i % FLAT_WIDTH), (i - 36) / 2.0);
+	if (!small_gradients(h, RUN_FLOAT, 1)) return;
+	for (size_t k = 0; k < N_OF(flat); k++)
+		for (int i = 0; i < FLAT_ROWS * FLAT_WIDTH; i++) {
+			double want = flat[k].slope((i - 36) / 2.0),
+			       got = small_drow(h, RUN_FLOAT, i / FLAT_WIDTH, (int)k, i % FLAT_WIDTH);
+			if (fabs(got - want) <= 1e-6 * want) continue;
+			fprintf(stderr, "%s at %g: slope %.9g, not %.9g\n", op_table[flat[k].op]->word,
+				(i - 36) / 2.0, got, want);
+			CU_FAIL("a slope is lost where the value is flat");
+		}
+}
+
 static void test_build(void)
 {
 	lab_open(&lab);
+	build_flat();
 	examples = small_new(&lab, "examples");
 	for (OpCode op = 1; op < OP_N; op++) {
 		if (!op_table[op]->example) continue;
@@ -857,6 +907,7 @@ int main(void)
 	CU_add_test(s, "values", test_values);
 	CU_add_test(s, "gradients", test_gradients);
 	CU_add_test(s, "interpreter, C and LLVM", test_bits);
+	CU_add_test(s, "slopes where a value is flat", test_flat);
 	CU_basic_set_mode(CU_BRM_NORMAL);
 	CU_basic_run_tests();
 	int bad = (int)CU_get_number_of_failures() || CU_get_number_of_tests_run() < 6;
