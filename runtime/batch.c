@@ -15,29 +15,29 @@ static bool column_init(MtlColumn *c, const MtlSys *sys, const MtlFeature *f, in
 	bool good = true;
 	if (has_id(f)) good = (c->id = mtl_new(sys, int32_t, cap)) != NULL;
 	if (f->kind == MTL_NUMBER) {
-		good = good && (c->real = mtl_new(sys, float, cap)) != NULL;
-		good = good && (c->present = mtl_new(sys, float, cap)) != NULL;
+		good = good && (c->real = mtl_new(sys, mtl_real, cap)) != NULL;
+		good = good && (c->present = mtl_new(sys, mtl_real, cap)) != NULL;
 	}
 	if (f->kind == MTL_BAG) {
 		c->cap_items = cap * ITEMS_PER_ROW;
 		good = good && (c->bag_start = mtl_new(sys, int32_t, cap + 1)) != NULL;
 		good = good && (c->bag_item = mtl_new(sys, int32_t, c->cap_items)) != NULL;
-		good = good && (c->bag_scale = mtl_new(sys, float, c->cap_items)) != NULL;
+		good = good && (c->bag_scale = mtl_new(sys, mtl_real, c->cap_items)) != NULL;
 	}
 	return good;
 }
 
 /* n columns of cap floats; NULL: no memory, or none wanted. */
-static bool columns(float ***out, const MtlSys *sys, int n, int64_t cap)
+static bool columns(mtl_real ***out, const MtlSys *sys, int n, int64_t cap)
 {
 	if (n == 0) return true;
-	if (!(*out = mtl_new(sys, float *, n))) return false;
+	if (!(*out = mtl_new(sys, mtl_real *, n))) return false;
 	for (int i = 0; i < n; i++)
-		if (!((*out)[i] = mtl_new(sys, float, cap))) return false;
+		if (!((*out)[i] = mtl_new(sys, mtl_real, cap))) return false;
 	return true;
 }
 
-static void free_columns(float **c, const MtlSys *sys, int n)
+static void free_columns(mtl_real **c, const MtlSys *sys, int n)
 {
 	for (int i = 0; c && i < n; i++) mtl_release(sys, c[i]);
 	mtl_release(sys, c);
@@ -52,7 +52,7 @@ MtlStatus mtl_batch_init(MtlBatch *b, const MtlSys *sys, const MtlModel *m, int6
 	good = good && columns(&b->can1, sys, m->n_event, cap) && columns(&b->can0, sys, m->n_event, cap);
 	good =
 	    good && columns(&b->sample, sys, m->n_sample, cap) && columns(&b->known, sys, m->n_sample, cap);
-	good = good && (b->weight = mtl_new(sys, float, cap)) != NULL;
+	good = good && (b->weight = mtl_new(sys, mtl_real, cap)) != NULL;
 	good = good && (b->group = mtl_new(sys, uint64_t, cap)) != NULL;
 	good = good && (b->bad = mtl_new(sys, bool, cap)) != NULL;
 	if (good) return MTL_OK;

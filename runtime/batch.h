@@ -6,6 +6,7 @@
 #ifndef MTL_BATCH_H
 #define MTL_BATCH_H
 #include "model.h"
+#include "real.h"
 #include "status.h"
 #include "sys.h"
 
@@ -13,19 +14,19 @@ typedef struct {
 	int32_t *id;	    /* ID, and unused otherwise: [cap] */
 	int32_t *bag_start; /* BAG: [cap + 1] */
 	int32_t *bag_item;  /* BAG: [cap_items], grows only while reading */
-	float *bag_scale;
+	mtl_real *bag_scale;
 	int64_t cap_items;
-	float *real, *present; /* NUMBER: [cap] */
+	mtl_real *real, *present; /* NUMBER: [cap] */
 } MtlColumn;
 
 typedef struct {
 	int64_t n, cap;
-	MtlColumn *column;	 /* [n_feature] */
-	float **can1, **can0;	 /* [n_event][cap] */
-	float **sample, **known; /* [n_sample][cap]; a sample is 0 where it is not known */
-	float *weight;		 /* [cap] */
-	uint64_t *group;	 /* [cap] hash of the row group, 0 where there is none */
-	int64_t first_row;	 /* number of the first row in the stream, from 0 */
+	MtlColumn *column;	    /* [n_feature] */
+	mtl_real **can1, **can0;    /* [n_event][cap] */
+	mtl_real **sample, **known; /* [n_sample][cap]; a sample is 0 where it is not known */
+	mtl_real *weight;	    /* [cap] */
+	uint64_t *group;	    /* [cap] hash of the row group, 0 where there is none */
+	int64_t first_row;	    /* number of the first row in the stream, from 0 */
 	bool *bad; /* [cap]: reader in "null" mode: the row could not be read (score prints it empty) */
 	/* cells to be handed through to the output of score (--passthrough): n * n_pass strings,
 	 * '\0'-terminated, unquoted */

@@ -114,7 +114,7 @@ static bool is_finite(const MtlTensor *t)
 	int64_t rows = 1, width = 1;
 	for (int i = 0; i < t->n_dim; i++) *(i == 0 ? &rows : &width) *= t->dim[i];
 	for (int64_t r = 0; r < rows; r++) {
-		const float *x = t->data + r * (t->stride ? t->stride : width);
+		const mtl_real *x = t->data + r * (t->stride ? t->stride : width);
 		for (int64_t j = 0; j < width; j++)
 			if (!isfinite(x[j])) return false;
 	}
@@ -220,7 +220,7 @@ MtlStatus mtl_checkpoint_best(const MtlSys *sys, const MtlStore *s, const char *
 
 /* ---- taking up again ---- */
 
-static MtlStatus fetch_moment(const MtlStore *s, const char *where, int k, MtlTensor want, float *dst,
+static MtlStatus fetch_moment(const MtlStore *s, const char *where, int k, MtlTensor want, mtl_real *dst,
 			      MtlError *e)
 {
 	char name[1024];
@@ -259,7 +259,7 @@ MtlStatus mtl_checkpoint_resume(MtlInstance *in, const MtlStore *s, const char *
 	return MTL_OK;
 }
 
-static bool keep(const MtlStore *s, const MtlTensor *want, float *dst,
+static bool keep(const MtlStore *s, const MtlTensor *want, mtl_real *dst,
 		 void (*note)(void *self, const char *text), void *self)
 {
 	char line[512], a[96], b[96];

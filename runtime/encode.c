@@ -301,20 +301,20 @@ bool mtl_code_row(const MtlFeature *f, const MtlCodeBook *b, const char *p, size
 	return true;
 }
 
-bool mtl_code_real(const MtlFeature *f, const MtlCodeBook *b, double value, float *out)
+bool mtl_code_real(const MtlFeature *f, const MtlCodeBook *b, double value, mtl_real *out)
 {
 	if (f->normal == MTL_LOG1P) {
 		if (value <= -1) return false;
 		value = log1p(value);
 	}
-	float x = (float)((value - b->shift) * b->scale);
+	mtl_real x = (mtl_real)((value - b->shift) * b->scale);
 	if (!isfinite(x)) return false;
 	*out = x;
 	return true;
 }
 
 bool mtl_list_item(const char **p, const char *end, char separator, const char **item, size_t *n,
-		   float *weight, bool *weighted)
+		   mtl_real *weight, bool *weighted)
 {
 	while (*p < end) {
 		const char *from = *p, *stop = memchr(from, separator, (size_t)(end - from));
@@ -324,8 +324,8 @@ bool mtl_list_item(const char **p, const char *end, char separator, const char *
 		const char *colon = memrchr(from, ':', (size_t)(stop - from));
 		double x;
 		if (colon && mtl_number(colon + 1, (size_t)(stop - colon - 1), &x) && x >= 0 &&
-		    isfinite((float)x)) {
-			*weight = (float)x + 0.0f; /* -0 becomes 0 */
+		    isfinite((mtl_real)x)) {
+			*weight = (mtl_real)x + 0.0f; /* -0 becomes 0 */
 			*weighted = true;
 			stop = colon;
 		}
@@ -337,14 +337,14 @@ bool mtl_list_item(const char **p, const char *end, char separator, const char *
 	return false;
 }
 
-void mtl_list_shares(float *scale, int64_t n, bool weighted)
+void mtl_list_shares(mtl_real *scale, int64_t n, bool weighted)
 {
 	double sum = (double)n;
 	if (weighted) {
 		sum = 0;
 		for (int64_t i = 0; i < n; i++) sum += scale[i];
 	}
-	for (int64_t i = 0; i < n; i++) scale[i] = sum > 0 ? (float)(scale[i] / sum) : 0;
+	for (int64_t i = 0; i < n; i++) scale[i] = sum > 0 ? (mtl_real)(scale[i] / sum) : 0;
 }
 
 /* ---- statistics ---- */
@@ -420,7 +420,7 @@ static bool count_cell(Stat *s, MtlCodeBook *b, const MtlFeature *f, const MtlSy
 	if (f->kind != MTL_BAG) return count_text(s, b, f, sys, cell->p, cell->n);
 	const char *p = cell->p, *end = p + cell->n, *item;
 	size_t n;
-	float weight;
+	mtl_real weight;
 	bool weighted;
 	while (mtl_list_item(&p, end, mtl_cell_separator(cell, f->separator), &item, &n, &weight, &weighted))
 		if (!count_text(s, b, f, sys, item, n)) return false;

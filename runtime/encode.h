@@ -7,6 +7,7 @@
 #ifndef MTL_ENCODE_H
 #define MTL_ENCODE_H
 #include "model.h"
+#include "real.h"
 #include "status.h"
 #include "sys.h"
 
@@ -63,7 +64,7 @@ int32_t mtl_code_bucket(const MtlCodeBook *b, double value);
  * What a number becomes: (f(value) - shift) * scale, in double, then rounded to float.  false: no finite
  * float, or log1p of value <= -1 (between -1 and 0 it is the negative number it is).
  */
-bool mtl_code_real(const MtlFeature *f, const MtlCodeBook *b, double value, float *out);
+bool mtl_code_real(const MtlFeature *f, const MtlCodeBook *b, double value, mtl_real *out);
 /*
  * Next item of a list, *p moving behind it; empty items are passed over; false at the end.  The text behind
  * the last
@@ -71,7 +72,7 @@ bool mtl_code_real(const MtlFeature *f, const MtlCodeBook *b, double value, floa
  * without.
  */
 bool mtl_list_item(const char **p, const char *end, char separator, const char **item, size_t *n,
-		   float *weight, bool *weighted);
+		   mtl_real *weight, bool *weighted);
 /* pool: mean.  Weights become each item's share of their sum, 0 where all are 0; not weighted: all are 1. */
-void mtl_list_shares(float *scale, int64_t n, bool weighted);
+void mtl_list_shares(mtl_real *scale, int64_t n, bool weighted);
 #endif

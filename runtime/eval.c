@@ -9,8 +9,8 @@
 typedef struct {
 	MtlInstance *in;
 	const MtlBatch *batch;
-	float **work; /* [threads] */
-	float *watch; /* [n, 3 * n_watch] */
+	mtl_real **work; /* [threads] */
+	mtl_real *watch; /* [n, 3 * n_watch] */
 } Watching;
 
 static void watch_block(void *arg, int64_t i, int worker)
@@ -51,8 +51,8 @@ MtlStatus mtl_eval(MtlEvalResult *r, MtlInstance *in, MtlThreads *pool, const Mt
 	Watching w = {.in = in};
 	*r = (MtlEvalResult){.watch = mtl_new(sys, MtlMetrics, m->n_watch + 1)};
 	MtlScores **scores = mtl_new(sys, MtlScores *, m->n_watch + 1);
-	w.work = mtl_new(sys, float *, threads);
-	w.watch = mtl_new(sys, float, MTL_EVAL_BATCH * 3 * m->n_watch + 1);
+	w.work = mtl_new(sys, mtl_real *, threads);
+	w.watch = mtl_new(sys, mtl_real, MTL_EVAL_BATCH * 3 * m->n_watch + 1);
 	if (step) {
 		r->loss = mtl_new(sys, double, m->n_loss + 1);
 		r->weight = mtl_new(sys, double, m->n_loss + 1);
@@ -62,7 +62,7 @@ MtlStatus mtl_eval(MtlEvalResult *r, MtlInstance *in, MtlThreads *pool, const Mt
 		if ((ok = (scores[k] = mtl_scores_new(sys))))
 			mtl_scores_kind(scores[k], (MtlScoresKind)m->watch[k].kind);
 	int64_t floats = mtl_frame_work(in, MTL_WATCH, MTL_WATCH) + 1;
-	for (int i = 0; ok && i < threads; i++) ok = (w.work[i] = mtl_new(sys, float, floats));
+	for (int i = 0; ok && i < threads; i++) ok = (w.work[i] = mtl_new(sys, mtl_real, floats));
 	MtlStatus st = ok ? MTL_OK : mtl_fail(e, MTL_LIMIT, "", NULL, "no memory for an evaluation");
 
 	MtlFeedOptions fo = *o;

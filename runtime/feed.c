@@ -45,7 +45,7 @@ static MtlStatus room_for_items(MtlColumn *c, const MtlSys *sys, int64_t n, MtlE
 	if (n <= c->cap_items) return MTL_OK;
 	int64_t cap = 2 * c->cap_items > n ? 2 * c->cap_items : n;
 	int32_t *item = mtl_new(sys, int32_t, cap);
-	float *scale = mtl_new(sys, float, cap);
+	mtl_real *scale = mtl_new(sys, mtl_real, cap);
 	if (n > INT32_MAX || !item || !scale) {
 		mtl_release(sys, item);
 		mtl_release(sys, scale);

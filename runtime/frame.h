@@ -5,6 +5,7 @@
 #define MTL_FRAME_H
 #include "group.h"
 #include "instance.h"
+#include "real.h"
 
 /* Everything a kernel may be handed, beside the model itself.  What an entry does not ask for may stay NULL.
  */
@@ -12,10 +13,10 @@ typedef struct {
 	const MtlInstance *in;
 	const MtlBatch *batch;
 	const MtlTouched *touched; /* of the table whose entry is called */
-	float *const *noise;	   /* [n_noise][cap * width] */
-	float *work;		   /* of this thread */
-	float *acc, *grad, *drows, *inv, *count, *loss, *out, *watch;
-	const float *hyper;
+	mtl_real *const *noise;	   /* [n_noise][cap * width] */
+	mtl_real *work;		   /* of this thread */
+	mtl_real *acc, *grad, *drows, *inv, *count, *loss, *out, *watch;
+	const mtl_real *hyper;
 } MtlFrame;
 
 /* Calls entry `which` with row-wise slots advanced to `row` (a multiple of MTL_BLOCK where a slot is per

@@ -11,13 +11,13 @@
 /* As in cblas.h and openblas_config.h, which only those who build such programs need. */
 enum { ROWS = 101, PLAIN = 111, TURNED = 112 };
 void openblas_set_num_threads(int n);
-void cblas_sgemm(int order, int turn_a, int turn_b, int m, int n, int k, float alpha, const float *a, int lda,
-		 const float *b, int ldb, float beta, float *c, int ldc);
+void cblas_sgemm(int order, int turn_a, int turn_b, int m, int n, int k, mtl_real alpha, const mtl_real *a,
+		 int lda, const mtl_real *b, int ldb, mtl_real beta, mtl_real *c, int ldc);
 
 void mtl_gemm_begin(void) { openblas_set_num_threads(1); }
 
-void mtl_gemm(int form, float *c, int64_t ldc, const float *a, int64_t lda, const float *b, int64_t ldb,
-	      int64_t m, int64_t n, int64_t k)
+void mtl_gemm(int form, mtl_real *c, int64_t ldc, const mtl_real *a, int64_t lda, const mtl_real *b,
+	      int64_t ldb, int64_t m, int64_t n, int64_t k)
 {
 	if (m <= 0 || n <= 0) return;
 	cblas_sgemm(ROWS, form & MTL_GEMM_A_TURNED ? TURNED : PLAIN,

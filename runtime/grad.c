@@ -41,7 +41,7 @@ static MtlStatus read_all(MtlBatch *all, MtlInstance *in, const char *const *pat
 }
 
 /* d [rows, dim] += scale * the occurrences' gradients, in the order of the training step. */
-static void spread(float *d, int dim, const MtlTouched *g, const float *drows)
+static void spread(mtl_real *d, int dim, const MtlTouched *g, const mtl_real *drows)
 {
 	for (int64_t u = 0; u < g->n_uniq; u++)
 		for (int32_t i = g->start[u]; i < g->start[u + 1]; i++)
@@ -49,7 +49,7 @@ static void spread(float *d, int dim, const MtlTouched *g, const float *drows)
 				d[(int64_t)g->uniq[u] * dim + j] += g->scale[i] * drows[g->src[i] + j];
 }
 
-static MtlStatus write_all(const MtlStep *s, float *const *dtable, const char *out, MtlError *e)
+static MtlStatus write_all(const MtlStep *s, mtl_real *const *dtable, const char *out, MtlError *e)
 {
 	const MtlInstance *in = s->in;
 	const MtlModel *m = in->m;
@@ -58,7 +58,7 @@ static MtlStatus write_all(const MtlStep *s, float *const *dtable, const char *o
 	int n = m->n_param_block + m->n_table + m->n_loss + 1, k = 0;
 	MtlTensor *t = mtl_new(sys, MtlTensor, n);
 	char *name = mtl_new(sys, char, (int64_t)n *NAME);
-	float *loss = mtl_new(sys, float, m->n_loss + 1);
+	mtl_real *loss = mtl_new(sys, mtl_real, m->n_loss + 1);
 	MtlStatus st =
 	    t && name && loss ? MTL_OK : mtl_fail(e, MTL_LIMIT, "", NULL, "no memory for the gradients");
 	if (!st) {
@@ -74,7 +74,7 @@ static MtlStatus write_all(const MtlStep *s, float *const *dtable, const char *o
 		for (int l = 0; l <= m->n_loss; l++, k++) {
 			bool total = l == m->n_loss;
 			snprintf(name + k * NAME, NAME, "loss.%s", total ? "total" : m->loss[l].name);
-			loss[l] = (float)(total ? mtl_step_total(s) : s->loss[l]);
+			loss[l] = (mtl_real)(total ? mtl_step_total(s) : s->loss[l]);
 			t[k] = (MtlTensor){.data = &loss[l]};
 		}
 		for (int i = 0; i < k; i++) t[i].name = name + i * NAME;
@@ -97,13 +97,13 @@ MtlStatus mtl_grad(MtlInstance *in, MtlThreads *pool, const char *const *path, i
 	MtlBatch all = {0};
 	MtlStep step = {0};
 	MtlTouched g = {0};
-	float **dtable = mtl_new(sys, float *, m->n_table + 1);
+	mtl_real **dtable = mtl_new(sys, mtl_real *, m->n_table + 1);
 	MtlStatus st = dtable ? MTL_OK : mtl_fail(e, MTL_LIMIT, "", NULL, "no memory for the gradients");
 	if (!st) st = read_all(&all, in, path, n_path, o, e);
 	if (!st) st = mtl_step_init(&step, in, pool, all.n ? all.n : 1, e);
 	if (!st) st = mtl_step_gradients(&step, &all, true, e);
 	for (int t = 0; !st && t < m->n_table; t++) {
-		dtable[t] = mtl_new(sys, float, in->table_rows[t] * m->table[t].dim);
+		dtable[t] = mtl_new(sys, mtl_real, in->table_rows[t] * m->table[t].dim);
 		if (!dtable[t])
 			st = mtl_fail(e, MTL_LIMIT, "", NULL, "no memory for the gradient of table %s",
 				      m->table[t].name);

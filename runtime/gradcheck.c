@@ -16,7 +16,7 @@ static const double tolerance = 0.05;
 /* Numbers that are moved together: n of them, in rows of `dim`, those of row r at at[r * stride] (or of table
  * row row[r]). */
 typedef struct {
-	float *at;
+	mtl_real *at;
 	const int32_t *row; /* NULL: all in order */
 	int64_t n_row, stride;
 	int dim;
@@ -29,10 +29,10 @@ typedef struct {
 	const MtlBatch *batch;
 	MtlTouched touched;
 	double *g, *v;
-	float *was;
+	mtl_real *was;
 } Check;
 
-static float *number(const Block *k, int64_t i)
+static mtl_real *number(const Block *k, int64_t i)
 {
 	int64_t r = i / k->dim;
 	return k->at + (k->row ? k->row[r] : r) * k->stride + i % k->dim;
@@ -67,7 +67,7 @@ static MtlStatus difference(Check *c, const Block *k, double h, double *out, Mtl
 	for (int64_t i = 0; i < n; i++) c->was[i] = *number(k, i);
 	for (int side = 0; side < 2 && !e->status; side++) {
 		for (int64_t i = 0; i < n; i++)
-			*number(k, i) = (float)(c->was[i] + (side ? -h : h) * c->v[i]);
+			*number(k, i) = (mtl_real)(c->was[i] + (side ? -h : h) * c->v[i]);
 		/* What was really moved, after rounding, is what the slope is compared along. */
 		for (int64_t i = 0; i < n; i++)
 			slope += k->g[i] * ((double)*number(k, i) - c->was[i]) * (side ? -1 : 1);
@@ -157,7 +157,7 @@ MtlStatus mtl_gradcheck(MtlInstance *in, MtlThreads *pool, const MtlBatch *b,
 	MtlStatus st = mtl_step_init(&c.step, in, pool, b->n ? b->n : 1, e);
 	c.g = mtl_new(in->sys, double, n + 1);
 	c.v = mtl_new(in->sys, double, n + 1);
-	c.was = mtl_new(in->sys, float, n + 1);
+	c.was = mtl_new(in->sys, mtl_real, n + 1);
 	if (!st && !(c.g && c.v && c.was)) st = mtl_fail(e, MTL_LIMIT, "", NULL, "no memory for the check");
 	if (!st) st = check_all(&c, line, self, &good, e);
 	mtl_touched_free(&c.touched, in->sys);

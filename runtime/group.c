@@ -47,7 +47,7 @@ MtlStatus mtl_touched_room(MtlTouched *g, const MtlSys *sys, int64_t n, MtlError
 	g->uniq = mtl_new(sys, int32_t, cap);
 	g->start = mtl_new(sys, int32_t, cap + 1);
 	g->src = mtl_new(sys, int32_t, cap);
-	g->scale = mtl_new(sys, float, cap);
+	g->scale = mtl_new(sys, mtl_real, cap);
 	g->of = mtl_new(sys, int32_t, cap);
 	g->next = mtl_new(sys, int32_t, cap);
 	g->slot = mtl_new(sys, int32_t, 2 * cap);
@@ -91,7 +91,7 @@ static int32_t meet(MtlTouched *g, Spread s, int32_t row)
 	return u;
 }
 
-static void put(MtlTouched *g, int64_t i, int64_t src, float scale)
+static void put(MtlTouched *g, int64_t i, int64_t src, mtl_real scale)
 {
 	int32_t at = g->next[g->of[i]]++;
 	g->src[at] = (int32_t)src;

@@ -9,12 +9,13 @@
 #ifndef MTL_GROUP_H
 #define MTL_GROUP_H
 #include "batch.h"
+#include "real.h"
 
 typedef struct {
-	int32_t *uniq;	/* [n_uniq] table rows */
-	int32_t *start; /* [n_uniq + 1] first occurrence of each */
-	int32_t *src;	/* [n] first element of its gradient in DROWS */
-	float *scale;	/* [n] */
+	int32_t *uniq;	 /* [n_uniq] table rows */
+	int32_t *start;	 /* [n_uniq + 1] first occurrence of each */
+	int32_t *src;	 /* [n] first element of its gradient in DROWS */
+	mtl_real *scale; /* [n] */
 	int64_t n_uniq, n, cap;
 	int32_t *of;   /* [cap] scratch: index into uniq of each occurrence as met */
 	int32_t *next; /* [cap] scratch: place of the next occurrence of each */

@@ -126,17 +126,17 @@ MtlStatus mtl_instance_memory(MtlInstance *in, bool training, MtlError *e)
 	const MtlModel *m = in->m;
 	const MtlSys *sys = in->sys;
 	/* One float more than asked for, so that an empty block is still a block. */
-	in->param = mtl_new(sys, float, m->n_param + 1);
-	in->packed = mtl_new(sys, float, in->variant->packed + 1);
-	in->pre_work = mtl_new(sys, float, mtl_frame_work(in, MTL_PRE, MTL_PRE) + 1);
-	in->table = mtl_new(sys, float *, m->n_table + 1);
+	in->param = mtl_new(sys, mtl_real, m->n_param + 1);
+	in->packed = mtl_new(sys, mtl_real, in->variant->packed + 1);
+	in->pre_work = mtl_new(sys, mtl_real, mtl_frame_work(in, MTL_PRE, MTL_PRE) + 1);
+	in->table = mtl_new(sys, mtl_real *, m->n_table + 1);
 	in->table_rows = mtl_new(sys, int64_t, m->n_table + 1);
 	bool ok = in->param && in->packed && in->pre_work && in->table && in->table_rows;
 	if (ok && training) {
-		in->moment = mtl_new(sys, float *, m->train.dense.n_moment + 1);
+		in->moment = mtl_new(sys, mtl_real *, m->train.dense.n_moment + 1);
 		ok = in->moment;
 		for (int k = 0; ok && k < m->train.dense.n_moment; k++)
-			ok = (in->moment[k] = mtl_new(sys, float, m->n_param + 1));
+			ok = (in->moment[k] = mtl_new(sys, mtl_real, m->n_param + 1));
 	}
 	if (!ok)
 		return mtl_fail(e, MTL_LIMIT, "", NULL, "no memory for the %lld dense parameters",
@@ -146,7 +146,7 @@ MtlStatus mtl_instance_memory(MtlInstance *in, bool training, MtlError *e)
 		if (!mtl_table_here(in, t) || lies_in_store(in, t)) continue;
 		int64_t floats;
 		if (__builtin_mul_overflow(in->table_rows[t], (int64_t)m->table[t].stride, &floats) ||
-		    !(in->table[t] = mtl_new(sys, float, floats)))
+		    !(in->table[t] = mtl_new(sys, mtl_real, floats)))
 			return mtl_fail(e, MTL_LIMIT, "", NULL,
 					"no memory for table %s: %lld rows of %d floats", m->table[t].name,
 					(long long)in->table_rows[t], m->table[t].stride);
@@ -162,7 +162,7 @@ void mtl_instance_pack(MtlInstance *in)
 
 /* ---- loading ---- */
 
-MtlTensor mtl_param_tensor(const MtlInstance *in, int param, const float *block)
+MtlTensor mtl_param_tensor(const MtlInstance *in, int param, const mtl_real *block)
 {
 	const MtlParam *p = &in->m->param[param];
 	MtlTensor t = {.name = p->name, .n_dim = p->n_dim, .data = block ? block + p->offset : NULL};
@@ -256,7 +256,7 @@ MtlStatus mtl_instance_load(MtlInstance *in, const MtlStore *s, const char *wher
 		MtlTensor want = mtl_table_tensor(in, t, -1);
 		if (seek(&have, s, where, &want, e)) return e->status;
 		if (lies_in_store(in, t))
-			in->table[t] = (float *)(uintptr_t)have->data; /* SCORE reads tables only */
+			in->table[t] = (mtl_real *)(uintptr_t)have->data; /* SCORE reads tables only */
 		else
 			mtl_store_copy(have, in->table[t], want.stride);
 	}

@@ -8,6 +8,7 @@
 #define MTL_INSTANCE_H
 #include "encode.h"
 #include "model.h"
+#include "real.h"
 #include "store.h"
 
 /* Metadata of a model file. */
@@ -22,11 +23,11 @@ typedef struct {
 	const MtlModel *m;
 	const MtlVariant *variant;
 	MtlCodes codes;
-	float *param;	     /* [n_param] */
-	float *packed;	     /* [variant->packed] */
-	float *pre_work;     /* WORK of the entry PRE */
-	float **moment;	     /* [dense.n_moment][n_param]; NULL unless the memory is for training */
-	float **table;	     /* [n_table][rows * stride]; NULL where a scorer does without */
+	mtl_real *param;     /* [n_param] */
+	mtl_real *packed;    /* [variant->packed] */
+	mtl_real *pre_work;  /* WORK of the entry PRE */
+	mtl_real **moment;   /* [dense.n_moment][n_param]; NULL unless the memory is for training */
+	mtl_real **table;    /* [n_table][rows * stride]; NULL where a scorer does without */
 	bool in_place;	     /* a scorer's: tables whose stride is their width lie in the store, read only */
 	MtlStore *store;     /* what they lie in, where mtl_instance_open opened it */
 	int64_t *table_rows; /* [n_table] */
@@ -56,7 +57,7 @@ MtlStatus mtl_instance_open(MtlInstance *in, const char *path, MtlError *e);
 void mtl_instance_pack(MtlInstance *in);
 
 /* Dimensions as a tensor of the model file has them; table rows must be known. */
-MtlTensor mtl_param_tensor(const MtlInstance *in, int param, const float *block);
+MtlTensor mtl_param_tensor(const MtlInstance *in, int param, const mtl_real *block);
 MtlTensor mtl_table_tensor(const MtlInstance *in, int table, int moment /* -1: the rows themselves */);
 bool mtl_same_shape(const MtlTensor *a, const MtlTensor *b);
 /* "[200, 80]" */

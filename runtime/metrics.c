@@ -26,7 +26,7 @@ struct MtlScores {
 /* ---- collecting ---- */
 
 /* Bits whose order as unsigned numbers is that of the floats, for any float but NaN and -0. */
-static uint32_t ordered(float x)
+static uint32_t ordered(mtl_real x)
 {
 	uint32_t b;
 	memcpy(&b, &x, sizeof b);
@@ -36,7 +36,7 @@ static uint32_t ordered(float x)
 static double value(uint32_t key)
 {
 	uint32_t b = key & 0x80000000u ? key & 0x7fffffffu : ~key;
-	float x;
+	mtl_real x;
 	memcpy(&x, &b, sizeof x);
 	return (double)x;
 }
@@ -93,15 +93,15 @@ static MtlStatus make_room(MtlScores *s, int64_t more, bool groups, MtlError *e)
 	return MTL_OK;
 }
 
-MtlStatus mtl_scores_add(MtlScores *s, const float *row, int64_t stride, int64_t n, const uint64_t *group,
+MtlStatus mtl_scores_add(MtlScores *s, const mtl_real *row, int64_t stride, int64_t n, const uint64_t *group,
 			 MtlError *e)
 {
 	MtlStatus st = make_room(s, n, group != NULL, e);
 	if (st) return st;
 	int64_t at = s->n;
 	for (int64_t i = 0; i < n; i++, row += stride) {
-		float logit = row[0] + 0.0f, label = row[1] + 0.0f,
-		      weight = row[2]; /* + 0 makes -0 equal to 0 */
+		mtl_real logit = row[0] + 0.0f, label = row[1] + 0.0f,
+			 weight = row[2]; /* + 0 makes -0 equal to 0 */
 		if (weight == 0) continue;
 		if (isnan(logit))
 			return mtl_fail(e, MTL_NUMBERS, "", NULL, "a prediction is not a number (NaN)");

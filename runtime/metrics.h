@@ -5,6 +5,7 @@
  */
 #ifndef MTL_METRICS_H
 #define MTL_METRICS_H
+#include "real.h"
 #include "status.h"
 #include "sys.h"
 #include <stdint.h>
@@ -25,7 +26,7 @@ void mtl_scores_clear(MtlScores *s); /* keeps the memory */
  * a positive and 1 - y of a negative row).  MTL_NUMBERS for a NaN, a label or a weight out of range: then
  * none of the n rows is taken.
  */
-MtlStatus mtl_scores_add(MtlScores *s, const float *row, int64_t stride, int64_t n, const uint64_t *group,
+MtlStatus mtl_scores_add(MtlScores *s, const mtl_real *row, int64_t stride, int64_t n, const uint64_t *group,
 			 MtlError *e);
 
 /* Everything but `rows` is weighted.  NaN stands for what is not defined; without a row that is all but the

@@ -139,7 +139,7 @@ static bool more_items(const MtlReader *r, MtlColumn *c)
 {
 	int64_t cap = c->cap_items ? c->cap_items * 2 : 64;
 	int32_t *item = mtl_new(r->sys, int32_t, cap);
-	float *scale = item ? mtl_new(r->sys, float, cap) : NULL;
+	mtl_real *scale = item ? mtl_new(r->sys, mtl_real, cap) : NULL;
 	if (!scale) {
 		mtl_release(r->sys, item);
 		return false;
@@ -162,9 +162,10 @@ static Fate read_list(MtlReader *r, MtlColumn *c, Input *in, int64_t row, const 
 	const char *p = cell->p, *end = p + cell->n, *item;
 	size_t n;
 	int64_t from = in->n_items, at = from;
-	float weight;
+	mtl_real weight;
 	bool weighted = false, cut = false;
-	while (mtl_list_item(&p, end, mtl_cell_separator(cell, f->separator), &item, &n, &weight, &weighted)) {
+	while (
+	    mtl_list_item(&p, end, mtl_cell_separator(cell, f->separator), &item, &n, &weight, &weighted)) {
 		if (at - from == f->max_items && f->max_items > 0 && f->keep == MTL_KEEP_FIRST) {
 			cut = true;
 			break;
@@ -321,13 +322,13 @@ static Fate read_sample(MtlReader *r, MtlBatch *b, int i)
 			    r, &r->n.bad_label, "D0115", r->sample_want[i],
 			    s->class ? "names no class of the model" : "is not the number of a class", cell);
 		x = k;
-	} else if (!mtl_number(cell->p, cell->n, &x) || !isfinite((float)x)) {
+	} else if (!mtl_number(cell->p, cell->n, &x) || !isfinite((mtl_real)x)) {
 		return bad_cell(r, &r->n.bad_label, "D0107", r->sample_want[i], "is not a number", cell);
 	} else if (s->positive && x < 0) {
 		return bad_cell(r, &r->n.bad_label, "D0116", r->sample_want[i],
 				"is below 0, which a loss of the model excludes", cell);
 	}
-	b->sample[i][b->n] = (float)x;
+	b->sample[i][b->n] = (mtl_real)x;
 	b->known[i][b->n] = 1;
 	return GOOD;
 }
@@ -343,11 +344,11 @@ static Fate read_outcomes(MtlReader *r, MtlBatch *b)
 	if (r->weight_want >= 0) {
 		const MtlCell *cell = mtl_log_cell(&r->log, r->weight_want);
 		if (cell->n > 0 &&
-		    (!mtl_number(cell->p, cell->n, &weight) || weight < 0 || !isfinite((float)weight)))
+		    (!mtl_number(cell->p, cell->n, &weight) || weight < 0 || !isfinite((mtl_real)weight)))
 			return bad_cell(r, &r->n.bad_weight, "D0113", r->weight_want,
 					"is the row weight and must be a number that is not negative", cell);
 	}
-	b->weight[b->n] = (float)weight;
+	b->weight[b->n] = (mtl_real)weight;
 	b->group[b->n] = 0;
 	if (r->group_want >= 0) {
 		const MtlCell *cell = mtl_log_cell(&r->log, r->group_want);
@@ -402,7 +403,8 @@ static MtlStatus pass_cell(MtlReader *r, MtlBatch *b, const char *p, size_t n, b
 	}
 	if (n) memcpy(b->pass_text + b->pass_len, p, n);
 	for (size_t i = 0; list && i < n; i++) /* a list as one text: as it stands in a CSV */
-		if (b->pass_text[b->pass_len + (int64_t)i] == MTL_LIST_BYTE) b->pass_text[b->pass_len + (int64_t)i] = '|';
+		if (b->pass_text[b->pass_len + (int64_t)i] == MTL_LIST_BYTE)
+			b->pass_text[b->pass_len + (int64_t)i] = '|';
 	b->pass_text[b->pass_len + (int64_t)n] = '\0';
 	b->pass_len += (int64_t)n + 1;
 	return MTL_OK;

@@ -101,14 +101,14 @@ double mtl_normal(uint64_t seed, uint64_t stream, uint64_t index)
 }
 
 /* Two factors from one number: the low half for even places, the high half for odd ones. */
-void mtl_dropout_fill(float *out, int64_t rows, int width, double p, uint64_t seed, uint64_t stream,
+void mtl_dropout_fill(mtl_real *out, int64_t rows, int width, double p, uint64_t seed, uint64_t stream,
 		      uint64_t first_row)
 {
 	uint64_t start = start_of(seed, stream), i = first_row * (uint64_t)width,
 		 end = i + (uint64_t)(rows * width);
 	double cut = p <= 0 ? 0 : p >= 1 ? 0x1p32 : p * 0x1p32;
 	uint64_t least = (uint64_t)cut; /* a half below this is a 0 */
-	float factor[2] = {0, p <= 0 ? 1 : p >= 1 ? 0 : (float)(1 / (1 - p))};
+	mtl_real factor[2] = {0, p <= 0 ? 1 : p >= 1 ? 0 : (mtl_real)(1 / (1 - p))};
 
 	if (i < end && (i & 1)) {
 		*out++ = factor[(at(start, i / 2) >> 32) >= least];
@@ -122,35 +122,35 @@ void mtl_dropout_fill(float *out, int64_t rows, int width, double p, uint64_t se
 	if (i < end) *out = factor[(at(start, i / 2) & 0xffffffffu) >= least];
 }
 
-static void fill_normal(float *out, uint64_t start, uint64_t i, int64_t n, double mean, double deviation)
+static void fill_normal(mtl_real *out, uint64_t start, uint64_t i, int64_t n, double mean, double deviation)
 {
 	double pair[2];
 	for (int64_t j = 0; j < n; j++, i++) {
 		if (j == 0 || !(i & 1)) normal_pair(start, i / 2, pair);
-		out[j] = (float)(mean + deviation * pair[i & 1]);
+		out[j] = (mtl_real)(mean + deviation * pair[i & 1]);
 	}
 }
 
-void mtl_init_fill(float *out, int64_t rows, int64_t dim, int64_t stride, const MtlInit *init, uint64_t seed,
-		   const char *name)
+void mtl_init_fill(mtl_real *out, int64_t rows, int64_t dim, int64_t stride, const MtlInit *init,
+		   uint64_t seed, const char *name)
 {
 	uint64_t start = start_of(seed, XXH3_64bits(name, strlen(name)));
 
 	for (int64_t r = 0; r < rows; r++) {
-		float *x = out + r * stride;
+		mtl_real *x = out + r * stride;
 		uint64_t i = (uint64_t)r * (uint64_t)dim;
 		switch (init->kind) {
 		case MTL_INIT_ZERO:
 			for (int64_t j = 0; j < dim; j++) x[j] = 0;
 			break;
 		case MTL_INIT_CONST:
-			for (int64_t j = 0; j < dim; j++) x[j] = (float)init->a;
+			for (int64_t j = 0; j < dim; j++) x[j] = (mtl_real)init->a;
 			break;
 		case MTL_INIT_NORMAL: fill_normal(x, start, i, dim, init->a, init->b); break;
 		case MTL_INIT_UNIFORM:
 			for (int64_t j = 0; j < dim; j++)
-				x[j] =
-				    (float)(init->a + (init->b - init->a) * unit(at(start, i + (uint64_t)j)));
+				x[j] = (mtl_real)(init->a +
+						  (init->b - init->a) * unit(at(start, i + (uint64_t)j)));
 			break;
 		}
 	}

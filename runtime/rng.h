@@ -9,6 +9,7 @@
 #ifndef MTL_RNG_H
 #define MTL_RNG_H
 #include "model.h"
+#include "real.h"
 #include <stdint.h>
 
 /* 64 random bits. */
@@ -21,12 +22,12 @@ double mtl_normal(uint64_t seed, uint64_t stream, uint64_t index);
  * Dropout factors of `rows` rows of `width`, the first being row `first_row` of the stream: 0 with
  * probability p, else 1 / (1 - p).  p <= 0 gives only 1, p >= 1 only 0.
  */
-void mtl_dropout_fill(float *out, int64_t rows, int width, double p, uint64_t seed, uint64_t stream,
+void mtl_dropout_fill(mtl_real *out, int64_t rows, int width, double p, uint64_t seed, uint64_t stream,
 		      uint64_t first_row);
 /*
  * Fresh values for a parameter of [rows, dim] whose rows lie `stride` floats apart.  They depend on the seed,
  * the name and the place within the parameter, so a table that grows keeps the values of its first rows.
  */
-void mtl_init_fill(float *out, int64_t rows, int64_t dim, int64_t stride, const MtlInit *init, uint64_t seed,
-		   const char *name);
+void mtl_init_fill(mtl_real *out, int64_t rows, int64_t dim, int64_t stride, const MtlInit *init,
+		   uint64_t seed, const char *name);
 #endif

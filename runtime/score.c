@@ -19,11 +19,11 @@ enum {
 typedef struct {
 	const MtlInstance *in;
 	const MtlBatch *batch;
-	float *const *work;
-	float *out;
+	mtl_real *const *work;
+	mtl_real *out;
 } Scoring;
 
-static void score_rows(const MtlInstance *in, const MtlBatch *b, float *work, float *out, int64_t row,
+static void score_rows(const MtlInstance *in, const MtlBatch *b, mtl_real *work, mtl_real *out, int64_t row,
 		       int64_t n)
 {
 	MtlFrame f = {.in = in, .batch = b, .work = work, .out = out};
@@ -37,8 +37,8 @@ static void score_block(void *arg, int64_t i, int worker)
 	score_rows(s->in, s->batch, s->work[worker], s->out, row, n);
 }
 
-void mtl_score_batch(const MtlInstance *in, MtlThreads *pool, const MtlBatch *b, float *const *work,
-		     float *out)
+void mtl_score_batch(const MtlInstance *in, MtlThreads *pool, const MtlBatch *b, mtl_real *const *work,
+		     mtl_real *out)
 {
 	Scoring s = {in, b, work, out};
 	mtl_pool_run(pool, (b->n + MTL_BLOCK - 1) / MTL_BLOCK, score_block, &s);
@@ -122,7 +122,7 @@ typedef struct {
 	MtlInstance *in;
 	MtlThreads *pool;
 	const MtlScoreOptions *o;
-	float **work, *out;
+	mtl_real **work, *out;
 	const char **cell; /* [BATCH] first passed-through cell of each row */
 	Text chunk[BATCH / CHUNK];
 	size_t names; /* bytes of the JSON keys of a row, at most */
@@ -244,11 +244,11 @@ MtlStatus mtl_score(MtlScoreResult *r, MtlInstance *in, MtlThreads *pool, const 
 	for (int k = 0; k < o->reader.n_passthrough; k++) j.names += 6 * strlen(o->reader.passthrough[k]) + 4;
 	for (int k = 0; k < m->n_output; k++) j.names += 6 * strlen(m->output[k].name) + 4;
 	int64_t floats = mtl_frame_work(in, MTL_SCORE, MTL_SCORE) + 1;
-	j.work = mtl_new(sys, float *, threads);
-	j.out = mtl_new(sys, float, BATCH * m->n_output + 1);
+	j.work = mtl_new(sys, mtl_real *, threads);
+	j.out = mtl_new(sys, mtl_real, BATCH * m->n_output + 1);
 	j.cell = mtl_new(sys, const char *, BATCH);
 	bool ok = j.work && j.out && j.cell;
-	for (int i = 0; ok && i < threads; i++) ok = (j.work[i] = mtl_new(sys, float, floats));
+	for (int i = 0; ok && i < threads; i++) ok = (j.work[i] = mtl_new(sys, mtl_real, floats));
 	MtlStatus st = ok ? MTL_OK : mtl_fail(e, MTL_LIMIT, "", NULL, "no memory for scoring");
 
 	const char *path[] = {o->path};

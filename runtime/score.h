@@ -6,6 +6,7 @@
 #include "feed.h"
 #include "frame.h"
 #include "pool.h"
+#include "real.h"
 
 typedef enum { MTL_SCORES_CSV, MTL_SCORES_TSV, MTL_SCORES_JSONL } MtlScoresFormat;
 
@@ -31,6 +32,6 @@ MtlStatus mtl_score(MtlScoreResult *r, MtlInstance *in, MtlThreads *pool, const 
 
 /* Outputs of the rows of a batch, [n, n_output], blocks in parallel.  work: [threads] of mtl_frame_work(in,
  * MTL_SCORE, MTL_SCORE). */
-void mtl_score_batch(const MtlInstance *in, MtlThreads *pool, const MtlBatch *b, float *const *work,
-		     float *out);
+void mtl_score_batch(const MtlInstance *in, MtlThreads *pool, const MtlBatch *b, mtl_real *const *work,
+		     mtl_real *out);
 #endif

@@ -410,7 +410,7 @@ MtlStatus mtl_program_info(MtlProgram *p, MtlError *e)
 	if (!st && s) st = mtl_instance_load(&in, s, path ? path : "weights in the program", false, e);
 	if (!st && !s) {
 		/* Without weights the sizes the spec alone gives are told, the others stay open. */
-		in.table = mtl_new(p->sys, float *, m->n_table + 1);
+		in.table = mtl_new(p->sys, mtl_real *, m->n_table + 1);
 		in.table_rows = mtl_new(p->sys, int64_t, m->n_table + 1);
 		if (!in.table || !in.table_rows) st = mtl_fail(e, MTL_LIMIT, "", NULL, "no memory");
 		for (int t = 0; !st && t < m->n_table; t++)
@@ -447,7 +447,7 @@ MtlStatus mtl_random_batch(MtlBatch *b, const MtlInstance *in, int64_t n, MtlErr
 			if (m->lookup[l].feature == f) rows = in->table_rows[m->lookup[l].table];
 		for (int64_t i = 0; i < n; i++) {
 			if (c->id) c->id[i] = (int32_t)(draw(&state) % (uint64_t)rows);
-			if (c->real) c->real[i] = (float)(draw(&state) % 2000) / 1000 - 1;
+			if (c->real) c->real[i] = (mtl_real)(draw(&state) % 2000) / 1000 - 1;
 			if (c->present) c->present[i] = 1;
 		}
 		if (!c->bag_start) continue;
@@ -456,7 +456,7 @@ MtlStatus mtl_random_batch(MtlBatch *b, const MtlInstance *in, int64_t n, MtlErr
 		for (int64_t i = 0; i <= n; i++) c->bag_start[i] = (int32_t)(ITEMS * i);
 		for (int64_t i = 0; i < ITEMS * n; i++) {
 			c->bag_item[i] = (int32_t)(draw(&state) % (uint64_t)rows);
-			c->bag_scale[i] = m->feature[f].pool == MTL_POOL_MEAN ? 1.0f / (float)ITEMS : 1;
+			c->bag_scale[i] = m->feature[f].pool == MTL_POOL_MEAN ? 1.0f / (mtl_real)ITEMS : 1;
 		}
 	}
 	for (int64_t i = 0; i < n; i++) {
@@ -469,8 +469,8 @@ MtlStatus mtl_random_batch(MtlBatch *b, const MtlInstance *in, int64_t n, MtlErr
 		}
 		for (int k = 0; k < m->n_sample; k++) {
 			int classes = m->sample[k].n_class;
-			b->sample[k][i] = classes ? (float)(draw(&state) % (uint64_t)classes)
-						  : (float)(draw(&state) % 1000) / 100;
+			b->sample[k][i] = classes ? (mtl_real)(draw(&state) % (uint64_t)classes)
+						  : (mtl_real)(draw(&state) % 1000) / 100;
 			b->known[k][i] = 1;
 		}
 	}
@@ -478,8 +478,8 @@ MtlStatus mtl_random_batch(MtlBatch *b, const MtlInstance *in, int64_t n, MtlErr
 }
 
 /* Seconds of one call: the median of several runs of about a twentieth of a second each. */
-static double seconds(const MtlInstance *in, MtlThreads *pool, const MtlBatch *b, float *const *work,
-		      float *out)
+static double seconds(const MtlInstance *in, MtlThreads *pool, const MtlBatch *b, mtl_real *const *work,
+		      mtl_real *out)
 {
 	enum { RUNS = 7 };
 	double run[RUNS];
@@ -506,11 +506,11 @@ static double seconds(const MtlInstance *in, MtlThreads *pool, const MtlBatch *b
 	return run[RUNS / 2];
 }
 
-static MtlStatus bench_size(const MtlInstance *in, MtlThreads *pool, float *const *work, int64_t n, bool json,
-			    bool first, MtlError *e)
+static MtlStatus bench_size(const MtlInstance *in, MtlThreads *pool, mtl_real *const *work, int64_t n,
+			    bool json, bool first, MtlError *e)
 {
 	MtlBatch b = {0};
-	float *out = mtl_new(in->sys, float, n * in->m->n_output + 1);
+	mtl_real *out = mtl_new(in->sys, mtl_real, n * in->m->n_output + 1);
 	MtlStatus st = out ? mtl_random_batch(&b, in, n, e) : mtl_fail(e, MTL_LIMIT, "", NULL, "no memory");
 	if (!st) {
 		double t = seconds(in, pool, &b, work, out);
@@ -531,10 +531,10 @@ MtlStatus mtl_bench_scores(const MtlInstance *in, MtlThreads *pool, bool json, M
 	static const int64_t size[] = {1, 64, 1024};
 	const MtlSys *sys = in->sys;
 	int threads = mtl_pool_threads(pool);
-	float **work = mtl_new(sys, float *, threads);
+	mtl_real **work = mtl_new(sys, mtl_real *, threads);
 	MtlStatus st = work ? MTL_OK : mtl_fail(e, MTL_LIMIT, "", NULL, "no memory");
 	for (int i = 0; !st && i < threads; i++)
-		if (!(work[i] = mtl_new(sys, float, mtl_frame_work(in, MTL_SCORE, MTL_SCORE) + 1)))
+		if (!(work[i] = mtl_new(sys, mtl_real, mtl_frame_work(in, MTL_SCORE, MTL_SCORE) + 1)))
 			st = mtl_fail(e, MTL_LIMIT, "", NULL, "no memory");
 	if (!st && json) printf("{\"variant\":\"%s\",\"threads\":%d,\"score\":[", in->variant->name, threads);
 	if (!st && !json)

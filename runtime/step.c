@@ -65,22 +65,22 @@ MtlStatus mtl_step_init(MtlStep *s, MtlInstance *in, MtlThreads *pool, int64_t c
 	int64_t blocks = ceil_div(cap, MTL_BLOCK), work = mtl_frame_work(in, MTL_COUNT, m->n_entry - 1);
 	s->loss = mtl_new(sys, double, m->n_loss + 1);
 	s->weight = mtl_new(sys, double, m->n_loss + 1);
-	s->grad = mtl_new(sys, float, m->n_param + 1);
-	s->drows = mtl_new(sys, float, cap * m->n_drow + 1);
-	s->inv = mtl_new(sys, float, m->n_loss + 1);
-	s->count = mtl_new(sys, float, blocks * m->n_loss + 1);
-	s->losses = mtl_new(sys, float, blocks * m->n_loss + 1);
-	s->work = mtl_new(sys, float *, mtl_pool_threads(pool));
-	s->noise = mtl_new(sys, float *, m->n_noise + 1);
+	s->grad = mtl_new(sys, mtl_real, m->n_param + 1);
+	s->drows = mtl_new(sys, mtl_real, cap * m->n_drow + 1);
+	s->inv = mtl_new(sys, mtl_real, m->n_loss + 1);
+	s->count = mtl_new(sys, mtl_real, blocks * m->n_loss + 1);
+	s->losses = mtl_new(sys, mtl_real, blocks * m->n_loss + 1);
+	s->work = mtl_new(sys, mtl_real *, mtl_pool_threads(pool));
+	s->noise = mtl_new(sys, mtl_real *, m->n_noise + 1);
 	bool ok = s->loss && s->weight && s->grad && s->drows && s->inv && s->count && s->losses && s->work &&
 		  s->noise && cut_pieces(s);
 	for (int i = 0; ok && i < MTL_SLICES && i < blocks; i++)
-		ok = (s->acc[i] = mtl_new(sys, float, m->n_acc + 1));
+		ok = (s->acc[i] = mtl_new(sys, mtl_real, m->n_acc + 1));
 	for (int i = 0; ok && i < mtl_pool_threads(pool); i++)
-		ok = (s->work[i] = mtl_new(sys, float, work + 1));
+		ok = (s->work[i] = mtl_new(sys, mtl_real, work + 1));
 	for (int i = 0; ok && i < m->n_noise; i++) {
 		int64_t n = cap * m->noise[i].width;
-		ok = (s->noise[i] = mtl_new(sys, float, n + 1));
+		ok = (s->noise[i] = mtl_new(sys, mtl_real, n + 1));
 		for (int64_t j = 0; ok && j < n; j++) s->noise[i][j] = 1;
 	}
 	if (!ok)
@@ -136,15 +136,15 @@ static void sum_slices(void *arg, int64_t i, int worker)
 	MtlStep *s = arg;
 	(void)worker;
 	int64_t lo = i * PIECE, hi = lo + PIECE < s->in->m->n_acc ? lo + PIECE : s->in->m->n_acc;
-	float *to = s->acc[0];
+	mtl_real *to = s->acc[0];
 	for (int k = 1; k < s->n_slice; k++) {
-		const float *from = s->acc[k];
+		const mtl_real *from = s->acc[k];
 		for (int64_t j = lo; j < hi; j++) to[j] += from[j];
 	}
 }
 
 /* Sum over the blocks of a batch in their order, in double. */
-static double over_blocks(const float *x, int64_t blocks, int n_loss, int l)
+static double over_blocks(const mtl_real *x, int64_t blocks, int n_loss, int l)
 {
 	double sum = 0;
 	for (int64_t b = 0; b < blocks; b++) sum += (double)x[b * n_loss + l];
@@ -166,7 +166,7 @@ MtlStatus mtl_step_gradients(MtlStep *s, const MtlBatch *b, bool mean, MtlError 
 	mtl_pool_run(s->pool, s->n_slice, count_slice, s);
 	for (int l = 0; l < m->n_loss; l++) {
 		s->weight[l] = over_blocks(s->count, blocks, m->n_loss, l);
-		s->inv[l] = !mean ? 1 : s->weight[l] > 0 ? (float)(1 / s->weight[l]) : 0;
+		s->inv[l] = !mean ? 1 : s->weight[l] > 0 ? (mtl_real)(1 / s->weight[l]) : 0;
 	}
 	mtl_pool_run(s->pool, s->n_slice, step_slice, s);
 	s->rows_seen += b->n;
@@ -223,11 +223,11 @@ static void update_table(void *arg, int64_t i, int worker)
 	mtl_frame_call(&f, MTL_FIRST_TABLE + s->table, 0, lo, hi);
 }
 
-static void set_hyper(float h[3], const MtlOptimizer *o, int64_t t)
+static void set_hyper(mtl_real h[3], const MtlOptimizer *o, int64_t t)
 {
-	h[0] = (float)o->lr;
-	h[1] = o->kind == MTL_ADAM ? (float)(1 / -expm1((double)t * log(o->beta1))) : 1;
-	h[2] = o->kind == MTL_ADAM ? (float)(1 / -expm1((double)t * log(o->beta2))) : 1;
+	h[0] = (mtl_real)o->lr;
+	h[1] = o->kind == MTL_ADAM ? (mtl_real)(1 / -expm1((double)t * log(o->beta1))) : 1;
+	h[2] = o->kind == MTL_ADAM ? (mtl_real)(1 / -expm1((double)t * log(o->beta2))) : 1;
 }
 
 void mtl_step_apply(MtlStep *s, const MtlTouched *touched)

@@ -9,6 +9,7 @@
 #define MTL_STEP_H
 #include "frame.h"
 #include "pool.h"
+#include "real.h"
 
 typedef struct {
 	MtlInstance *in;
@@ -21,14 +22,14 @@ typedef struct {
 	int64_t cap;	   /* rows of the largest batch */
 
 	double *loss, *weight; /* [n_loss] of the last batch: mean, and its denominator (0: no row, mean 0) */
-	float *grad;	       /* [n_param] of the last batch */
-	float *drows;	       /* [cap, n_drow] */
+	mtl_real *grad;	       /* [n_param] of the last batch */
+	mtl_real *drows;       /* [cap, n_drow] */
 
-	float *acc[MTL_SLICES];
-	float **work;  /* [threads] */
-	float **noise; /* [n_noise][cap * width] */
-	float *inv, *count, *losses;
-	float hyper_dense[3], hyper_tables[3];
+	mtl_real *acc[MTL_SLICES];
+	mtl_real **work;  /* [threads] */
+	mtl_real **noise; /* [n_noise][cap * width] */
+	mtl_real *inv, *count, *losses;
+	mtl_real hyper_dense[3], hyper_tables[3];
 	int64_t *piece;
 	int n_piece;	       /* [n_piece][3] parameter, lo, hi: what one job of UPDATE does */
 	const MtlBatch *batch; /* of the running half, with what its jobs need */

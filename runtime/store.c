@@ -60,7 +60,7 @@ static bool sizes(const MtlTensor *t, int64_t *all, int64_t *width)
 	}
 	*all = n;
 	*width = w;
-	return !__builtin_mul_overflow(n, (int64_t)sizeof(float), &bytes);
+	return !__builtin_mul_overflow(n, (int64_t)sizeof(mtl_real), &bytes);
 }
 
 /* Runs of floats that lie together: `rows` of `width`, `stride` apart. */
@@ -76,7 +76,7 @@ static Layout layout(const MtlTensor *t)
 	return (Layout){all / width, width, t->stride};
 }
 
-static bool all_finite(const float *x, int64_t n)
+static bool all_finite(const mtl_real *x, int64_t n)
 {
 	uint32_t bad = 0;
 	for (int64_t i = 0; i < n; i++) {
@@ -99,7 +99,7 @@ static bool digest(const MtlTensor *t, char hex[HEX + 1])
 	XXH3_INITSTATE(&state);
 	XXH3_64bits_reset(&state);
 	for (int64_t r = 0; r < l.rows; r++) {
-		const float *x = t->data + r * l.stride;
+		const mtl_real *x = t->data + r * l.stride;
 		/* In pieces that stay in the cache between the two looks at them. */
 		for (int64_t i = 0, n; i < l.width; i += n) {
 			n = l.width - i < 16384 ? l.width - i : 16384;
@@ -241,7 +241,7 @@ static MtlStatus read_entry(MtlStore *s, const char *name, const json_t *entry, 
 	if (!json_is_array(place) || json_array_size(place) != 2 || !whole(json_array_get(place, 0), begin) ||
 	    !whole(json_array_get(place, 1), end))
 		return REFUSE("F0007", "tensor \"%s\": its data_offsets are not two whole numbers", name);
-	if (*end < *begin || *end - *begin != all * (int64_t)sizeof(float))
+	if (*end < *begin || *end - *begin != all * (int64_t)sizeof(mtl_real))
 		return REFUSE("F0007", "tensor \"%s\": its data_offsets do not fit its shape", name);
 	return MTL_OK;
 }
@@ -320,7 +320,7 @@ static const char *stated_digest(const MtlStore *s, const char *name)
 }
 
 /* Points the tensors into the data. */
-static void place_numbers(MtlStore *s, const float *data)
+static void place_numbers(MtlStore *s, const mtl_real *data)
 {
 	for (int i = 0; i < s->n; i++) {
 		s->tensor[i].data = data;
@@ -439,14 +439,14 @@ static MtlStatus read_memory(MtlStore *s, const char *p, size_t n, bool look, Mt
 	if (!st) st = read_header(s, p + LENGTH, header, (int64_t)(n - LENGTH - header), false, &own, e);
 	if (st) return st;
 	const char *data = p + LENGTH + header;
-	if ((uintptr_t)data % _Alignof(float) != 0) {
+	if ((uintptr_t)data % _Alignof(mtl_real) != 0) {
 		size_t bytes = n - LENGTH - header;
 		s->data = mtl_new(s->sys, char, bytes);
 		if (!s->data)
 			return mtl_fail(e, MTL_LIMIT, "F0011", s->name, "no memory for its %zu bytes", bytes);
 		data = memcpy(s->data, data, bytes);
 	}
-	place_numbers(s, (const float *)(const void *)data);
+	place_numbers(s, (const mtl_real *)(const void *)data);
 	return look ? check_numbers(s, own, e) : MTL_OK;
 }
 
@@ -490,7 +490,7 @@ const char *mtl_store_meta(const MtlStore *s, const char *key)
 	return json_string_value(json_object_get(json_object_get(s->header, META), key));
 }
 
-void mtl_store_copy(const MtlTensor *t, float *dst, int64_t stride)
+void mtl_store_copy(const MtlTensor *t, mtl_real *dst, int64_t stride)
 {
 	int64_t all = 0, width = 1;
 
@@ -590,7 +590,7 @@ static MtlStatus describe_tensor(json_t *header, json_t *meta, const MtlTensor *
 		return REJECT("F0006", "a tensor cannot have the name \"%s\"", t->name);
 	if (json_object_get(header, t->name))
 		return REJECT("F0006", "two tensors have the name \"%s\"", t->name);
-	if (!sizes(t, &all, &width) || __builtin_add_overflow(*at, all * (int64_t)sizeof(float), &end))
+	if (!sizes(t, &all, &width) || __builtin_add_overflow(*at, all * (int64_t)sizeof(mtl_real), &end))
 		return REJECT("F0006", "tensor \"%s\": its shape is empty or too large", t->name);
 	if (!digest(t, hex))
 		return mtl_fail(e, MTL_NUMBERS, "F0010", path,
@@ -669,7 +669,7 @@ static MtlStatus put_tensor(Out *o, const MtlTensor *t, MtlError *e)
 	Layout l = layout(t);
 	MtlStatus st = MTL_OK;
 	for (int64_t r = 0; !st && r < l.rows; r++)
-		st = put(o, t->data + r * l.stride, (size_t)l.width * sizeof(float), e);
+		st = put(o, t->data + r * l.stride, (size_t)l.width * sizeof(mtl_real), e);
 	return st;
 }
 

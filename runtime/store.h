@@ -5,6 +5,7 @@
  */
 #ifndef MTL_STORE_H
 #define MTL_STORE_H
+#include "real.h"
 #include "status.h"
 #include "sys.h"
 #include <stdint.h>
@@ -15,7 +16,7 @@ typedef struct {
 	int64_t dim[4];
 	/* Rows may lie apart in memory: row r of the first dimension at data + r * stride; stride 0: dense.
 	 */
-	const float *data;
+	const mtl_real *data;
 	int64_t stride;
 } MtlTensor;
 
@@ -38,8 +39,8 @@ MtlStatus mtl_store_open(MtlStore **out, const MtlSys *sys, const char *path, bo
 /* The same over bytes in memory that outlive the store (weights inside the program); `name` for messages. */
 MtlStatus mtl_store_open_memory(MtlStore **out, const MtlSys *sys, const void *p, size_t n, const char *name,
 				MtlError *e);
-/* The same, but the numbers are not looked at: the header is checked, with its digest, and no page of the data
- * is touched.  For weights that were checked when they were put into the program. */
+/* The same, but the numbers are not looked at: the header is checked, with its digest, and no page of the
+ * data is touched.  For weights that were checked when they were put into the program. */
 MtlStatus mtl_store_open_trusted(MtlStore **out, const MtlSys *sys, const void *p, size_t n, const char *name,
 				 MtlError *e);
 void mtl_store_close(MtlStore *s);
@@ -48,5 +49,5 @@ const MtlTensor *mtl_store_tensor(const MtlStore *s, int i);	      /* in file or
 const MtlTensor *mtl_store_find(const MtlStore *s, const char *name); /* NULL */
 const char *mtl_store_meta(const MtlStore *s, const char *key);	      /* NULL */
 /* Writes the tensor's row-major floats into dst (rows `stride` floats apart; 0: dense). */
-void mtl_store_copy(const MtlTensor *t, float *dst, int64_t stride);
+void mtl_store_copy(const MtlTensor *t, mtl_real *dst, int64_t stride);
 #endif
