@@ -252,10 +252,11 @@ MtlStatus mtl_checkpoint_resume(MtlInstance *in, const MtlStore *s, const char *
 					 in->moment[k] + m->param[i].offset, e))
 				return e->status;
 	for (int k = 0; k < m->train.tables.n_moment; k++)
-		for (int t = 0; t < m->n_table; t++)
-			if (fetch_moment(s, where, k, mtl_table_tensor(in, t, -1),
-					 in->table[t] + (k + 1) * m->table[t].dim, e))
+		for (int t = 0; t < m->n_table; t++) {
+			MtlTensor want = mtl_table_tensor(in, t, k);
+			if (fetch_moment(s, where, k, want, (mtl_real *)(uintptr_t)want.data, e))
 				return e->status;
+		}
 	return MTL_OK;
 }
 

@@ -173,10 +173,12 @@ MtlTensor mtl_param_tensor(const MtlInstance *in, int param, const mtl_real *blo
 MtlTensor mtl_table_tensor(const MtlInstance *in, int table, int moment)
 {
 	const MtlTable *t = &in->m->table[table];
+	int width = moment >= 0 && in->m->train.tables.kind == MTL_ROW_ADAGRAD ? 1 : t->dim;
+	int at = moment < 0 ? 0 : t->dim + moment * width;
 	return (MtlTensor){.name = t->name,
 			   .n_dim = 2,
-			   .dim = {in->table_rows[table], t->dim},
-			   .data = in->table[table] ? in->table[table] + (moment + 1) * t->dim : NULL,
+			   .dim = {in->table_rows[table], width},
+			   .data = in->table[table] ? in->table[table] + at : NULL,
 			   .stride = t->stride};
 }
 

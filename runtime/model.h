@@ -218,15 +218,41 @@ typedef struct {
 
 /* ---- settings of `train { }`, defaults filled in by the compiler ---- */
 
-typedef enum { MTL_SGD, MTL_ADAGRAD, MTL_ADAM } MtlOptimizerKind;
+/* The formulas are in compiler/pass/update.c. */
+typedef enum {
+	MTL_SGD,
+	MTL_ADAGRAD,
+	MTL_ADAM,
+	MTL_MOMENTUM,
+	MTL_NESTEROV,
+	MTL_FTRL,
+	MTL_ROW_ADAGRAD /* one moment a row; of tables only */
+} MtlOptimizerKind;
 typedef struct {
 	MtlOptimizerKind kind;
 	double lr, beta1, beta2, eps;
 	int n_moment;
+	double l1, l2,
+	    decay; /* of weights and touched table rows, not of parameters with fewer than two dimensions */
 } MtlOptimizer;
+
+/* The factor of both learning rates: schedule.h. */
+typedef enum {
+	MTL_SCHEDULE_CONSTANT,
+	MTL_SCHEDULE_LINEAR,
+	MTL_SCHEDULE_COSINE,
+	MTL_SCHEDULE_STEP
+} MtlScheduleKind;
+typedef struct {
+	MtlScheduleKind kind;
+	int64_t warmup, steps, every; /* steps 0: those of the run */
+	double floor, by;
+} MtlSchedule;
 
 typedef struct {
 	MtlOptimizer dense, tables;
+	MtlSchedule schedule;
+	double clip; /* the gradient's norm at most; 0: as it is */
 	int batch, epochs;
 	int64_t shuffle; /* rows of the shuffle buffer; 0: file order */
 	uint64_t seed;

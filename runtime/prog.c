@@ -58,14 +58,18 @@ static const MtlOption option[] = {
     {"shuffle", 0, MTL_ARG_COUNT, "N", ON(TRAIN), 0,
      "rows of the shuffle buffer, 0: file order (default: the model's)"},
     {"lr", 0, MTL_ARG_REAL, "X", ON(TRAIN), 0,
-     "learning rate; a rate of its own for tables changes by the same factor"},
+     "learning rate before the schedule; a rate of its own for tables changes by the same factor"},
+    {"steps", 0, MTL_ARG_COUNT, "N", ON(TRAIN), 0,
+     "steps that a linear or cosine schedule runs over (default: the model's, or counted in a pass over "
+     "--data)"},
     {"seed", 0, MTL_ARG_SEED, "N", ON(TRAIN) | ON(INIT) | ON(GRADCHECK) | ON(BENCH), 0,
      "of initial parameters, shuffling and dropout (default: the model's)"},
     {"threads", 0, MTL_ARG_COUNT, "N",
      ON(TRAIN) | ON(EVAL) | ON(SCORE) | ON(GRAD) | ON(GRADCHECK) | ON(BENCH), 0,
      "threads (default: as many as the machine grants); the result does not depend on it"},
     {"early-stop", 0, MTL_ARG_TEXT, "NAME.METRIC[:N]", ON(TRAIN), 0,
-     "keep the best epoch by auc, logloss, ne, rmse, ... on --valid, stop after N without a better one; or none"},
+     "keep the best epoch by auc, logloss, ne, rmse, ... on --valid, stop after N without a better one; or "
+     "none"},
     {"bad-rows", 0, MTL_ARG_CHOICE, "fail|skip", READS | ON(INIT), 0,
      "a row that cannot be used: stop, or pass over it (fail)"},
     {"max-bad-rows", 0, MTL_ARG_COUNT, "N", READS | ON(INIT), 0,
@@ -394,6 +398,8 @@ static void on_epoch(void *self, const MtlTrainEpoch *t)
 			",\"seconds\":%.3f,\"bad_rows\":%" PRId64 ",\"best\":%s",
 			t->epoch, t->rows, t->steps, now - g->begin, t->counts->rejected,
 			t->best ? "true" : "false");
+		fputs(",\"lr\":", g->log);
+		mtl_json_number(g->log, t->lr);
 		log_losses(g->log, g->m, t->loss, t->weight);
 		if (t->valid) {
 			fprintf(g->log, ",\"valid\":{\"rows\":%" PRId64 ",\"heads\":", t->valid->rows);
@@ -481,7 +487,8 @@ static MtlStatus early_stop(const MtlProgram *p, MtlTrainOptions *o, char *text,
 
 enum { MOST_BATCH = 1 << 22, MOST_SHUFFLE = 1 << 30 };
 
-static MtlStatus check_train(const MtlTrainOptions *o, const MtlReaderOptions *r, MtlError *e)
+static MtlStatus check_train(const MtlTrainOptions *o, const MtlReaderOptions *r, bool steps_given,
+			     bool falls, MtlError *e)
 {
 	if (o->init && o->resume)
 		return mtl_fail(e, MTL_USAGE, "", NULL,
@@ -496,6 +503,11 @@ static MtlStatus check_train(const MtlTrainOptions *o, const MtlReaderOptions *r
 	if (has_stdin(o->valid, o->n_valid))
 		return mtl_fail(e, MTL_USAGE, "", NULL,
 				"--valid is read after every epoch: it cannot be stdin");
+	if (steps_given && (o->steps < 1 || !falls))
+		return mtl_fail(
+		    e, MTL_USAGE, "", NULL,
+		    falls ? "--steps needs at least one step"
+			  : "--steps is for a model whose train { } has a linear or cosine schedule");
 	if (r->rejects && r->bad_rows != MTL_BAD_SKIP)
 		return mtl_fail(e, MTL_USAGE, "", NULL, "--rejects goes with --bad-rows skip");
 	if (r->max_bad_rows >= 0 && r->bad_rows != MTL_BAD_SKIP)
@@ -524,6 +536,7 @@ static MtlStatus train(MtlProgram *p, MtlError *e)
 			     .epochs = mtl_program_count(p, "epochs", d->epochs),
 			     .batch = mtl_program_count(p, "batch", d->batch),
 			     .shuffle = mtl_program_count(p, "shuffle", d->shuffle),
+			     .steps = mtl_program_count(p, "steps", 0),
 			     .threads = mtl_program_threads(p, 0),
 			     .no_state = mtl_program_has(p, "no-state"),
 			     .seed = d->seed};
@@ -547,7 +560,10 @@ static MtlStatus train(MtlProgram *p, MtlError *e)
 	if (!g.sum || !g.weight) mtl_fail(e, MTL_LIMIT, "", NULL, "no memory");
 	MtlStatus st = e->status;
 	if (!st) st = early_stop(p, &o, stop, sizeof stop, &g, e);
-	if (!st) st = check_train(&o, &o.reader, e);
+	if (!st)
+		st = check_train(
+		    &o, &o.reader, mtl_program_has(p, "steps"),
+		    d->schedule.kind == MTL_SCHEDULE_LINEAR || d->schedule.kind == MTL_SCHEDULE_COSINE, e);
 	if (!st) st = open_log(&g, mtl_program_text(p, "log"), o.resume != NULL, e);
 	if (!st) {
 		g.begin = g.epoch_begin = g.last = mtl_now();

@@ -4,6 +4,7 @@
  */
 #include "step.h"
 #include "rng.h"
+#include "schedule.h"
 #include <math.h>
 #include <string.h>
 
@@ -33,6 +34,7 @@ void mtl_step_free(MtlStep *s)
 	mtl_release(sys, s->count);
 	mtl_release(sys, s->losses);
 	mtl_release(sys, s->piece);
+	mtl_release(sys, s->square);
 	*s = (MtlStep){0};
 }
 
@@ -60,8 +62,13 @@ MtlStatus mtl_step_init(MtlStep *s, MtlInstance *in, MtlThreads *pool, int64_t c
 {
 	const MtlModel *m = in->m;
 	const MtlSys *sys = in->sys;
-	*s =
-	    (MtlStep){.in = in, .pool = pool, .cap = cap, .dense = m->train.dense, .tables = m->train.tables};
+	*s = (MtlStep){.in = in,
+		       .pool = pool,
+		       .cap = cap,
+		       .dense = m->train.dense,
+		       .tables = m->train.tables,
+		       .schedule = m->train.schedule,
+		       .steps = m->train.schedule.steps};
 	int64_t blocks = ceil_div(cap, MTL_BLOCK), work = mtl_frame_work(in, MTL_COUNT, m->n_entry - 1);
 	s->loss = mtl_new(sys, double, m->n_loss + 1);
 	s->weight = mtl_new(sys, double, m->n_loss + 1);
@@ -74,6 +81,7 @@ MtlStatus mtl_step_init(MtlStep *s, MtlInstance *in, MtlThreads *pool, int64_t c
 	s->noise = mtl_new(sys, mtl_real *, m->n_noise + 1);
 	bool ok = s->loss && s->weight && s->grad && s->drows && s->inv && s->count && s->losses && s->work &&
 		  s->noise && cut_pieces(s);
+	ok = ok && (s->square = mtl_new(sys, double, (s->n_piece > MTL_PARTS ? s->n_piece : MTL_PARTS) + 1));
 	for (int i = 0; ok && i < MTL_SLICES && i < blocks; i++)
 		ok = (s->acc[i] = mtl_new(sys, mtl_real, m->n_acc + 1));
 	for (int i = 0; ok && i < mtl_pool_threads(pool); i++)
@@ -208,7 +216,7 @@ static void update_piece(void *arg, int64_t i, int worker)
 	if (!(s->in->m->param[q[0]].losses & reached(s)))
 		return; /* no row spoke to it: value and moments stay */
 	MtlFrame f = frame(s, worker);
-	f.hyper = s->hyper_dense;
+	f.hyper = s->in->m->param[q[0]].n_dim < 2 ? s->hyper_vectors : s->hyper_dense;
 	mtl_frame_call(&f, MTL_UPDATE, 0, q[1], q[2]);
 }
 
@@ -223,22 +231,99 @@ static void update_table(void *arg, int64_t i, int worker)
 	mtl_frame_call(&f, MTL_FIRST_TABLE + s->table, 0, lo, hi);
 }
 
-static void set_hyper(mtl_real h[3], const MtlOptimizer *o, int64_t t)
+/* ---- the norm of the whole gradient ---- */
+
+static void square_piece(void *arg, int64_t i, int worker)
 {
-	h[0] = (mtl_real)o->lr;
+	MtlStep *s = arg;
+	const int64_t *q = s->piece + 3 * i;
+	double sum = 0;
+	for (int64_t j = q[1]; j < q[2]; j++) sum += (double)s->grad[j] * (double)s->grad[j];
+	s->square[i] = sum;
+	(void)worker;
+}
+
+/* Of the touched rows of part i: what their occurrences add up to. */
+static void square_rows(void *arg, int64_t i, int worker)
+{
+	MtlStep *s = arg;
+	const MtlTouched *g = s->touched;
+	int64_t part = ceil_div(g->n_uniq, MTL_PARTS), lo = i * part,
+		hi = lo + part < g->n_uniq ? lo + part : g->n_uniq;
+	int dim = s->in->m->table[s->table].dim;
+	double sum = 0;
+	for (int64_t u = lo; u < hi; u++)
+		for (int c = 0; c < dim; c++) {
+			double d = 0;
+			for (int32_t k = g->start[u]; k < g->start[u + 1]; k++)
+				d += (double)g->scale[k] * (double)s->drows[g->src[k] + c];
+			sum += d * d;
+		}
+	s->square[i] = sum;
+	(void)worker;
+}
+
+static double add_up(const MtlStep *s, int64_t n)
+{
+	double sum = 0;
+	for (int64_t i = 0; i < n; i++) sum += s->square[i];
+	return sum;
+}
+
+static bool steps_table(const MtlStep *s, int t)
+{
+	return !s->in->m->table[t].frozen && (s->in->m->table[t].losses & reached(s));
+}
+
+/* In double, by pieces and parts that depend on sizes alone, added in their order. */
+static double gradient_norm(MtlStep *s, const MtlTouched *touched)
+{
+	mtl_pool_run(s->pool, s->n_piece, square_piece, s);
+	double sum = add_up(s, s->n_piece);
+	for (int t = 0; t < s->in->m->n_table; t++) {
+		if (!steps_table(s, t) || !touched[t].n_uniq) continue;
+		s->table = t;
+		s->touched = &touched[t];
+		int64_t parts = ceil_div(touched[t].n_uniq, ceil_div(touched[t].n_uniq, MTL_PARTS));
+		mtl_pool_run(s->pool, parts, square_rows, s);
+		sum += add_up(s, parts);
+	}
+	return sqrt(sum);
+}
+
+/* ---- the step ---- */
+
+/* The numbers of compiler/pass/update.c: rate, c1, c2, l2, lr l1, 1 - lr decay, clip. */
+static void set_hyper(mtl_real h[MTL_HYPER], const MtlOptimizer *o, int64_t t, double factor, double clip)
+{
+	double lr = o->lr * factor;
+	h[0] = (mtl_real)lr;
 	h[1] = o->kind == MTL_ADAM ? (mtl_real)(1 / -expm1((double)t * log(o->beta1))) : 1;
 	h[2] = o->kind == MTL_ADAM ? (mtl_real)(1 / -expm1((double)t * log(o->beta2))) : 1;
+	h[3] = (mtl_real)(o->kind == MTL_FTRL ? lr * o->l2 : o->l2);
+	h[4] = (mtl_real)(lr * o->l1);
+	h[5] = (mtl_real)(1 - lr * o->decay);
+	h[6] = (mtl_real)clip;
 }
 
 void mtl_step_apply(MtlStep *s, const MtlTouched *touched)
 {
 	const MtlModel *m = s->in->m;
 	s->step++;
-	set_hyper(s->hyper_dense, &s->dense, s->step);
-	set_hyper(s->hyper_tables, &s->tables, s->step);
+	double clip = 1, factor = mtl_schedule_factor(&s->schedule, s->step, s->steps);
+	if (m->train.clip > 0) {
+		s->norm = gradient_norm(s, touched);
+		if (s->norm > m->train.clip) clip = m->train.clip / s->norm;
+	}
+	s->lr = s->dense.lr * factor;
+	MtlOptimizer plain = s->dense;
+	plain.l1 = plain.l2 = plain.decay = 0;
+	set_hyper(s->hyper_dense, &s->dense, s->step, factor, clip);
+	set_hyper(s->hyper_vectors, &plain, s->step, factor, clip);
+	set_hyper(s->hyper_tables, &s->tables, s->step, factor, clip);
 	mtl_pool_run(s->pool, s->n_piece, update_piece, s);
 	for (int t = 0; t < m->n_table; t++) {
-		if (m->table[t].frozen || !(m->table[t].losses & reached(s))) continue;
+		if (!steps_table(s, t)) continue;
 		s->table = t;
 		s->touched = &touched[t];
 		mtl_pool_run(s->pool, ceil_div(touched[t].n_uniq, TOUCHED), update_table, s);

@@ -11,10 +11,18 @@
 #include "pool.h"
 #include "real.h"
 
+enum {
+	MTL_HYPER = 7, /* numbers of HYPER */
+	MTL_PARTS =
+	    64, /* a table's touched rows are cut in at most so many parts where something is summed */
+};
+
 typedef struct {
 	MtlInstance *in;
 	MtlThreads *pool;
 	MtlOptimizer dense, tables; /* the model's, with another learning rate perhaps */
+	MtlSchedule schedule;
+	int64_t steps; /* of the whole run, where the schedule asks */
 	bool dropout;
 	uint64_t seed;	   /* of the dropout */
 	int64_t step;	   /* steps done: t of the bias corrections is one more */
@@ -29,7 +37,11 @@ typedef struct {
 	mtl_real **work;  /* [threads] */
 	mtl_real **noise; /* [n_noise][cap * width] */
 	mtl_real *inv, *count, *losses;
-	mtl_real hyper_dense[3], hyper_tables[3];
+	mtl_real hyper_dense[MTL_HYPER], hyper_vectors[MTL_HYPER],
+	    hyper_tables[MTL_HYPER]; /* vectors: parameters of fewer than two dimensions */
+	double lr,
+	    norm;	/* of the last step: rate of the dense parameters; the gradient's, if it is clipped */
+	double *square; /* [n_piece or MTL_PARTS] partial sums of the norm */
 	int64_t *piece;
 	int n_piece;	       /* [n_piece][3] parameter, lo, hi: what one job of UPDATE does */
 	const MtlBatch *batch; /* of the running half, with what its jobs need */

@@ -6,6 +6,8 @@
  * carries the best epoch along.
  */
 #include "train.h"
+#include "schedule.h"
+#include "stream.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -104,6 +106,35 @@ static MtlStatus begin_again(Run *r, MtlError *e)
 	return st;
 }
 
+/* A schedule that ends with the run: its batches are counted in a pass over the data. */
+static MtlStatus count_steps(Run *r, MtlError *e)
+{
+	const MtlTrainOptions *o = r->o;
+	MtlStep *s = &r->step;
+	if (o->steps) s->schedule.steps = s->steps = o->steps;
+	if (!mtl_schedule_open_end(&s->schedule)) return MTL_OK;
+	for (int i = 0; i < o->n_data; i++)
+		if (!mtl_stream_repeats(o->data[i]))
+			return mtl_fail(
+			    e, MTL_USAGE, "D0009", NULL,
+			    "the schedule ends with the run, and how long that is cannot be seen from "
+			    "\"%s\" before it is read: give --steps, or a file that can be read twice",
+			    o->data[i]);
+	MtlFeedOptions fo = {.path = o->data, .n_path = o->n_data, .reader = o->reader, .batch = o->batch};
+	fo.reader.rejects = NULL;
+	MtlFeed *feed = NULL;
+	if (mtl_feed_open(&feed, r->sys, r->m, &r->in.codes, &fo, e)) return e->status;
+	int64_t batches = 0;
+	MtlStatus st = MTL_OK;
+	for (MtlFed *fed = NULL; !st; batches++) {
+		if (interrupted(r)) st = mtl_fail(e, MTL_INTERRUPTED, "", NULL, "interrupted");
+		if (!st && ((st = mtl_feed_next(feed, &fed, e)) || !fed)) break;
+	}
+	MtlStatus closed = mtl_feed_close(feed, e);
+	s->steps = batches * o->epochs;
+	return st ? st : closed;
+}
+
 static MtlStatus begin(Run *r, MtlError *e)
 {
 	const MtlTrainOptions *o = r->o;
@@ -126,6 +157,7 @@ static MtlStatus begin(Run *r, MtlError *e)
 		r->step.tables.lr *= o->lr / r->step.dense.lr;
 		r->step.dense.lr = o->lr;
 	}
+	if (count_steps(r, e)) return e->status;
 	mtl_instance_pack(&r->in);
 	return MTL_OK;
 }
@@ -266,6 +298,7 @@ static MtlStatus end_epoch(Run *r, const MtlRowCounts *counts, bool *enough, Mtl
 							 .epochs = o->epochs,
 							 .rows = rows,
 							 .steps = r->step.step,
+							 .lr = r->step.lr,
 							 .loss = r->sum,
 							 .weight = r->weight,
 							 .counts = counts,

@@ -18,6 +18,7 @@ typedef struct {
 	int64_t epochs, batch, shuffle;
 	double lr; /* 0: the model's; else that of dense parameters, the tables' rate changes by the same
 		      factor */
+	int64_t steps; /* the schedule's, 0: the model's, or those of the run */
 	uint64_t seed;
 	bool seed_given;
 	int threads; /* 0: as many as granted */
@@ -40,6 +41,7 @@ typedef struct {
 typedef struct {
 	int64_t epoch, epochs;
 	int64_t rows, steps;
+	double lr; /* of the dense parameters in the last step */
 	const double *loss,
 	    *weight; /* means over the rows of the epoch this call has seen, each when its batch was met */
 	const MtlRowCounts *counts;

@@ -3,7 +3,6 @@
 #include "driver/digest.h"
 #include "front/parse.h"
 #include "pass/pass.h"
-#include "pass/update.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -101,7 +100,7 @@ bool compile(Compilation *c, const CompileRequest *r)
 		if (!run_passes(c, r, c->train, true) || dump_graph(c, r, "grad", c->train)) return true;
 	}
 	if (c->train) pass_rows(s, c->train);
-	pass_records(s, r->scorer ? -1 : optimizer_moments(&s->tables));
+	pass_records(s, r->scorer);
 	for (int i = 0; i < r->n_target; i++) {
 		Target *t = arena_new(c->arena, Target, 1);
 		*t = *r->target[i];

@@ -56,7 +56,7 @@ static int64_t size_of(const Harness *h, const Slot *s)
 	case SLOT_INV: return p->loss.n + 1;
 	case SLOT_COUNT:
 	case SLOT_LOSS: return (blocks(h) + 1) * (p->loss.n + 1);
-	case SLOT_HYPER: return 4;
+	case SLOT_HYPER: return 8;
 	case SLOT_UNIQ:
 	case SLOT_START:
 	case SLOT_SRC:

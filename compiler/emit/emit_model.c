@@ -323,16 +323,29 @@ static void kernels(Text *o, const Spec *s, int n, Lowered *const *v)
 
 static void optimizer(Text *o, const Optimizer *p)
 {
-	static const char *const kind[] = {"MTL_SGD", "MTL_ADAGRAD", "MTL_ADAM"};
-	text_printf(o, "{%s, ", kind[p->kind]);
-	number(o, p->lr);
+	static const char *const kind[] = {"SGD",      "ADAGRAD", "ADAM",	"MOMENTUM",
+					   "NESTEROV", "FTRL",	  "ROW_ADAGRAD"};
+	const double k[] = {p->lr, p->beta1, p->beta2, p->eps, p->l1, p->l2, p->decay};
+	text_printf(o, "{MTL_%s", kind[p->kind]);
+	for (int i = 0; i < 7; i++) {
+		text_add(o, ", ");
+		number(o, k[i]);
+		if (i == 3) text_printf(o, ", %d", optimizer_moments(p));
+	}
+	text_add(o, "}");
+}
+
+static void schedule(Text *o, const Spec *s)
+{
+	static const char *const kind[] = {"CONSTANT", "LINEAR", "COSINE", "STEP"};
+	const Schedule *k = &s->schedule;
+	text_printf(o, ".schedule = {MTL_SCHEDULE_%s, %lld, %lld, %lld, ", kind[k->kind],
+		    (long long)k->warmup, (long long)k->steps, (long long)k->every);
+	number(o, k->floor);
 	text_add(o, ", ");
-	number(o, p->beta1);
-	text_add(o, ", ");
-	number(o, p->beta2);
-	text_add(o, ", ");
-	number(o, p->eps);
-	text_printf(o, ", %d}", p->kind == OPT_SGD ? 0 : p->kind == OPT_ADAGRAD ? 1 : 2);
+	number(o, k->by);
+	text_add(o, "}, .clip = ");
+	number(o, s->clip);
 }
 
 void emit_model(Text *o, const EmitModel *m)
@@ -398,6 +411,8 @@ void emit_model(Text *o, const EmitModel *m)
 	optimizer(o, &s->dense);
 	text_add(o, ", .tables = ");
 	optimizer(o, &s->tables);
+	text_add(o, ",\n\t\t");
+	schedule(o, s);
 	text_printf(o, ",\n\t\t.batch = %d, .epochs = %d, .shuffle = %lld, .seed = %lluu, .stop_metric = ",
 		    s->batch, s->epochs, (long long)s->shuffle, (unsigned long long)s->seed);
 	quoted(o, s->stop_metric);

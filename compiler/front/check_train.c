@@ -71,21 +71,68 @@ void check_rows(Check *c)
 
 /* ---- optimisers ---- */
 
+enum { MOST_ARGS = 6 };
+
 typedef struct {
 	const char *name;
-	int n;
-	const char *arg[4];
+	const char *arg[MOST_ARGS]; /* in their order */
 	Optimizer def;
 } OptimizerKind;
 
 static const OptimizerKind optimizer[] = {
-    {"sgd", 1, {"lr"}, {OPT_SGD, 0.01, 0, 0, 0}},
-    {"adagrad", 2, {"lr", "eps"}, {OPT_ADAGRAD, 0.01, 0, 0, 1e-10}},
-    {"adam", 4, {"lr", "beta1", "beta2", "eps"}, {OPT_ADAM, 1e-3, 0.9, 0.999, 1e-8}},
+    {"sgd", {"lr", "l1", "l2"}, {.kind = OPT_SGD, .lr = 0.01}},
+    {"momentum", {"lr", "beta", "l1", "l2"}, {.kind = OPT_MOMENTUM, .lr = 0.01, .beta1 = 0.9}},
+    {"nesterov", {"lr", "beta", "l1", "l2"}, {.kind = OPT_NESTEROV, .lr = 0.01, .beta1 = 0.9}},
+    {"adagrad", {"lr", "eps", "l1", "l2"}, {.kind = OPT_ADAGRAD, .lr = 0.01, .eps = 1e-10}},
+    {"row_adagrad", {"lr", "eps", "l1", "l2"}, {.kind = OPT_ROW_ADAGRAD, .lr = 0.01, .eps = 1e-10}},
+    {"adam",
+     {"lr", "beta1", "beta2", "eps", "l1", "l2"},
+     {.kind = OPT_ADAM, .lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8}},
+    {"adamw",
+     {"lr", "beta1", "beta2", "eps", "decay"},
+     {.kind = OPT_ADAM, .lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .decay = 0.01}},
+    {"ftrl", {"lr", "beta", "l1", "l2"}, {.kind = OPT_FTRL, .lr = 0.05, .beta1 = 1}},
 };
-enum { N_OPTIMIZER = 3 };
+enum { N_OPTIMIZER = sizeof optimizer / sizeof *optimizer };
 
-static void set_optimizer(Check *c, const Ast *e, Optimizer *out)
+/* What a number must be: NULL if it is. */
+static const char *out_of_range(const char *name, OptKind kind, double x)
+{
+	if (!strcmp(name, "l1") || !strcmp(name, "l2") || !strcmp(name, "decay"))
+		return x < 0 ? "be 0 or more" : NULL;
+	if (*name == 'b' && kind != OPT_FTRL) return x < 0 || x >= 1 ? "lie in [0, 1)" : NULL;
+	return x <= 0 ? "be above 0" : NULL;
+}
+
+static double *number_of(Optimizer *o, const char *name)
+{
+	return !strcmp(name, "lr")	? &o->lr
+	       : !strcmp(name, "eps")	? &o->eps
+	       : !strcmp(name, "l1")	? &o->l1
+	       : !strcmp(name, "l2")	? &o->l2
+	       : !strcmp(name, "decay") ? &o->decay
+	       : !strcmp(name, "beta2") ? &o->beta2
+					: &o->beta1;
+}
+
+/* The place of an argument in a list of names that ends with NULL, or -1: told. */
+static int place_of(Check *c, const Ast *arg, int i, const char *of, const char *const *name, int most,
+		    const char *code)
+{
+	Near names = {.arena = c->a};
+	int n = 0, which = -1;
+	for (; n < most && name[n]; n++) {
+		near_add(&names, name[n]);
+		if (arg->name && !strcmp(arg->name, name[n])) which = n;
+	}
+	if (!arg->name && i < n) which = i;
+	if (which >= 0) return which;
+	told(c, arg->span, code, "%s has no setting '%s'", of, arg->name ? arg->name : "of that place");
+	if (n) help_setting(c, &names, arg->name);
+	return -1;
+}
+
+static void set_optimizer(Check *c, const Ast *e, Optimizer *out, bool tables)
 {
 	const OptimizerKind *k = NULL;
 	Near near = {.arena = c->a};
@@ -95,40 +142,103 @@ static void set_optimizer(Check *c, const Ast *e, Optimizer *out)
 		if (named && !strcmp(e->name, optimizer[i].name)) k = &optimizer[i];
 	}
 	if (!k) {
-		told(c, e->span, "M0632", "an optimiser is sgd(lr), adagrad(lr) or adam(lr)");
+		told(c, e->span, "M0632",
+		     "an optimiser is sgd(lr), momentum(lr), nesterov(lr), adagrad(lr), row_adagrad(lr), "
+		     "adam(lr), "
+		     "adamw(lr) or ftrl(lr)");
 		if (named) help_near(c, &near, e->name);
+		return;
+	}
+	if (k->def.kind == OPT_ROW_ADAGRAD && !tables) {
+		told(c, e->span, "M0632", "row_adagrad has one moment for a table's row: it is for tables");
+		diag_help(c->d, "tables: row_adagrad(...), and adagrad or another for the rest");
 		return;
 	}
 	*out = k->def;
 	int n = e->kind == AST_CALL ? e->list.n : 0;
 	for (int i = 0; i < n; i++) {
 		const Ast *arg = e->list.at[i];
-		int which = arg->name ? -1 : i < k->n ? i : -1;
-		Near names = {.arena = c->a};
-		for (int j = 0; j < k->n; j++) {
-			near_add(&names, k->arg[j]);
-			if (arg->name && !strcmp(arg->name, k->arg[j])) which = j;
-		}
-		if (which < 0) {
-			told(c, arg->span, "M0633", "%s has no setting '%s'", k->name,
-			     arg->name ? arg->name : "of that place");
-			help_setting(c, &names, arg->name);
-			continue;
-		}
+		int which = place_of(c, arg, i, k->name, k->arg, MOST_ARGS, "M0633");
+		if (which < 0) continue;
 		double x;
-		if (!want_number(c, eval(c, arg->a), arg->a->span, k->arg[which], &x)) continue;
 		const char *name = k->arg[which];
-		bool beta = *name == 'b';
-		if (beta ? x < 0 || x >= 1 : x <= 0) {
-			told(c, arg->a->span, "M0633", "%s must %s, not %g", name,
-			     beta ? "lie in [0, 1)" : "be above 0", x);
+		if (!want_number(c, eval(c, arg->a), arg->a->span, name, &x)) continue;
+		const char *must = out_of_range(name, k->def.kind, x);
+		if (must)
+			told(c, arg->a->span, "M0633", "%s must %s, not %g", name, must, x);
+		else
+			*number_of(out, name) = x;
+	}
+}
+
+/* ---- schedules ---- */
+
+static const struct {
+	const char *name, *arg[4];
+} schedule[] = {
+    [SCHEDULE_CONSTANT] = {"constant", {"warmup"}},
+    [SCHEDULE_LINEAR] = {"linear", {"warmup", "steps", "floor"}},
+    [SCHEDULE_COSINE] = {"cosine", {"warmup", "steps", "floor"}},
+    [SCHEDULE_STEP] = {"step", {"every", "by", "warmup"}},
+};
+enum { N_SCHEDULE = sizeof schedule / sizeof *schedule };
+
+static void set_schedule(Check *c, const Ast *e)
+{
+	Near near = {.arena = c->a};
+	bool named = e->kind == AST_CALL || e->kind == AST_NAME;
+	int kind = -1;
+	for (int i = 0; i < N_SCHEDULE; i++) {
+		near_add(&near, schedule[i].name);
+		if (named && !strcmp(e->name, schedule[i].name)) kind = i;
+	}
+	if (kind < 0) {
+		told(c, e->span, "M0635",
+		     "a schedule is constant(warmup), linear(...), cosine(...) or step(every, by)");
+		if (named) help_near(c, &near, e->name);
+		return;
+	}
+	Schedule k = {.kind = (ScheduleKind)kind, .by = 0.5};
+	int n = e->kind == AST_CALL ? e->list.n : 0;
+	bool ok = true;
+	for (int i = 0; i < n; i++) {
+		const Ast *arg = e->list.at[i];
+		Span at = arg->a->span;
+		int which = place_of(c, arg, i, schedule[kind].name, schedule[kind].arg, 4, "M0635");
+		if (which < 0) return;
+		const char *name = schedule[kind].arg[which];
+		if (*name == 'f' || *name == 'b') {
+			double x;
+			ok &= want_number(c, eval(c, arg->a), at, name, &x);
+			if (ok && (x < 0 || x > 1 || (*name == 'b' && x == 0))) {
+				told(c, at, "M0635", "%s must lie in %s, not %g", name,
+				     *name == 'f' ? "[0, 1]" : "(0, 1]", x);
+				return;
+			}
+			if (ok) *(*name == 'f' ? &k.floor : &k.by) = x;
 			continue;
 		}
-		*(!strcmp(name, "lr")	   ? &out->lr
-		  : !strcmp(name, "eps")   ? &out->eps
-		  : !strcmp(name, "beta1") ? &out->beta1
-					   : &out->beta2) = x;
+		int64_t *to = *name == 'w' ? &k.warmup : *name == 's' ? &k.steps : &k.every;
+		ok &= want_whole(c, eval(c, arg->a), at, arena_printf(c->a, "%s, a number of steps,", name),
+				 *name == 'w' ? 0 : 1, INT64_C(1) << 50, to);
 	}
+	if (!ok) return;
+	if (kind == SCHEDULE_STEP && !k.every)
+		told(c, e->span, "M0635", "after how many steps? step(every: 10_000, by: 0.5)");
+	else if (k.steps && k.warmup >= k.steps)
+		told(c, e->span, "M0635", "the warm-up takes all %lld steps", (long long)k.steps);
+	else
+		c->s->schedule = k;
+}
+
+static void set_clip(Check *c, const Ast *e)
+{
+	double x;
+	if (!want_number(c, eval(c, e), e->span, "clip", &x)) return;
+	if (x <= 0)
+		told(c, e->span, "M0636", "clip is the largest norm of the gradient, and above 0: not %g", x);
+	else
+		c->s->clip = x;
 }
 
 /* "P(buy | click).auc" is called "buy|click.auc", as in the table of metrics. */
@@ -179,9 +289,9 @@ static void set_stop(Check *c, const Ast *e)
 
 void check_train(Check *c)
 {
-	static const char *const setting[] = {"optimizer", "tables", "batch",	"epochs", "shuffle",
-					      "stop",	   "seed",   "balance", "freeze"};
-	enum { OPTIMIZER, TABLES, BATCH, EPOCHS, SHUFFLE, STOP, SEED, BALANCE, FREEZE, N };
+	static const char *const setting[] = {"optimizer", "tables",   "batch", "epochs",  "shuffle", "stop",
+					      "seed",	   "schedule", "clip",	"balance", "freeze"};
+	enum { OPTIMIZER, TABLES, BATCH, EPOCHS, SHUFFLE, STOP, SEED, SCHEDULE, CLIP, BALANCE, FREEZE, N };
 	const Ast *seen[N] = {0};
 	c->scope = c->consts;
 	for (int i = 0; c->train && i < c->train->list.n; i++) {
@@ -206,8 +316,10 @@ void check_train(Check *c)
 		Span at = arg->a->span;
 		int64_t n;
 		switch (k) {
-		case OPTIMIZER: set_optimizer(c, arg->a, &c->s->dense); break;
-		case TABLES: set_optimizer(c, arg->a, &c->s->tables); break;
+		case OPTIMIZER: set_optimizer(c, arg->a, &c->s->dense, false); break;
+		case TABLES: set_optimizer(c, arg->a, &c->s->tables, true); break;
+		case SCHEDULE: set_schedule(c, arg->a); break;
+		case CLIP: set_clip(c, arg->a); break;
 		case BATCH:
 			if (want_whole(c, eval(c, arg->a), at, "batch", 1, 1 << 24, &n)) c->s->batch = (int)n;
 			break;

@@ -30,3 +30,22 @@ int64_t spec_param_offset(const Spec *s, int param)
 }
 
 int64_t spec_param_floats(const Spec *s) { return spec_param_offset(s, s->param.n); }
+
+int optimizer_moments(const Optimizer *o)
+{
+	switch (o->kind) {
+	case OPT_SGD: return 0;
+	case OPT_ADAGRAD:
+	case OPT_ROW_ADAGRAD:
+	case OPT_MOMENTUM:
+	case OPT_NESTEROV: return 1;
+	case OPT_ADAM:
+	case OPT_FTRL: return 2;
+	}
+	return 0;
+}
+
+int optimizer_record(const Optimizer *o, int dim)
+{
+	return dim + optimizer_moments(o) * (o->kind == OPT_ROW_ADAGRAD ? 1 : dim);
+}

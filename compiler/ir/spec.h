@@ -121,11 +121,28 @@ typedef struct {
 	Span span;
 } Sample;
 
-typedef enum { OPT_SGD, OPT_ADAGRAD, OPT_ADAM } OptKind;
+typedef enum {
+	OPT_SGD,
+	OPT_ADAGRAD,
+	OPT_ADAM,
+	OPT_MOMENTUM,
+	OPT_NESTEROV,
+	OPT_FTRL,
+	OPT_ROW_ADAGRAD /* of tables only */
+} OptKind;
 typedef struct {
 	OptKind kind;
-	double lr, beta1, beta2, eps;
+	double lr, beta1, beta2, eps; /* beta1: also that of momentum and ftrl */
+	double l1, l2, decay; /* 0: none; of weights (two dimensions or more), and of touched table rows */
 } Optimizer;
+
+/* The factor of the learning rates from step to step: runtime/schedule.h has the formulas. */
+typedef enum { SCHEDULE_CONSTANT, SCHEDULE_LINEAR, SCHEDULE_COSINE, SCHEDULE_STEP } ScheduleKind;
+typedef struct {
+	ScheduleKind kind;
+	int64_t warmup, steps, every; /* steps 0: of the whole run */
+	double floor, by;
+} Schedule;
 
 typedef enum {
 	CONTRADICTION_FAIL,
@@ -154,6 +171,8 @@ typedef struct {
 	Str weight_column, group_column;
 	Contradiction contradiction;
 	Optimizer dense, tables;
+	Schedule schedule;
+	double clip; /* norm of the whole gradient at most; 0: none */
 	int batch, epochs;
 	int64_t shuffle;
 	uint64_t seed;
@@ -161,6 +180,8 @@ typedef struct {
 	int stop_patience;
 } Spec;
 
+int optimizer_moments(const Optimizer *o);
+int optimizer_record(const Optimizer *o, int dim); /* floats of a table row and its moments */
 /* Dense parameters lie one after the other, each from a multiple of 16 floats on. */
 int64_t spec_param_offset(const Spec *s, int param);
 int64_t spec_param_floats(const Spec *s);

@@ -41,11 +41,11 @@ typedef struct {
 	Loc *acc; /* train graph: where PHASE_SUM nodes lie in ACC (offset), or none */
 } Lower;
 
-void pass_records(Spec *s, int n_moment)
+void pass_records(Spec *s, bool scorer)
 {
 	for (int i = 0; i < s->table.n; i++) {
-		int floats = s->table.at[i].dim * (1 + n_moment), stride = 1;
-		if (n_moment < 0) {
+		int floats = optimizer_record(&s->tables, s->table.at[i].dim), stride = 1;
+		if (scorer) {
 			s->table.at[i].stride = s->table.at[i].dim;
 			continue;
 		}

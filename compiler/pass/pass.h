@@ -24,8 +24,8 @@ void pass_reach(Spec *s);
 void pass_hold(Spec *s, Graph *g);
 /* Lays out DROWS: where in a row of it each lookup's gradient lies. */
 void pass_rows(Spec *s, const Graph *train);
-/* Gives every table its record: the row and its moments; n_moment < 0: the bare row, for a scorer. */
-void pass_records(Spec *s, int n_moment);
+/* Gives every table its record: the row and its moments; the bare row for a scorer. */
+void pass_records(Spec *s, bool scorer);
 
 /* train NULL: a scorer, entries PRE and SCORE only. */
 Lowered *pass_lower(Arena *a, Spec *s, const Graph *train, const Graph *serve, const Graph *watch,

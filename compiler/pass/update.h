@@ -3,7 +3,6 @@
 #define PASS_UPDATE_H
 #include "ir/lowering.h"
 
-int optimizer_moments(const Optimizer *o);
 /* entry "update": lo, hi over PARAM, its moments and GRAD. */
 Fn *update_dense(Lowering *l, const Optimizer *o);
 /* entry "update_tN": lo, hi over UNIQ: gradients summed in the order of their rows, then a step on the

@@ -195,7 +195,7 @@ static void small_finish(Small *s)
 		small_verify(g, p->name);
 	}
 	if (s->train) pass_rows(p, s->train);
-	pass_records(p, optimizer_moments(&p->tables));
+	pass_records(p, false);
 	for (int t = 0; t < n_targets; t++) {
 		if (!target_runs(&targets[t])) continue;
 		Target *wish = arena_new(p->arena, Target, 1);

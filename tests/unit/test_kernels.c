@@ -393,6 +393,7 @@ static void test_sums(void)
 
 static Small *tables;
 static const int dims[] = {1, 3, 8, 17, 40};
+enum { MOST_DIM = 40 };
 
 static void build_tables(void)
 {
@@ -453,18 +454,33 @@ static void test_tables(void)
 
 /* ---- optimisers ---- */
 
-static Small *stepped[3]; /* by OptKind */
+static const struct {
+	const char *name;
+	Optimizer o;
+	double clip;
+} rule[] = {
+    {"sgd", {.kind = OPT_SGD}, 0},
+    {"adagrad", {.kind = OPT_ADAGRAD, .eps = 1e-10}, 0},
+    {"adam", {.kind = OPT_ADAM, .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8}, 0},
+    {"momentum", {.kind = OPT_MOMENTUM, .beta1 = 0.8}, 0},
+    {"nesterov", {.kind = OPT_NESTEROV, .beta1 = 0.8, .l2 = 0.3}, 1},
+    {"ftrl", {.kind = OPT_FTRL, .beta1 = 1}, 0},
+    {"ftrl_l1", {.kind = OPT_FTRL, .beta1 = 0.5, .l1 = 4, .l2 = 0.3}, 1},
+    {"row_adagrad", {.kind = OPT_ROW_ADAGRAD, .eps = 1e-10}, 0},
+    {"row_adagrad_l2", {.kind = OPT_ROW_ADAGRAD, .eps = 1e-10, .l1 = 2, .l2 = 0.3}, 1},
+    {"adamw", {.kind = OPT_ADAM, .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8, .decay = 0.4}, 0},
+    {"sgd_l1", {.kind = OPT_SGD, .l1 = 4}, 0},
+};
+enum { RULES = sizeof rule / sizeof *rule };
+static Small *stepped[RULES];
 
 static void build_steps(void)
 {
-	static const char *const name[] = {"sgd", "adagrad", "adam"};
-	for (int k = 0; k < 3; k++) {
-		Small *s = stepped[k] = small_new(&lab, name[k]);
-		s->spec->dense = s->spec->tables = (Optimizer){.kind = (OptKind)k,
-							       .lr = 0.01,
-							       .beta1 = 0.9,
-							       .beta2 = 0.99,
-							       .eps = k == OPT_ADAM ? 1e-8 : 1e-10};
+	for (int k = 0; k < RULES; k++) {
+		Small *s = stepped[k] = small_new(&lab, rule[k].name);
+		s->spec->dense = s->spec->tables = rule[k].o;
+		if (rule[k].o.kind == OPT_ROW_ADAGRAD) s->spec->dense.kind = OPT_ADAGRAD;
+		s->spec->clip = rule[k].clip;
 		NodeId loss = 0;
 		for (int i = 0; i < N_OF(dims); i++) {
 			NodeId p = small_param(s, shape_1(false, dims[i])),
@@ -477,27 +493,51 @@ static void build_steps(void)
 	}
 }
 
-enum { HYPER_LR, HYPER_C1, HYPER_C2 };
-static const double hyper[] = {0.05, 1.9, 3.1};
+/* HYPER: lr, c1, c2, l2 (ftrl: lr l2), lr l1, 1 - lr decay, clip. */
+static const double hyper[] = {0.05, 1.9, 3.1, 0.3, 0.2, 0.98, 0.7};
 
-/* One step in double, by the formulas at the head of pass/update.c. */
-static void step(const Optimizer *o, double *w, double *m, double *v, double g)
+static double soft(double x, double by) { return fabs(x) > by ? copysign(fabs(x) - by, x) : 0; }
+
+/*
+ * One step in double, by the formulas at the head of pass/update.c; *a is that of the row for row_adagrad,
+ * with the gradient in it.
+ */
+static void step(const Optimizer *o, double clip, double *w, double *a, double *b, double g)
 {
+	double lr = hyper[0], l1 = o->l1 > 0 ? hyper[4] : 0, was = *w, n;
+	if (clip > 0) g *= hyper[6];
+	if (o->l2 > 0 && o->kind != OPT_FTRL) g += hyper[3] * *w;
 	switch (o->kind) {
-	case OPT_SGD: *w -= hyper[HYPER_LR] * g; return;
-	case OPT_ADAGRAD:
-		*m += g * g;
-		*w -= hyper[HYPER_LR] * g / (sqrt(*m) + o->eps);
-		return;
+	case OPT_SGD: *w -= lr * g; break;
+	case OPT_MOMENTUM:
+	case OPT_NESTEROV:
+		*a = o->beta1 * *a + g;
+		*w -= lr * (o->kind == OPT_MOMENTUM ? *a : g + o->beta1 * *a);
+		break;
+	case OPT_ADAGRAD: *a += g * g; /* fall through */
+	case OPT_ROW_ADAGRAD: *w -= lr * g / (sqrt(*a) + o->eps); break;
 	case OPT_ADAM:
-		*m = o->beta1 * *m + (1 - o->beta1) * g;
-		*v = o->beta2 * *v + (1 - o->beta2) * g * g;
-		*w -= hyper[HYPER_LR] * (*m * hyper[HYPER_C1]) / (sqrt(*v * hyper[HYPER_C2]) + o->eps);
+		*a = o->beta1 * *a + (1 - o->beta1) * g;
+		*b = o->beta2 * *b + (1 - o->beta2) * g * g;
+		*w -= lr * (*a * hyper[1]) / (sqrt(*b * hyper[2]) + o->eps);
+		break;
+	case OPT_FTRL:
+		n = *a + g * g;
+		*b = (*a > 0 ? *b : -o->beta1 * *w) + lr * g - (sqrt(n) - sqrt(*a)) * *w;
+		*a = n;
+		*w = -soft(*b, l1) / (o->beta1 + sqrt(n) + (o->l2 > 0 ? hyper[3] : 0));
 		return;
 	}
+	if (o->decay > 0) *w -= (1 - hyper[5]) * was;
+	*w = soft(*w, l1);
 }
 
-static bool near(double got, double want) { return fabs(got - want) <= 1e-6 * fmax(0.1, fabs(want)); }
+/* `least`: of the terms that the number is a sum of, and which may cancel. */
+static bool near_of(double got, double want, double least)
+{
+	return fabs(got - want) <= 1e-6 * fmax(least, fabs(want));
+}
+static bool near(double got, double want) { return near_of(got, want, 0.1); }
 
 static void random_all(Harness *h, SlotKind kind, int index, double lo, double hi, uint64_t *rng)
 {
@@ -516,7 +556,16 @@ static Harness *ready(Small *s, int t, int b)
 	random_all(h, SLOT_DROWS, 0, -1, 1, &rng);
 	for (int i = 0; i < 2; i++) random_all(h, SLOT_MOMENT, i, 0.1, 1, &rng);
 	for (int i = 0; i < N_OF(dims); i++) random_all(h, SLOT_TABLE, i, 0.1, 1, &rng);
-	for (int i = 0; i < 3; i++) harness_set(harness_buffer(h, SLOT_HYPER, 0), i, (float)hyper[i]);
+	for (int i = 0; i < N_OF(hyper); i++)
+		harness_set(harness_buffer(h, SLOT_HYPER, 0), i, (float)hyper[i]);
+	/* Rows and parameters that no gradient has met. */
+	for (int i = 0; i < N_OF(dims); i++)
+		for (int64_t e = 0; e < h->spec->table.at[i].stride; e++)
+			if (e >= dims[i])
+				harness_set(harness_buffer(h, SLOT_TABLE, i),
+					    3 * h->spec->table.at[i].stride + e, 0);
+	for (int i = 0; i < 2; i++)
+		if (harness_buffer(h, SLOT_MOMENT, i)) harness_set(harness_buffer(h, SLOT_MOMENT, i), 7, 0);
 	harness_sync(h);
 	return h;
 }
@@ -531,7 +580,7 @@ static bool both(Harness *h, int entry, int64_t lo, int64_t hi)
 
 static void test_dense_steps(void)
 {
-	for (int k = 0; k < 3; k++)
+	for (int k = 0; k < RULES; k++)
 		for (int t = 0; t < n_targets; t++)
 			for (int b = 0; stepped[k]->low[t] && b < BACKENDS; b++) {
 				Harness *h = ready(stepped[k], t, b), *was = ready(stepped[k], t, b);
@@ -545,7 +594,7 @@ static void test_dense_steps(void)
 					for (int q = 0; q < 2; q++)
 						if (m[q]) v[q] = harness_buffer(was, SLOT_MOMENT, q)->d[i];
 					if (i >= lo && i < hi)
-						step(o, &w, &v[0], &v[1],
+						step(o, rule[k].clip, &w, &v[0], &v[1],
 						     harness_buffer(was, SLOT_GRAD, 0)->d[i]);
 					bad += !near(p->f[i], w) || (m[0] && !near(m[0]->f[i], v[0])) ||
 					       (m[1] && !near(m[1]->f[i], v[1]));
@@ -560,7 +609,7 @@ static void test_table_steps(void)
 {
 	static const int32_t uniq[] = {7, 0, 12, 3},
 			     start[] = {0, 2, 3, 3, 6}; /* row 12: no occurrence left */
-	for (int k = 0; k < 3; k++)
+	for (int k = 0; k < RULES; k++)
 		for (int t = 0; t < n_targets; t++)
 			for (int b = 0; stepped[k]->low[t] && b < BACKENDS; b++)
 				for (int i = 0; i < N_OF(dims); i++) {
@@ -582,17 +631,30 @@ static void test_table_steps(void)
 					const Buffer *table = harness_buffer(h, SLOT_TABLE, i);
 					double *want = harness_buffer(was, SLOT_TABLE, i)->d;
 					const double *d = harness_buffer(was, SLOT_DROWS, 0)->d;
-					for (int u = 1; u < 4; u++)
-						for (int c = 0; c < dim; c++) {
-							double g = 0, *w = want + uniq[u] * stride + c,
-							       none = 0;
+					int n = optimizer_moments(o);
+					bool row = o->kind == OPT_ROW_ADAGRAD,
+					     summed = o->kind == OPT_MOMENTUM || o->kind == OPT_NESTEROV;
+					for (int u = 1; u < 4; u++) {
+						double *w = want + uniq[u] * stride, none = 0,
+						       g[MOST_DIM] = {0};
+						for (int c = 0; c < dim; c++)
 							for (int q = start[u]; q < start[u + 1]; q++)
-								g += (0.25 * q + 0.5) * d[src[q] + c];
-							step(o, w, k ? w + dim : &none,
-							     k == 2 ? w + 2 * dim : &none, g);
+								g[c] += (0.25 * q + 0.5) * d[src[q] + c];
+						for (int c = 0; row && c < dim; c++) {
+							double all =
+							    (rule[k].clip > 0 ? hyper[6] : 1) * g[c] +
+							    (o->l2 > 0 ? hyper[3] : 0) * w[c];
+							w[dim] += all * all / dim;
 						}
+						for (int c = 0; c < dim; c++)
+							step(o, rule[k].clip, w + c,
+							     row ? w + dim
+							     : n ? w + c + dim
+								 : &none,
+							     n > 1 ? w + c + 2 * dim : &none, g[c]);
+					}
 					for (int64_t e = 0; e < table->n; e++)
-						bad += !near(table->f[e], want[e]);
+						bad += !near_of(table->f[e], want[e], summed ? 1 : 0.1);
 					CU_ASSERT_EQUAL(bad, 0);
 					for (int64_t e = 0; e < table->n; e++)
 						bad += !same(table->f[e], (float)table->d[e]);
