@@ -32,6 +32,7 @@ static const void *base(const MtlFrame *f, const MtlSlot *s)
 	case MTL_SLOT_LOSS: return f->loss;
 	case MTL_SLOT_OUT: return f->out;
 	case MTL_SLOT_WATCH: return f->watch;
+	case MTL_SLOT_REQUEST: return f->request;
 	case MTL_SLOT_HYPER: return f->hyper;
 	case MTL_SLOT_UNIQ: return f->touched->uniq;
 	case MTL_SLOT_START: return f->touched->start;
@@ -54,6 +55,7 @@ void mtl_frame_call(const MtlFrame *f, int which, int64_t row, int64_t lo, int64
 		const MtlSlot *s = &en->slot[i];
 		const char *p = base(f, s); /* elements of every slot are four bytes wide */
 		int64_t step = (s->per_block ? row / MTL_BLOCK : row) * s->stride;
+		if (s->kind == MTL_SLOT_REQUEST) step = 0; /* its rows are those of this call */
 		buf[i] = (void *)(uintptr_t)(p && step ? p + 4 * step : p);
 	}
 	kernel(buf, (const int64_t[]){lo, hi});

@@ -1,12 +1,12 @@
 /*
  * The library's doors: values of a caller's structs to encoded rows, and scores.
  *
- * A workspace is   Head | pointers to columns | columns of ROWS rows, feature by feature | WORK of the
- * kernels. Rows are scored by at most ROWS at a time; a row's score depends on the row alone, so nobody can
- * tell.
+ * A workspace is   Head | pointers to columns | columns of ROWS rows, feature by feature | scratch of the
+ * kernels (rows.h), where the request's part lies too.  Rows are scored by at most ROWS at a time; a row's
+ * score depends on the row alone, so nobody can tell.
  */
 #include "library.h"
-#include "frame.h"
+#include "rows.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,9 +22,7 @@ struct MtlLibrary {
 typedef struct {
 	MtlBatch batch;
 	float *work;
-	/* A request set in this workspace: whose, and how many rows its columns have been copied to. */
-	const MtlLibrary *request;
-	int64_t filled;
+	const MtlLibrary *request; /* whose request's part lies in WORK, or NULL */
 } Head;
 
 _Static_assert(sizeof(MtlDoorError) == sizeof(MtlError) && sizeof(MtlStatus) == sizeof(int),
@@ -78,7 +76,7 @@ static size_t lay_out(const MtlLibrary *l, char *base, Head *h)
 		}
 		if (base) column[l->door->member[i].feature] = c;
 	}
-	float *work = take(base, &at, (size_t)mtl_frame_work(&l->in, MTL_SCORE, MTL_SCORE) * sizeof *work);
+	float *work = take(base, &at, (size_t)mtl_rows_scratch(&l->in) * sizeof *work);
 	if (base) {
 		h->batch = (MtlBatch){.cap = ROWS, .column = column};
 		h->work = work;
@@ -275,21 +273,19 @@ static MtlStatus put_rows(const MtlLibrary *l, Head *h, Side side, const void *r
 	return MTL_OK;
 }
 
-static void score(const MtlLibrary *l, Head *h, int64_t n, float *out)
-{
-	MtlFrame f = {.in = &l->in, .batch = &h->batch, .work = h->work, .out = out};
-	h->batch.n = n;
-	mtl_frame_call(&f, MTL_SCORE, 0, n, 0);
-}
-
-static MtlStatus score_rows(const MtlLibrary *l, Head *h, Side side, int64_t most, const void *rows, size_t n,
-			    float *out, MtlError *e)
+static MtlStatus score_rows(const MtlLibrary *l, Head *h, Side side, const void *rows, size_t n, float *out,
+			    MtlError *e)
 {
 	int64_t k;
 	for (size_t at = 0; at < n; at += (size_t)k) {
-		k = n - at < (size_t)most ? (int64_t)(n - at) : most;
+		float *to = out + at * (size_t)l->in.m->n_output;
+		k = n - at < ROWS ? (int64_t)(n - at) : ROWS;
 		if (put_rows(l, h, side, rows, at, &k, e)) return e->status;
-		score(l, h, k, out + at * (size_t)l->in.m->n_output);
+		h->batch.n = k;
+		if (side == ALL)
+			mtl_rows_score(&l->in, &h->batch, h->work, to, 0, k);
+		else
+			mtl_rows_candidates(&l->in, &h->batch, h->work, to, 0, k);
 	}
 	return MTL_OK;
 }
@@ -301,7 +297,7 @@ int mtl_library_score(const MtlLibrary *l, void *work, const void *rows, size_t 
 	Head *h = head(work);
 	(void)lay_out(l, (char *)h, h);
 	h->request = NULL;
-	return (int)score_rows(l, h, ALL, ROWS, rows, n, out, e);
+	return (int)score_rows(l, h, ALL, rows, n, out, e);
 }
 
 /* ---- a request and its candidates ---- */
@@ -320,39 +316,10 @@ int mtl_library_request(const MtlLibrary *l, void *work, const void *request, Mt
 		if (put(&v, &h->batch.column[k->feature], 0, (const char *)request + k->in_side, 0, &full))
 			return (int)e->status;
 	}
+	h->batch.n = 1;
+	mtl_rows_request(&l->in, &h->batch, h->work, 0);
 	h->request = l;
-	h->filled = 1;
 	return MTL_OK;
-}
-
-/* Copies the request's row 0 to rows up to n; how many rows that is where its lists do not fit as often. */
-static int64_t repeat(const MtlLibrary *l, Head *h, int64_t n)
-{
-	const MtlModel *m = l->in.m;
-	for (int i = 0; i < l->door->n_member; i++) {
-		int f = l->door->member[i].feature;
-		MtlColumn *c = &h->batch.column[f];
-		if (m->feature[f].candidate || !c->bag_start || !c->bag_start[1]) continue;
-		int64_t fit = c->cap_items / c->bag_start[1];
-		if (fit < n) n = fit;
-	}
-	for (int i = 0; i < l->door->n_member && h->filled < n; i++) {
-		int f = l->door->member[i].feature;
-		MtlColumn *c = &h->batch.column[f];
-		if (m->feature[f].candidate) continue;
-		for (int64_t r = h->filled; r < n; r++) {
-			if (c->id) c->id[r] = c->id[0];
-			if (c->real) c->real[r] = c->real[0];
-			if (c->present) c->present[r] = c->present[0];
-			if (!c->bag_start) continue;
-			int32_t len = c->bag_start[1];
-			memcpy(c->bag_item + r * len, c->bag_item, (size_t)len * sizeof *c->bag_item);
-			memcpy(c->bag_scale + r * len, c->bag_scale, (size_t)len * sizeof *c->bag_scale);
-			c->bag_start[r + 1] = ((int32_t)r + 1) * len;
-		}
-	}
-	if (h->filled < n) h->filled = n;
-	return n;
 }
 
 int mtl_library_candidates(const MtlLibrary *l, void *work, const void *rows, size_t n, float *out,
@@ -364,7 +331,7 @@ int mtl_library_candidates(const MtlLibrary *l, void *work, const void *rows, si
 		return (int)mtl_fail(
 		    e, MTL_USAGE, "", NULL,
 		    "this workspace holds no request of this model: candidates come after a request");
-	return (int)score_rows(l, h, CANDIDATE, repeat(l, h, n < ROWS ? (int64_t)n : ROWS), rows, n, out, e);
+	return (int)score_rows(l, h, CANDIDATE, rows, n, out, e);
 }
 
 /* ---- opening and closing ---- */

@@ -66,7 +66,7 @@ size_t mtl_library_work_bytes(const MtlLibrary *l);
 /* out: [n, n_output].  On an error the rows before the guilty one may have been written. */
 int mtl_library_score(const MtlLibrary *l, void *work, const void *rows, size_t n, float *out,
 		      MtlDoorError *e);
-/* Encodes the request's side into the workspace, where it stays until the next request or score. */
+/* Computes the request's part into the workspace, where it stays until the next request or score. */
 int mtl_library_request(const MtlLibrary *l, void *work, const void *request, MtlDoorError *e);
 int mtl_library_candidates(const MtlLibrary *l, void *work, const void *rows, size_t n, float *out,
 			   MtlDoorError *e);

@@ -187,6 +187,8 @@ typedef struct {
  *   STEP    n        rows with labels, INV -> LOSS, DROWS, ACC +=        (one slice)
  *   POST    none     ACC (already summed over slices) -> GRAD
  *   UPDATE  lo, hi   PARAM, MOMENTs, GRAD: one optimiser step on floats lo .. hi of PARAM
+ *   REQUEST n        the request's columns -> REQUEST (a scorer's, as CANDIDATES; both absent where none is needed)
+ *   CANDIDATES n     the candidates' columns, one row of REQUEST -> OUT, as SCORE would
  *   and per table    lo, hi   UNIQ[lo .. hi): sum of gradients and optimiser step on the records
  * n may be any number >= 0.  Results for a row do not depend on n or on its neighbours.
  */
@@ -198,6 +200,8 @@ typedef enum {
 	MTL_STEP,
 	MTL_POST,
 	MTL_UPDATE,
+	MTL_REQUEST,
+	MTL_CANDIDATES,
 	MTL_FIRST_TABLE
 } MtlEntryKind;
 
@@ -294,6 +298,7 @@ typedef struct {
 	int n_watch;
 	const MtlOutput *output;
 	int n_output;
+	int64_t n_request; /* floats of REQUEST for one row; 0: no entry REQUEST */
 	const MtlEntry *entry;
 	int n_entry; /* MTL_FIRST_TABLE + n_table */
 	const MtlVariant *variant;

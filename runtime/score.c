@@ -3,6 +3,7 @@
  * written in order.
  */
 #include "score.h"
+#include "rows.h"
 #include "shortest.h"
 #include <errno.h>
 #include <stdio.h>
@@ -23,18 +24,11 @@ typedef struct {
 	mtl_real *out;
 } Scoring;
 
-static void score_rows(const MtlInstance *in, const MtlBatch *b, mtl_real *work, mtl_real *out, int64_t row,
-		       int64_t n)
-{
-	MtlFrame f = {.in = in, .batch = b, .work = work, .out = out};
-	mtl_frame_call(&f, MTL_SCORE, row, n, 0);
-}
-
 static void score_block(void *arg, int64_t i, int worker)
 {
 	Scoring *s = arg;
 	int64_t row = i * MTL_BLOCK, n = s->batch->n - row < MTL_BLOCK ? s->batch->n - row : MTL_BLOCK;
-	score_rows(s->in, s->batch, s->work[worker], s->out, row, n);
+	mtl_rows_whole(s->in, s->batch, s->work[worker], s->out, row, n);
 }
 
 void mtl_score_batch(const MtlInstance *in, MtlThreads *pool, const MtlBatch *b, mtl_real *const *work,
@@ -166,7 +160,7 @@ static void do_chunk(void *arg, int64_t i, int worker)
 {
 	Job *j = arg;
 	int64_t row = i * CHUNK, end = row + CHUNK < j->batch->n ? row + CHUNK : j->batch->n;
-	score_rows(j->in, j->batch, j->work[worker], j->out, row, end - row);
+	mtl_rows_score(j->in, j->batch, j->work[worker], j->out, row, end - row);
 	j->chunk[i].len = 0;
 	for (; row < end; row++) put_row(j, &j->chunk[i], row);
 }
@@ -243,7 +237,7 @@ MtlStatus mtl_score(MtlScoreResult *r, MtlInstance *in, MtlThreads *pool, const 
 	*r = (MtlScoreResult){0};
 	for (int k = 0; k < o->reader.n_passthrough; k++) j.names += 6 * strlen(o->reader.passthrough[k]) + 4;
 	for (int k = 0; k < m->n_output; k++) j.names += 6 * strlen(m->output[k].name) + 4;
-	int64_t floats = mtl_frame_work(in, MTL_SCORE, MTL_SCORE) + 1;
+	int64_t floats = mtl_rows_scratch(in);
 	j.work = mtl_new(sys, mtl_real *, threads);
 	j.out = mtl_new(sys, mtl_real, BATCH * m->n_output + 1);
 	j.cell = mtl_new(sys, const char *, BATCH);

@@ -30,8 +30,8 @@ typedef struct {
 MtlStatus mtl_score(MtlScoreResult *r, MtlInstance *in, MtlThreads *pool, const MtlScoreOptions *o,
 		    MtlError *e);
 
-/* Outputs of the rows of a batch, [n, n_output], blocks in parallel.  work: [threads] of mtl_frame_work(in,
- * MTL_SCORE, MTL_SCORE). */
+/* Outputs of the rows of a batch, [n, n_output], blocks in parallel.  work: [threads] of
+ * mtl_rows_scratch(in). */
 void mtl_score_batch(const MtlInstance *in, MtlThreads *pool, const MtlBatch *b, mtl_real *const *work,
 		     mtl_real *out);
 #endif

@@ -4,6 +4,7 @@
  */
 #define _GNU_SOURCE
 #include "program.h"
+#include "rows.h"
 #include "score.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -534,7 +535,7 @@ MtlStatus mtl_bench_scores(const MtlInstance *in, MtlThreads *pool, bool json, M
 	mtl_real **work = mtl_new(sys, mtl_real *, threads);
 	MtlStatus st = work ? MTL_OK : mtl_fail(e, MTL_LIMIT, "", NULL, "no memory");
 	for (int i = 0; !st && i < threads; i++)
-		if (!(work[i] = mtl_new(sys, mtl_real, mtl_frame_work(in, MTL_SCORE, MTL_SCORE) + 1)))
+		if (!(work[i] = mtl_new(sys, mtl_real, mtl_rows_scratch(in))))
 			st = mtl_fail(e, MTL_LIMIT, "", NULL, "no memory");
 	if (!st && json) printf("{\"variant\":\"%s\",\"threads\":%d,\"score\":[", in->variant->name, threads);
 	if (!st && !json)

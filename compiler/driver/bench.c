@@ -231,7 +231,7 @@ static double time_dense(Bench *b, Direction d, int K, int N, int64_t n)
 		graph_root(g, ROOT_DROW, 0, graph_2(g, OP_DENSE_DX, dy, w));
 	else
 		graph_root(g, ROOT_GRAD, 0, graph_2(g, OP_DENSE_DW, x, dy));
-	vec_push(c.arena, &c.lowered, pass_lower(c.arena, s, g, NULL, NULL, b->t));
+	vec_push(c.arena, &c.lowered, pass_lower(c.arena, s, &(Graphs){.train = g}, b->t));
 	LinkRequest l = *b->l;
 	l.verbose = false;
 	void *lib = link_load(&c, &l, &b->error);

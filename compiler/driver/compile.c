@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
-const char *const compile_stages[] = {"ast",	    "graph",	 "grad",	"serve",
-				      "watch",	    "loops",	 "after:share", "after:autodiff",
-				      "after:fold", "after:cse", "after:dce",	NULL};
+const char *const compile_stages[] = {
+    "ast",	  "graph",     "grad",	    "serve", "watch", "loops", "after:share", "after:autodiff",
+    "after:fold", "after:cse", "after:dce", "split", NULL};
 
 typedef struct {
 	const char *name;
@@ -82,11 +82,17 @@ bool compile(Compilation *c, const CompileRequest *r)
 	verify_graph(s->g, "share");
 	if (dump_graph(c, r, "after:share", s->g)) return true;
 	pass_reach(s);
+	pass_order(s);
 	c->digest = digest(s);
 
 	c->serve = graph_copy(s->g);
 	pass_serve(s, c->serve, false);
 	if (!run_passes(c, r, c->serve, false) || dump_graph(c, r, "serve", c->serve)) return true;
+	c->split = pass_split(s, c->serve, &c->request);
+	if (c->split) {
+		verify_graph(c->split, "split");
+		if (dump_graph(c, r, "split", c->split)) return true;
+	}
 	if (!r->scorer) {
 		c->watch = graph_copy(s->g);
 		pass_serve(s, c->watch, true);
@@ -105,7 +111,8 @@ bool compile(Compilation *c, const CompileRequest *r)
 		Target *t = arena_new(c->arena, Target, 1);
 		*t = *r->target[i];
 		t->blas = r->blas;
-		Lowered *l = pass_lower(c->arena, s, c->train, c->serve, c->watch, t);
+		Graphs g = {c->train, c->serve, c->watch, c->split, c->request};
+		Lowered *l = pass_lower(c->arena, s, &g, t);
 		Text faults = {0};
 		if (mod_verify(l->mod, &faults)) bug("loops of %s:\n%s", r->target[i]->name, faults.at);
 		text_free(&faults);

@@ -25,7 +25,8 @@ typedef struct {
 	Diag *diag;
 	Ast *ast;
 	Spec *spec;
-	Graph *train, *serve, *watch;
+	Graph *train, *serve, *watch, *split;
+	int64_t request; /* floats of what the split graph hands over */
 	VEC(Lowered *) lowered; /* per target */
 	Text dump;		/* what was asked for */
 	bool dumped;

@@ -9,7 +9,6 @@
 
 typedef void Kernel(void *const *buf, const int64_t *size);
 
-enum { ENTRY_PRE, ENTRY_SCORE, ENTRY_WATCH, ENTRY_COUNT, ENTRY_STEP, ENTRY_POST, ENTRY_UPDATE };
 
 double harness_random(uint64_t *state)
 {

@@ -41,8 +41,6 @@ static const char *flag(bool b) { return b ? "true" : "false"; }
 /* The name of an array, or NULL where it would be empty. */
 #define ARRAY(n, name) ((n) ? (name) : "NULL")
 
-enum { ENTRY_SCORE = 1 }; /* MTL_SCORE */
-
 bool scoring_reads(const Lowered *l, int feature)
 {
 	for (int i = 0; i < l->entry.at[ENTRY_SCORE].n_slot; i++) {
@@ -274,10 +272,26 @@ static const char *const slot_word[] = {
 #undef SLOT
 };
 
+/* The runtime knows the slots of an entry once for all variants. */
+static void same_slots(int n, Lowered *const *v)
+{
+	for (int i = 1; i < n; i++)
+		for (int e = 0; e < v[0]->entry.n; e++) {
+			const Entry *a = &v[0]->entry.at[e], *b = &v[i]->entry.at[e];
+			bool same = a->n_slot == b->n_slot;
+			for (int k = 0; same && k < a->n_slot; k++)
+				same = a->slot[k].kind == b->slot[k].kind &&
+				       a->slot[k].index == b->slot[k].index &&
+				       a->slot[k].stride == b->slot[k].stride;
+			if (!same) bug("entry %d asks for other buffers in %s", e, v[i]->target->name);
+		}
+}
+
 static void kernels(Text *o, const Spec *s, int n, Lowered *const *v)
 {
 	(void)s;
 	int entries = v[0]->entry.n;
+	same_slots(n, v);
 	for (int e = 0; e < entries; e++) {
 		const Entry *entry = &v[0]->entry.at[e];
 		if (!entry->n_slot) continue;
@@ -405,6 +419,7 @@ void emit_model(Text *o, const EmitModel *m)
 	text_printf(o, "\t.watch = %s, .n_watch = %d,\n", ARRAY(s->watch.n && !scorer, "watches"),
 		    scorer ? 0 : s->watch.n);
 	text_printf(o, "\t.output = %s, .n_output = %d,\n", ARRAY(s->output.n, "outputs"), s->output.n);
+	text_printf(o, "\t.n_request = %lld,\n", (long long)m->variant[0]->request);
 	text_printf(o, "\t.entry = entries, .n_entry = %d,\n\t.variant = variants, .n_variant = %d,\n",
 		    m->variant[0]->entry.n, m->n);
 	text_add(o, "\t.train = {.dense = ");

@@ -74,10 +74,10 @@ typedef struct {
 	bool expert;	 /* part of a replicated block (symmetry lint, reports) */
 } Param;
 
-typedef enum { ROOT_OUTPUT, ROOT_WATCH, ROOT_LOSS, ROOT_COUNT, ROOT_GRAD, ROOT_DROW } RootKind;
+typedef enum { ROOT_OUTPUT, ROOT_WATCH, ROOT_LOSS, ROOT_COUNT, ROOT_GRAD, ROOT_DROW, ROOT_GIVEN } RootKind;
 /*
  * What must be computed.  index: output, 3*watch + {0 logit, 1 label, 2 weight}, loss, loss, parameter,
- * lookup. LOSS and COUNT roots are per-row values [n] that the lowering sums over rows; GRAD roots are sums
+ * lookup, first float in REQUEST. LOSS and COUNT roots are per-row values [n] that the lowering sums over rows; GRAD roots are sums
  * over rows that are added into the parameter's gradient (several roots for one parameter add up); DROW roots
  * are [n, dim].
  */

@@ -8,13 +8,15 @@ static void attr_text(const Node *n, Text *o)
 		text_printf(o, " %.9g", n->attr.k);
 	else if (n->op == OP_SLICE)
 		text_printf(o, " %d:%d", n->attr.i, n->attr.i + n->attr.j);
+	else if (op_table[n->op]->group == GROUP_DENSE && n->attr.word)
+		text_printf(o, " (%s)", n->attr.word);
 	else if (n->n_in == 0)
 		text_printf(o, " #%d", n->attr.i);
 }
 
 void graph_dump(const Graph *g, Text *out)
 {
-	static const char *const root[] = {"output", "watch", "loss", "count", "grad", "drow"};
+	static const char *const root[] = {"output", "watch", "loss", "count", "grad", "drow", "given"};
 	for (NodeId id = 1; id < g->node.n; id++) {
 		const Node *n = &g->node.at[id];
 		text_printf(out, "%%%d = %s", id, op_table[n->op]->word);
@@ -42,7 +44,7 @@ int graph_verify(const Graph *g, Text *faults)
 		const Op *op = op_table[n->op];
 		bool before = true;
 		for (int i = 0; i < n->n_in; i++)
-			before &= n->in[i] < id && (n->in[i] > 0 || n->op == OP_DENSE);
+			before &= n->in[i] < id && (n->in[i] > 0 || n->op == OP_DENSE || n->op == OP_DENSE_FIRST);
 		if (!before || (op->n_in >= 0 && n->n_in != op->n_in)) {
 			text_printf(faults, "%%%d %s: operands\n", id, op->word);
 			bad++;

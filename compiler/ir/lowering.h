@@ -126,6 +126,20 @@ Fn *lowering_finish(Lowering *l);
 
 /* ---- what lowering leaves: one module per target ---- */
 
+/* MtlEntryKind; after them one for each table. */
+enum {
+	ENTRY_PRE,
+	ENTRY_SCORE,
+	ENTRY_WATCH,
+	ENTRY_COUNT,
+	ENTRY_STEP,
+	ENTRY_POST,
+	ENTRY_UPDATE,
+	ENTRY_REQUEST,
+	ENTRY_CANDIDATES,
+	ENTRY_TABLE
+};
+
 typedef struct {
 	Fn *fn; /* NULL: absent */
 	int n_slot;
@@ -136,8 +150,8 @@ typedef struct {
 typedef struct {
 	const Target *target;
 	Mod *mod;
-	VEC(Entry) entry; /* in the order of MtlEntryKind */
-	int64_t packed, n_acc;
+	VEC(Entry) entry; /* ENTRY_... */
+	int64_t packed, n_acc, request;
 } Lowered;
 
 /* ---- the fixed order of a sum over few outputs or lanes: eight chains by index mod 8, then a tree

@@ -22,6 +22,12 @@ int spec_param(Spec *s, Param p)
 	return s->param.n - 1;
 }
 
+int spec_feature_read(const Spec *s, const Node *n)
+{
+	if (n->op == OP_REAL || n->op == OP_PRESENT) return n->attr.i;
+	return n->op == OP_LOOKUP ? s->lookup.at[n->attr.i].feature : -1;
+}
+
 int64_t spec_param_offset(const Spec *s, int param)
 {
 	int64_t at = 0;

@@ -185,6 +185,8 @@ int optimizer_record(const Optimizer *o, int dim); /* floats of a table row and 
 /* Dense parameters lie one after the other, each from a multiple of 16 floats on. */
 int64_t spec_param_offset(const Spec *s, int param);
 int64_t spec_param_floats(const Spec *s);
+/* The feature whose cells an input node reads, or -1. */
+int spec_feature_read(const Spec *s, const Node *n);
 Spec *spec_new(Arena *a, StrTab *str);
 int spec_param(Spec *s, Param p); /* index; names are made unique by the caller */
 #endif

@@ -1,11 +1,14 @@
 /*
  * Dense layers: y = x W + b, and the two products of its backward pass, as register tiles.
  *
- * One tile builder with three stride sets serves forward, dX and dW.  The order of every sum depends on (K,
- * N) alone: for N >= 8 one ascending chain of fused multiply-adds from the bias; for N < 8 eight chains by k
- * mod 8 and a fixed tree.
+ * One tile builder with three stride sets serves forward, dX and dW.  The order of every sum depends on the
+ * layer alone: its terms come stretch by stretch (ir/terms.h; mostly there is one, ascending).  For N >= 8
+ * they are one chain of fused multiply-adds from the bias; for N < 8 eight chains by the place in the stretch
+ * modulo 8, and a fixed tree.  So a sum can be cut between two stretches: what is summed so far is N numbers,
+ * or 8 N chains.
  */
 #include "base/diag.h"
+#include "ir/terms.h"
 #include "ops/family.h"
 #include "ops/product.h"
 #include "ops/store.h"
@@ -33,6 +36,35 @@ static bool dense_shape(const Graph *g, int n, const NodeId *in, const Attr *att
 	}
 	if (in[2] && shape_size(g->node.at[in[2]].shape) != w.d[1]) {
 		*why = "the bias does not have one element per output";
+		return false;
+	}
+	*out = shape_1(true, w.d[1]);
+	return true;
+}
+
+/* What is summed so far: N numbers, or eight chains of each of few. */
+static int state_width(int N) { return N < HEAD ? HEAD * N : N; }
+
+static bool first_shape(const Graph *g, int n, const NodeId *in, const Attr *attr, Shape *out,
+			const char **why)
+{
+	(void)n, (void)attr;
+	Shape x = g->node.at[in[0]].shape, w = g->node.at[in[1]].shape;
+	if (!x.rows || w.rows || w.nd != 2 || shape_size(x) > w.d[0]) {
+		*why = "the value has more columns than the weights have rows";
+		return false;
+	}
+	*out = shape_1(true, state_width(w.d[1]));
+	return true;
+}
+
+static bool rest_shape(const Graph *g, int n, const NodeId *in, const Attr *attr, Shape *out,
+		       const char **why)
+{
+	Shape w = g->node.at[in[1]].shape;
+	if (!first_shape(g, n, in, attr, out, why)) return false;
+	if (shape_size(g->node.at[in[2]].shape) != shape_size(*out)) {
+		*why = "the sum so far is not of this layer";
 		return false;
 	}
 	*out = shape_1(true, w.d[1]);
@@ -68,6 +100,11 @@ static bool dw_shape(const Graph *g, int n, const NodeId *in, const Attr *attr, 
 
 typedef enum { FROM_ZERO, FROM_BIAS, FROM_OUT } Start;
 
+/* Terms of a sum: columns x .. x + n of the value times rows k .. k + n of the weights. */
+typedef struct {
+	int x, k, n;
+} Part;
+
 /*
  * acc[i][v] over k of scalar(i, k) * vector(k, v), for `rows` rows and `panels` panels of `vectors` vectors.
  * scalar(i, k) at s + i si + k sk; vector(k, v) at v + k vk + panel * gap + j W; results at o + i oi +
@@ -78,10 +115,12 @@ typedef struct {
 	int rows, panels, vectors;
 	int S, V, B, O; /* buffers */
 	Aff s, v, b, o;
-	int64_t si, sk, vk, oi;
-	int64_t gap;	    /* between panels in V and B */
-	Aff lo, hi;	    /* of k */
-	int v_last, o_last; /* lanes that exist of the last vector in V and O */
+	int64_t si, sk, vk, bi, oi;
+	int64_t gap; /* between panels in V and B */
+	Aff terms;   /* k runs from 0 to here, or over the parts */
+	int n_part;
+	const Part *part;	    /* with sk 1 */
+	int v_last, b_last, o_last; /* lanes that exist of the last vector in V, B and O */
 	Start start;
 	const Store *store; /* what is done to a result on its way out, or NULL */
 	Aff row, col;	    /* of the first result, for the store */
@@ -128,10 +167,34 @@ static Columns columns_open(Fn *f, const Tile *t, bool last, int whole)
 	return c;
 }
 
+/* The multiply-adds of one part, or of all terms. */
+static void tile_terms(Fn *f, const Tile *t, const Part *p, bool ragged, int acc, int w, int x)
+{
+	int W = t->t->W, n = t->panels * t->vectors, whole = ragged ? t->vectors - 1 : t->vectors;
+	int64_t k0 = p ? p->k : 0;
+	Aff s = aff_off(t->s, p ? p->x : 0);
+	int k = f_for(f, "k", aff_c(0), p ? aff_c(p->n) : t->terms, 1);
+	if (t->ahead) f_prefetch(f, t->V, aff_plus(aff_off(t->next, k0 * t->ahead), k, t->ahead));
+	for (int last = 0; last <= ragged; last++) {
+		if (!last && !whole) continue;
+		Columns c = columns_open(f, t, last, whole);
+		Aff at = aff_plus(aff_off(aff_add(t->v, c.in), k0 * t->vk), k, t->vk);
+		f_set(f, w, c.vector, aff_c(0), e_load_n(f, W, t->V, at, aff_c(last ? t->v_last : W)));
+		f_end(f, c.opened);
+	}
+	int opened = 0, i = unroll(f, "i", t->rows, &opened);
+	f_set1(f, x, e_splat(f, W, e_load(f, 1, t->S, aff_plus(aff_plus(s, i, t->si), k, t->sk))));
+	int v = unroll(f, "v", n, &opened);
+	Aff row = aff_plus(aff_c(0), i, 1), col = aff_plus(aff_c(0), v, 1);
+	f_set(f, acc, row, col,
+	      mad(f, t->t, e_reg1(f, x), e_reg(f, w, col, aff_c(0)), e_reg(f, acc, row, col)));
+	f_end(f, opened + 1);
+}
+
 static void tile(Fn *f, const Tile *t)
 {
 	int W = t->t->W, n = t->panels * t->vectors;
-	bool ragged = t->v_last < W || t->o_last < W;
+	bool ragged = t->v_last < W || t->o_last < W || (t->start == FROM_BIAS && t->b_last < W);
 	int whole = ragged ? t->vectors - 1 : t->vectors;
 	int acc = f_reg(f, "acc", W, t->rows, n), w = f_reg(f, "w", W, n, 1), x = f_reg(f, "x", W, 1, 1);
 
@@ -143,7 +206,8 @@ static void tile(Fn *f, const Tile *t)
 		if (t->start == FROM_ZERO)
 			e = e_const(f, W, 0);
 		else if (t->start == FROM_BIAS)
-			e = e_load(f, W, t->B, aff_add(t->b, c.in));
+			e = e_load_n(f, W, t->B, aff_add(aff_plus(t->b, i, t->bi), c.in),
+				     aff_c(last ? t->b_last : W));
 		else
 			e = e_load_n(f, W, t->O, aff_add(aff_plus(t->o, i, t->oi), c.out),
 				     aff_c(last ? t->o_last : W));
@@ -156,28 +220,13 @@ static void tile(Fn *f, const Tile *t)
 		f_prefetch(f, t->O, aff_plus(aff_plus(aff_off(t->o, t->rows * t->oi), i, t->oi), j, W));
 		f_end(f, opened);
 	}
-	int k = f_for(f, "k", t->lo, t->hi, 1);
-	if (t->ahead) f_prefetch(f, t->V, aff_plus(t->next, k, t->ahead));
-	for (int last = 0; last <= ragged; last++) {
-		if (!last && !whole) continue;
-		Columns c = columns_open(f, t, last, whole);
-		Aff at = aff_plus(aff_add(t->v, c.in), k, t->vk);
-		f_set(f, w, c.vector, aff_c(0), e_load_n(f, W, t->V, at, aff_c(last ? t->v_last : W)));
-		f_end(f, c.opened);
-	}
-	int opened = 0, i = unroll(f, "i", t->rows, &opened);
-	f_set1(f, x, e_splat(f, W, e_load(f, 1, t->S, aff_plus(aff_plus(t->s, i, t->si), k, t->sk))));
-	int v = unroll(f, "v", n, &opened);
-	Aff row = aff_plus(aff_c(0), i, 1), col = aff_plus(aff_c(0), v, 1);
-	f_set(f, acc, row, col,
-	      mad(f, t->t, e_reg1(f, x), e_reg(f, w, col, aff_c(0)), e_reg(f, acc, row, col)));
-	f_end(f, opened + 1);
+	if (!t->n_part) tile_terms(f, t, NULL, ragged, acc, w, x);
+	for (int p = 0; p < t->n_part; p++) tile_terms(f, t, &t->part[p], ragged, acc, w, x);
 
 	StoreRegs regs = store_regs(f, t->store, W);
 	for (int last = 0; last <= ragged; last++) {
 		if (!last && !whole) continue;
-		opened = 0;
-		i = unroll(f, "i", t->rows, &opened);
+		int opened = 0, i = unroll(f, "i", t->rows, &opened);
 		Columns c = columns_open(f, t, last, whole);
 		Aff lanes = aff_c(last ? t->o_last : W);
 		int e = e_reg(f, acc, aff_plus(aff_c(0), i, 1), c.vector);
@@ -377,12 +426,24 @@ static Fn *pack_kernel(Lowering *l, int K, const Joint *d, bool transposed)
 typedef struct {
 	const Target *t;
 	int K, N;
-	int64_t xs, ys; /* of a row */
-	bool bias;
+	int n_part;
+	const Part *part;
+	int64_t xs, ys, fs; /* of a row */
+	bool bias;	    /* sums start from the biases in P */
+	bool from;	    /* sums start from F */
+	bool open;	    /* sums end as they stand, to go on elsewhere */
 	const Store *store;
-	int X, P, Y, n; /* buffers, and the number of rows */
-	bool small;	/* batches of a few rows are worth code of their own: scoring */
+	int X, P, F, Y, n; /* buffers, and the number of rows */
+	bool small;	   /* batches of a few rows are worth code of their own: scoring */
 } Product;
+
+/* The first accumulator of a row's columns col ..; at: the same place in P. */
+static int product_start(Fn *f, const Product *d, Aff at, int row, Aff col, int lanes)
+{
+	int W = d->t->W;
+	if (d->from) return e_load_n(f, W, d->F, aff_add(aff_mul(aff_v(row), d->fs), col), aff_c(lanes));
+	return d->bias ? e_load(f, W, d->P, at) : e_const(f, W, 0);
+}
 
 enum {
 	SOME = 4,	/* rows of the small tile */
@@ -417,13 +478,15 @@ static void many_rows(Fn *f, const Product *d)
 			  .V = d->P,
 			  .v = aff_off(at, (int64_t)vectors * t->W),
 			  .vk = (int64_t)vectors * t->W,
-			  .B = d->P,
-			  .b = at,
-			  .lo = aff_c(0),
-			  .hi = aff_c(d->K),
+			  .B = d->from ? d->F : d->P,
+			  .b = d->from ? aff_add(aff_mul(aff_v(r), d->fs), col) : at,
+			  .bi = d->from ? d->fs : 0,
+			  .n_part = d->n_part,
+			  .part = d->part,
 			  .v_last = t->W,
+			  .b_last = d->from && rest ? p.tail : t->W,
 			  .o_last = rest ? p.tail : t->W,
-			  .start = d->bias ? FROM_BIAS : FROM_ZERO,
+			  .start = d->from || d->bias ? FROM_BIAS : FROM_ZERO,
 			  .O = d->Y,
 			  .o = aff_add(aff_mul(aff_v(r), d->ys), col),
 			  .oi = d->ys,
@@ -453,15 +516,20 @@ static void row_tile(Fn *f, const Product *d, int r, const Column *c, int n, Aff
 	int W = d->t->W, acc = f_reg(f, "acc", W, n, 1), x = f_reg(f, "x", W, 1, 1);
 	for (int v = 0; v < n; v++)
 		f_set(f, acc, aff_c(v), aff_c(0),
-		      d->bias ? e_load(f, W, d->P, aff_off(at, c[v].at - c[v].vk)) : e_const(f, W, 0));
-	int k = f_for(f, "k", aff_c(0), aff_c(d->K), 1);
-	f_set1(f, x, e_splat(f, W, e_load(f, 1, d->X, aff_plus(aff_mul(aff_v(r), d->xs), k, 1))));
-	for (int v = 0; v < n; v++)
-		f_set(f, acc, aff_c(v), aff_c(0),
-		      mad(f, d->t, e_reg1(f, x),
-			  e_load(f, W, d->P, aff_plus(aff_off(at, c[v].at), k, c[v].vk)),
-			  e_reg(f, acc, aff_c(v), aff_c(0))));
-	f_end(f, 1);
+		      product_start(f, d, aff_off(at, c[v].at - c[v].vk), r, aff_off(col, c[v].col),
+				    c[v].lanes));
+	for (const Part *p = d->part; p < d->part + d->n_part; p++) {
+		int k = f_for(f, "k", aff_c(0), aff_c(p->n), 1);
+		Aff from = aff_plus(aff_off(aff_mul(aff_v(r), d->xs), p->x), k, 1);
+		f_set1(f, x, e_splat(f, W, e_load(f, 1, d->X, from)));
+		for (int v = 0; v < n; v++) {
+			Aff weight = aff_plus(aff_off(at, c[v].at + p->k * c[v].vk), k, c[v].vk);
+			f_set(f, acc, aff_c(v), aff_c(0),
+			      mad(f, d->t, e_reg1(f, x), e_load(f, W, d->P, weight),
+				  e_reg(f, acc, aff_c(v), aff_c(0))));
+		}
+		f_end(f, 1);
+	}
 	StoreRegs regs = store_regs(f, d->store, W);
 	for (int v = 0; v < n; v++) {
 		Aff to = aff_off(col, c[v].col), lanes = aff_c(c[v].lanes);
@@ -520,27 +588,38 @@ static void some_tile(Fn *f, const Product *d, int q, int vectors, int tail, Aff
 	int64_t width = (int64_t)vectors * W;
 	for (int i = 0; i < SOME; i++)
 		row[i] = f_min(f, "row", aff_off(aff_v(q), i), aff_off(aff_v(d->n), -1));
-	int i = f_unroll(f, "i", 0, SOME), j = unroll(f, "j", vectors, &opened);
-	Aff v = aff_plus(aff_c(0), j, 1);
-	f_set(f, acc, aff_v(i), v, d->bias ? e_load(f, W, d->P, aff_plus(at, j, W)) : e_const(f, W, 0));
-	f_end(f, 1 + opened);
-	int k = f_for(f, "k", aff_c(0), aff_c(d->K), 1);
-	opened = 0;
-	j = unroll(f, "j", vectors, &opened);
-	v = aff_plus(aff_c(0), j, 1);
-	f_set(f, w, v, aff_c(0), e_load(f, W, d->P, aff_plus(aff_plus(aff_off(at, width), k, width), j, W)));
-	f_end(f, opened);
-	for (int r = 0; r < SOME; r++) {
-		f_set1(f, x,
-		       e_splat(f, W, e_load(f, 1, d->X, aff_plus(aff_mul(aff_v(row[r]), d->xs), k, 1))));
-		opened = 0;
-		j = unroll(f, "j", vectors, &opened);
-		v = aff_plus(aff_c(0), j, 1);
-		f_set(f, acc, aff_c(r), v,
-		      mad(f, d->t, e_reg1(f, x), e_reg(f, w, v, aff_c(0)), e_reg(f, acc, aff_c(r), v)));
-		f_end(f, opened);
+	/* A row's place in F is not affine in i: rows are told one by one. */
+	for (int i = 0; d->from && i < SOME; i++)
+		for (int c = 0; c < vectors; c++)
+			f_set(f, acc, aff_c(i), aff_c(c),
+			      product_start(f, d, at, row[i], aff_off(col, (int64_t)c * W),
+					    c == vectors - 1 ? tail : W));
+	if (!d->from) {
+		int i = f_unroll(f, "i", 0, SOME), j = unroll(f, "j", vectors, &opened);
+		f_set(f, acc, aff_v(i), aff_plus(aff_c(0), j, 1),
+		      product_start(f, d, aff_plus(at, j, W), row[0], col, W));
+		f_end(f, 1 + opened);
 	}
-	f_end(f, 1);
+	for (const Part *p = d->part; p < d->part + d->n_part; p++) {
+		int k = f_for(f, "k", aff_c(0), aff_c(p->n), 1);
+		opened = 0;
+		int j = unroll(f, "j", vectors, &opened);
+		Aff v = aff_plus(aff_c(0), j, 1), weight = aff_off(at, width * (1 + p->k));
+		f_set(f, w, v, aff_c(0), e_load(f, W, d->P, aff_plus(aff_plus(weight, k, width), j, W)));
+		f_end(f, opened);
+		for (int r = 0; r < SOME; r++) {
+			Aff from = aff_plus(aff_off(aff_mul(aff_v(row[r]), d->xs), p->x), k, 1);
+			f_set1(f, x, e_splat(f, W, e_load(f, 1, d->X, from)));
+			opened = 0;
+			j = unroll(f, "j", vectors, &opened);
+			v = aff_plus(aff_c(0), j, 1);
+			f_set(
+			    f, acc, aff_c(r), v,
+			    mad(f, d->t, e_reg1(f, x), e_reg(f, w, v, aff_c(0)), e_reg(f, acc, aff_c(r), v)));
+			f_end(f, opened);
+		}
+		f_end(f, 1);
+	}
 	StoreRegs regs = store_regs(f, d->store, W);
 	for (int r = 0; r < SOME; r++)
 		for (int c = 0; c < vectors; c++) {
@@ -589,10 +668,11 @@ static void product_rows(Fn *f, const Product *d)
 }
 
 /* Fewer than eight outputs: the eight chains of a sum are eight lanes; `rows` rows at a time. */
-static void head_rows(Fn *f, const Lowering *l, int K, int N, int64_t xs, int64_t ys, bool bias, int X, int P,
-		      int Y, int n)
+static void head_rows(Fn *f, const Product *d)
 {
-	const Target *t = l->t;
+	const Target *t = d->t;
+	int K = d->K, N = d->N, X = d->X, P = d->P, Y = d->Y, n = d->n;
+	int64_t xs = d->xs, ys = d->ys;
 	int head = (N + 15) / 16 * 16, rows = N == 1 ? (t->W >= 16 ? 8 : 4) : N < 4 ? 2 : 1;
 	int lanes = t->W < 8 ? t->W : 8, parts = 8 / lanes;
 	uint8_t rotate[8];
@@ -607,27 +687,32 @@ static void head_rows(Fn *f, const Lowering *l, int K, int N, int64_t xs, int64_
 		int opened = 0, i = unroll(f, "i", M, &opened);
 		for (int v = 0; v < parts; v++) {
 			int e = e_const(f, lanes, 0);
-			if (bias && v == 0)
+			if (d->from)
+				e = e_load(
+				    f, lanes, d->F,
+				    aff_off(aff_plus(aff_plus(aff_mul(aff_v(r), d->fs), i, d->fs), j, HEAD),
+					    (int64_t)v * lanes));
+			else if (d->bias && v == 0)
 				e = e_keep(f, e_splat(f, lanes, e_load(f, 1, P, aff_plus(aff_c(0), j, 1))),
 					   aff_c(1));
 			f_set(f, s, aff_plus(aff_c(0), i, 1), aff_c(v), e);
 		}
 		f_end(f, opened);
-		int whole = K / 8 * 8;
-		for (int tail = 0; tail < 2; tail++) {
-			if (tail ? whole == K : !whole) continue;
+		for (int q = 0; q < 2 * d->n_part; q++) {
+			const Part *p = &d->part[q / 2];
+			int tail = q % 2, whole = p->n / 8 * 8;
+			if (tail ? whole == p->n : !whole) continue;
 			int k = tail ? -1 : f_for(f, "k", aff_c(0), aff_c(whole), 8);
 			Aff k0 = tail ? aff_c(whole) : aff_v(k);
 			opened = 0;
 			i = unroll(f, "i", M, &opened);
 			for (int v = 0; v < parts; v++) {
-				int have = tail ? K - whole - v * lanes : lanes;
+				int have = tail ? p->n - whole - v * lanes : lanes;
 				if (have <= 0) continue;
 				Aff row = aff_plus(aff_c(0), i, 1), kv = aff_off(k0, (int64_t)v * lanes);
-				int x =
-				    e_load_n(f, lanes, X, aff_add(aff_plus(aff_mul(aff_v(r), xs), i, xs), kv),
-					     aff_c(have));
-				int w = e_load_n(f, lanes, P, aff_add(w0, kv), aff_c(have));
+				Aff at = aff_off(aff_plus(aff_mul(aff_v(r), xs), i, xs), p->x);
+				int x = e_load_n(f, lanes, X, aff_add(at, kv), aff_c(have));
+				int w = e_load_n(f, lanes, P, aff_add(aff_off(w0, p->k), kv), aff_c(have));
 				f_set(f, s, row, aff_c(v), mad(f, t, x, w, e_reg(f, s, row, aff_c(v))));
 			}
 			f_end(f, opened);
@@ -635,7 +720,14 @@ static void head_rows(Fn *f, const Lowering *l, int K, int N, int64_t xs, int64_
 		}
 		opened = 0;
 		i = unroll(f, "i", M, &opened);
-		Aff row = aff_plus(aff_c(0), i, 1);
+		Aff row = aff_plus(aff_c(0), i, 1), to = aff_plus(aff_mul(aff_v(r), ys), i, ys);
+		for (int v = 0; d->open && v < parts; v++)
+			f_store(f, Y, aff_off(aff_plus(to, j, HEAD), (int64_t)v * lanes),
+				e_reg(f, s, row, aff_c(v)));
+		if (d->open) {
+			f_end(f, opened + 1 + (N > 1));
+			continue;
+		}
 		if (parts == 2)
 			f_set(f, s, row, aff_c(0),
 			      e_op2(f, E_ADD, e_reg(f, s, row, aff_c(0)), e_reg(f, s, row, aff_c(1))));
@@ -645,74 +737,161 @@ static void head_rows(Fn *f, const Lowering *l, int K, int N, int64_t xs, int64_
 			    e_shuf(f, e_reg(f, s, row, aff_c(0)), e_reg(f, s, row, aff_c(0)), rotate);
 			f_set(f, s, row, aff_c(0), e_op2(f, E_ADD, e_reg(f, s, row, aff_c(0)), turned));
 		}
-		f_store(f, Y, aff_plus(aff_plus(aff_mul(aff_v(r), ys), i, ys), j, 1),
-			e_lane(f, e_reg(f, s, row, aff_c(0)), 0));
+		f_store(f, Y, aff_plus(to, j, 1), e_lane(f, e_reg(f, s, row, aff_c(0)), 0));
 		f_end(f, opened + 1 + (N > 1));
 	}
+}
+
+/* ---- what is summed, and where it starts ---- */
+
+static Shape weights(const Graph *g, NodeId id) { return g->node.at[g->node.at[id].in[1]].shape; }
+
+/* The bias in the packed weights: that of the layer whole, where this is the rest of one. */
+static NodeId bias_of(const Graph *g, NodeId id)
+{
+	const Node *n = &g->node.at[id];
+	if (n->op != OP_DENSE_REST) return n->n_in > 2 ? n->in[2] : 0;
+	const Node *first = &g->node.at[n->in[2]];
+	return first->op == OP_DENSE_FIRST ? first->in[2] : 0;
+}
+
+/* Columns of the value and rows of the weights, in the order of the sum. */
+static int parts_of(const Graph *g, NodeId id, Part *part)
+{
+	const Node *n = &g->node.at[id];
+	int K = (int)shape_size(g->node.at[n->in[0]].shape), of = weights(g, id).d[0], count = 0, x = 0;
+	Terms t = {1, {{n->op == OP_DENSE_REST ? of - K : 0, K}}};
+	if (n->attr.word) t = terms_read(n->attr.word);
+	for (int i = 0; i < t.n; i++) {
+		Part p = {n->op == OP_DENSE ? t.at[i].k : x, t.at[i].k, t.at[i].n};
+		Part *last = count ? &part[count - 1] : NULL;
+		x += p.n;
+		if (last && weights(g, id).d[1] >= HEAD && last->k + last->n == p.k &&
+		    last->x + last->n == p.x)
+			last->n += p.n; /* one chain either way */
+		else
+			part[count++] = p;
+	}
+	return count;
+}
+
+static const char *parts_text(Arena *a, const Part *p, int n, int K)
+{
+	Text t = {0};
+	if (n > 1 || p->k || p->n < K)
+		for (int i = 0; i < n; i++) text_printf(&t, "_%dto%d", p[i].k, p[i].k + p[i].n);
+	const char *text = arena_strdup(a, t.at ? t.at : "");
+	text_free(&t);
+	return text;
+}
+
+/* Where products side by side start from: their states side by side. */
+static Loc joint_state(Lowering *l, const Joint *d)
+{
+	const Graph *g = l->g;
+	Loc at = lo_value(l, g->node.at[d->id[0]].in[2]);
+	if (d->n == 1) return at;
+	bool rows = at.stride != 0;
+	Loc all = lo_temp(l, d->total, rows), to = all;
+	for (int i = 0; i < d->n; to = loc_column(to, d->width[i++]))
+		lo_copy(l, lo_value(l, g->node.at[d->id[i]].in[2]), to, d->width[i], rows,
+			g->node.at[d->id[0]].span);
+	return all;
+}
+
+/* ---- calls ---- */
+
+static Loc packed_weights(Lowering *l, const Joint *d, int K, int N, bool transposed)
+{
+	const Graph *g = l->g;
+	bool fresh;
+	Text key = {0};
+	for (int i = 0; i < d->n; i++) {
+		text_printf(&key, "%s %s ", lo_free_key(l, g->node.at[d->id[i]].in[1]),
+			    d->bias ? lo_free_key(l, bias_of(g, d->id[i])) : "");
+	}
+	Loc P = lo_packed(l, packed_size(l->t, K, N), &fresh, "%s%s", key.at, transposed ? "turned" : "");
+	text_free(&key);
+	if (!fresh) return P;
+	Lowering *pre = l->packing->pre;
+	Loc arg[17];
+	int n = 0;
+	for (int i = 0; i < d->n; i++) {
+		arg[n++] = lo_value(pre, g->node.at[d->id[i]].in[1]);
+		if (d->bias) arg[n++] = lo_value(pre, bias_of(g, d->id[i]));
+	}
+	arg[n] = lo_slot(pre, SLOT_PACKED, 0, 0, false);
+	arg[n++].off = P.off;
+	lo_call(pre, pack_kernel(pre, K, d, transposed), n, arg, false, g->node.at[d->id[0]].span);
+	return P;
 }
 
 static void product_lower(Lowering *l, const Joint *d, NodeId x, bool transposed)
 {
 	const Graph *g = l->g;
 	NodeId id = d->id[0];
-	int K = (int)shape_size(g->node.at[x].shape), N = d->total;
-	Span span = g->node.at[id].span;
-	bool fresh;
-	Text key = {0};
-	for (int i = 0; i < d->n; i++) {
-		const NodeId *in = g->node.at[d->id[i]].in;
-		text_printf(&key, "%s %s ", lo_free_key(l, in[1]), d->bias ? lo_free_key(l, in[2]) : "");
-	}
-	Loc P = lo_packed(l, packed_size(l->t, K, N), &fresh, "%s%s", key.at, transposed ? "turned" : "");
-	text_free(&key);
-	if (fresh) {
-		Lowering *pre = l->packing->pre;
-		Loc arg[17];
-		int n = 0;
-		for (int i = 0; i < d->n; i++) {
-			const NodeId *in = g->node.at[d->id[i]].in;
-			arg[n++] = lo_value(pre, in[1]);
-			if (d->bias) arg[n++] = lo_value(pre, in[2]);
-		}
-		arg[n] = lo_slot(pre, SLOT_PACKED, 0, 0, false);
-		arg[n++].off = P.off;
-		lo_call(pre, pack_kernel(pre, K, d, transposed), n, arg, false, span);
-	}
+	OpCode op = g->node.at[id].op;
+	Shape w = weights(g, id);
+	int K = transposed ? w.d[1] : w.d[0], N = d->total;
+	Part part[TERMS_MAX] = {{0, 0, K}};
+	int n_part = transposed ? 1 : parts_of(g, id, part);
+	bool from = op == OP_DENSE_REST, open = op == OP_DENSE_FIRST, fresh;
 	Loc X = lo_value(l, x);
-	Loc arg[8] = {X, P};
+	Loc arg[9] = {X, packed_weights(l, d, K, N, transposed)};
 	int n = 2;
+	if (from) arg[n++] = joint_state(l, d);
 	if (N < HEAD && l->absorbed[id]) bug("a head has no store to absorb into");
 	Store store, *st = store_of(l, id, &store, arg, &n);
 	Loc Y = lo_result(l, id);
 	arg[n++] = Y;
-	Fn *f = lo_kernel(l, &fresh, "%s_%dx%d%s_s%d_%d%s", transposed ? "dense_dx" : "dense", K, N,
-			  d->bias || transposed ? "" : "_nobias", (int)X.stride, (int)Y.stride,
-			  st ? st->suffix : "");
+	Fn *f =
+	    lo_kernel(l, &fresh, "%s_%dx%d%s%s_s%d_%d%s%s", op_table[op]->word, K, N,
+		      parts_text(l->arena, part, n_part, K), d->bias || transposed ? "" : "_nobias",
+		      (int)X.stride, (int)Y.stride,
+		      from ? arena_printf(l->arena, "_f%d", (int)arg[2].stride) : "", st ? st->suffix : "");
 	if (fresh) {
 		f->note = str_printf(l->str, "%d -> %d%s%s", K, N, st ? ", " : "",
 				     st ? op_table[st->op]->word : "");
 		int bx = f_buf(f, BUF_IN, ELEM_F32, "x", 0), bp = f_buf(f, BUF_IN, ELEM_F32, "p", 0);
+		int bf = from ? f_buf(f, BUF_IN, ELEM_F32, "from", 0) : -1;
 		store_buffers(f, st);
 		int by = f_buf(f, BUF_OUT, ELEM_F32, "y", 0), rows = f_size(f, "n");
+		Product q = {.t = l->t,
+			     .K = K,
+			     .N = N,
+			     .n_part = n_part,
+			     .part = part,
+			     .xs = X.stride,
+			     .ys = Y.stride,
+			     .fs = from ? arg[2].stride : 0,
+			     .bias = d->bias,
+			     .from = from,
+			     .open = open,
+			     .store = st,
+			     .X = bx,
+			     .P = bp,
+			     .F = bf,
+			     .Y = by,
+			     .n = rows,
+			     .small = !transposed};
 		if (N < HEAD)
-			head_rows(f, l, K, N, X.stride, Y.stride, d->bias, bx, bp, by, rows);
+			head_rows(f, &q);
 		else
-			product_rows(f, &(Product){l->t, K, N, X.stride, Y.stride, d->bias, st, bx, bp, by,
-						   rows, !transposed});
+			product_rows(f, &q);
 	}
-	lo_call(l, f, n, arg, true, span);
+	lo_call(l, f, n, arg, true, g->node.at[id].span);
 }
 
-static int outputs(const Lowering *l, NodeId id) { return (int)shape_size(l->g->node.at[id].shape); }
+static int outputs(const Lowering *l, NodeId id) { return weights(l->g, id).d[1]; }
 
 static void dense_lower(Lowering *l, NodeId id)
 {
 	const NodeId *in = l->g->node.at[id].in;
-	if (l->t->blas) {
+	if (l->t->blas && l->g->node.at[id].op == OP_DENSE) {
 		product_dense(l, id);
 		return;
 	}
-	Joint d = {.bias = in[2] != 0};
+	Joint d = {.bias = bias_of(l->g, id) != 0};
 	for (NodeId k = id; k; k = l->with[k]) {
 		d.id[d.n] = k;
 		d.width[d.n++] = outputs(l, k);
@@ -758,14 +937,19 @@ static bool same_store(const Lowering *l, NodeId a, NodeId b)
  */
 static bool dense_joins(const Lowering *l, NodeId first, NodeId id)
 {
-	const NodeId *a = l->g->node.at[first].in, *b = l->g->node.at[id].in;
+	const Node *x = &l->g->node.at[first], *y = &l->g->node.at[id];
+	const NodeId *a = x->in, *b = y->in;
 	int W = l->t->W, n = 0, total = 0, N = outputs(l, id);
 	for (NodeId k = first; k; k = l->with[k], n++) {
 		total += outputs(l, k);
 		if (outputs(l, k) < HEAD || loc_is(l->loc[l->absorbed[k] ? l->absorbed[k] : k])) return false;
 	}
-	if (l->t->blas || a[0] != b[0] || !a[2] != !b[2] || N < HEAD || n == 8 || !same_store(l, first, id)) return false;
+	if (l->t->blas || a[0] != b[0] || x->attr.word != y->attr.word || N < HEAD || n == 8 ||
+	    !same_store(l, first, id))
+		return false;
 	if (loc_is(l->loc[l->absorbed[id] ? l->absorbed[id] : id])) return false;
+	if (!bias_of(l->g, first) != !bias_of(l->g, id)) return false;
+	if (x->op == OP_DENSE_REST && (l->loc[a[2]].stride != 0) != (l->loc[b[2]].stride != 0)) return false;
 	return (total + N + W - 1) / W < (total + W - 1) / W + (N + W - 1) / W;
 }
 
@@ -775,7 +959,8 @@ static void dx_lower(Lowering *l, NodeId id)
 		product_dx(l, id);
 		return;
 	}
-	Joint d = {.n = 1, .total = outputs(l, id), .width = {outputs(l, id)}, .id = {id}};
+	int width = (int)shape_size(l->g->node.at[id].shape);
+	Joint d = {.n = 1, .total = width, .width = {width}, .id = {id}};
 	product_lower(l, &d, l->g->node.at[id].in[0], true);
 }
 
@@ -806,8 +991,7 @@ static void dw_columns(Fn *f, const Target *t, int K, int N, int64_t xs, int64_t
 			  .V = D,
 			  .v = col,
 			  .vk = ds,
-			  .lo = aff_c(0),
-			  .hi = aff_v(n),
+			  .terms = aff_v(n),
 			  .v_last = last,
 			  .o_last = last,
 			  .start = FROM_OUT,
@@ -852,8 +1036,7 @@ static void dw_column(Fn *f, const Target *t, int K, int64_t xs, int64_t ds, int
 			  .V = X,
 			  .v = aff_c((int64_t)v0 * t->W),
 			  .vk = xs,
-			  .lo = aff_c(0),
-			  .hi = aff_v(n),
+			  .terms = aff_v(n),
 			  .v_last = last,
 			  .o_last = last,
 			  .start = FROM_OUT,
@@ -899,6 +1082,26 @@ const Op op_dense = {.word = "dense",
 		     .grad = dense_grad,
 		     .lower = dense_lower,
 		     .joins = dense_joins};
+const Op op_dense_first = {
+    .word = "dense_first",
+    .n_in = 3,
+    .group = GROUP_DENSE,
+    .doc =
+	"The first terms of a dense layer's sum, from the bias on; fewer than 8 outputs: its eight chains.",
+    .formula = "y = x W[first rows] + b",
+    .example = "dense_first([1, 2], [[1], [2], [3]], [10]) == [11, 4, 0, 0, 0, 0, 0, 0]",
+    .shape = first_shape,
+    .lower = dense_lower,
+    .joins = dense_joins};
+const Op op_dense_rest = {.word = "dense_rest",
+			  .n_in = 3,
+			  .group = GROUP_DENSE,
+			  .doc = "The other terms of a dense layer's sum, from where `dense_first` left it.",
+			  .formula = "y = f + x W[other rows]",
+			  .example = "dense_rest([5], [[1], [2], [3]], [11, 4, 0, 0, 0, 0, 0, 0]) == [30]",
+			  .shape = rest_shape,
+			  .lower = dense_lower,
+			  .joins = dense_joins};
 const Op op_dense_dx = {.word = "dense_dx",
 			.n_in = 2,
 			.group = GROUP_DENSE,

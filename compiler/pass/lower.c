@@ -37,7 +37,7 @@ typedef struct {
 	const Target *t;
 	Mod *mod;
 	Packing packing;
-	int64_t n_param, n_acc;
+	int64_t n_param, n_acc, request;
 	Loc *acc; /* train graph: where PHASE_SUM nodes lie in ACC (offset), or none */
 } Lower;
 
@@ -108,6 +108,7 @@ typedef struct {
 	int *uses, *level;
 	bool *map;     /* computed in an elementwise group */
 	bool *carried; /* computed by the call of another node */
+	NodeId *given; /* handed over by the request's entry: 1 + where in REQUEST, or NULL */
 	VEC(Item) item;
 } Plan;
 
@@ -158,6 +159,15 @@ static bool left_over(Plan *p, NodeId id, Phase phase)
 	return true;
 }
 
+/* A value that the request's entry left in REQUEST, the same for all rows. */
+static bool handed(Plan *p, NodeId id)
+{
+	if (!p->given || !p->given[id]) return false;
+	p->l->loc[id] = lo_slot(p->l, SLOT_REQUEST, 0, 0, false);
+	p->l->loc[id].off = p->given[id] - 1;
+	return true;
+}
+
 static void mark(Plan *p, Phase phase, bool (*wanted)(const Root *))
 {
 	const Graph *g = p->part->g;
@@ -169,7 +179,7 @@ static void mark(Plan *p, Phase phase, bool (*wanted)(const Root *))
 		}
 	for (NodeId id = g->node.n; id-- > 1;) {
 		if (!p->live[id]) continue;
-		if (left_over(p, id, phase)) {
+		if (left_over(p, id, phase) || handed(p, id)) {
 			p->live[id] = false;
 			continue;
 		}
@@ -344,6 +354,12 @@ static Plan plan_new(Lower *w, Lowering *l, const Part *part, Phase phase, bool 
 		  .map = arena_new(w->arena, bool, n),
 		  .carried = arena_new(w->arena, bool, n)};
 	w->packing.tag = part->tag;
+	if (phase == PHASE_ROW && wanted(&(Root){.kind = ROOT_OUTPUT})) {
+		p.given = arena_new(w->arena, NodeId, n);
+		for (int r = 0; r < part->g->root.n; r++)
+			if (part->g->root.at[r].kind == ROOT_GIVEN)
+				p.given[part->g->root.at[r].node] = 1 + part->g->root.at[r].index;
+	}
 	mark(&p, phase, wanted);
 	return p;
 }
@@ -443,6 +459,7 @@ static bool step_root(const Root *r)
 	return r->kind == ROOT_LOSS || r->kind == ROOT_GRAD || r->kind == ROOT_DROW;
 }
 static bool grad_root(const Root *r) { return r->kind == ROOT_GRAD; }
+static bool given_root(const Root *r) { return r->kind == ROOT_GIVEN; }
 
 /* Row-free values that depend on parameters alone: computed by `pre`, kept in PACKED. */
 static void lower_free(Lower *w, Part *part)
@@ -483,6 +500,7 @@ static Loc root_place(Lower *w, Lowering *l, const Root *r)
 		at = lo_slot(l, SLOT_DROWS, 0, w->spec->n_drow, false);
 		at.off = w->spec->lookup.at[r->index].offset;
 		return at;
+	case ROOT_GIVEN: at = lo_slot(l, SLOT_REQUEST, 0, (int)w->request, false); break;
 	case ROOT_GRAD: bug("a gradient has no place of its own");
 	}
 	at.off = r->index;
@@ -637,20 +655,32 @@ static void entry(Lower *w, Lowered *o, Fn *f, const Lowering *l, int64_t work)
 		 (Entry){.fn = f, .n_slot = l ? l->slot.n : 0, .slot = l ? l->slot.at : NULL, .work = work});
 }
 
-Lowered *pass_lower(Arena *a, Spec *s, const Graph *train, const Graph *serve, const Graph *watch,
-		    const Target *t)
+/* The candidates' part has of the request's cells what was handed over, and nothing else. */
+static void only_candidates(const Lower *w, const Lowering *l)
+{
+	for (int i = 0; i < l->slot.n; i++) {
+		const Slot *s = &l->slot.at[i];
+		bool cells = s->kind == SLOT_ID || s->kind == SLOT_BAG_START || s->kind == SLOT_BAG_ITEM ||
+			     s->kind == SLOT_BAG_SCALE || s->kind == SLOT_REAL || s->kind == SLOT_PRESENT;
+		if (cells && !w->spec->group.at[w->spec->feature.at[s->index].group].candidate)
+			bug("the candidates' part reads %s", w->spec->feature.at[s->index].name);
+	}
+}
+
+Lowered *pass_lower(Arena *a, Spec *s, const Graphs *all, const Target *t)
 {
 	Lowered *o = arena_new(a, Lowered, 1);
-	Lower w = {.arena = a, .spec = s, .t = t, .n_param = spec_param_floats(s)};
+	const Graph *train = all->train;
+	Lower w = {.arena = a, .spec = s, .t = t, .n_param = spec_param_floats(s), .request = all->request};
 	w.n_acc = w.n_param;
 	w.mod = o->mod = mod_new(a, s->str, str_printf(s->str, "%s_%s", s->name, t->suffix), t->W, t->fma);
 	w.mod->blas = t->blas;
 	o->target = t;
 	values_add(w.mod);
 	Lowering *pre = w.packing.pre = lowering_new(a, w.mod, t, s, NULL, &w.packing, "pre", false);
-	Lowering *l[8] = {pre};
-	Fn *fn[8] = {0};
-	int64_t work[8] = {0};
+	Lowering *l[ENTRY_TABLE] = {pre};
+	Fn *fn[ENTRY_TABLE] = {0};
+	int64_t work[ENTRY_TABLE] = {0};
 	const struct {
 		const Graph *g;
 		const char *tag;
@@ -661,9 +691,13 @@ Lowered *pass_lower(Arena *a, Spec *s, const Graph *train, const Graph *serve, c
 			bool (*wanted)(const Root *);
 		} e[2];
 	} graphs[] = {
-	    {serve, "serve", 1, {{1, "score", output_root}}},
-	    {watch, "watch", 1, {{2, "watch", watch_root}}},
-	    {train, "train", 2, {{3, "count", count_root}, {4, "step", step_root}}},
+	    {all->serve, "serve", 1, {{ENTRY_SCORE, "score", output_root}}},
+	    {all->split,
+	     "split",
+	     2,
+	     {{ENTRY_REQUEST, "request", given_root}, {ENTRY_CANDIDATES, "candidates", output_root}}},
+	    {all->watch, "watch", 1, {{ENTRY_WATCH, "watch", watch_root}}},
+	    {train, "train", 2, {{ENTRY_COUNT, "count", count_root}, {ENTRY_STEP, "step", step_root}}},
 	};
 	for (size_t i = 0; i < sizeof graphs / sizeof *graphs; i++) {
 		if (!graphs[i].g) continue;
@@ -680,16 +714,18 @@ Lowered *pass_lower(Arena *a, Spec *s, const Graph *train, const Graph *serve, c
 			fn[k] = lower_rows(&w, &part, graphs[i].e[e].name, graphs[i].e[e].wanted, &work[k],
 					   &l[k]);
 		}
-		if (graphs[i].g == train) fn[5] = lower_post(&w, &part, &work[5], &l[5]);
+		if (graphs[i].g == train)
+			fn[ENTRY_POST] = lower_post(&w, &part, &work[ENTRY_POST], &l[ENTRY_POST]);
 	}
+	if (l[ENTRY_CANDIDATES]) only_candidates(&w, l[ENTRY_CANDIDATES]);
 	lo_slot(pre, SLOT_PACKED, 0, 0, false);
 	fn[0] = lowering_finish(pre);
 	work[0] = pre->work;
 	if (train) {
-		l[6] = lowering_new(a, w.mod, t, s, NULL, &w.packing, "update", false);
-		fn[6] = update_dense(l[6], &s->dense);
+		l[ENTRY_UPDATE] = lowering_new(a, w.mod, t, s, NULL, &w.packing, "update", false);
+		fn[ENTRY_UPDATE] = update_dense(l[ENTRY_UPDATE], &s->dense);
 	}
-	for (int i = 0; i < 7; i++) entry(&w, o, fn[i], l[i], work[i]);
+	for (int i = 0; i < ENTRY_TABLE; i++) entry(&w, o, fn[i], l[i], work[i]);
 	for (int i = 0; train && i < s->table.n; i++) {
 		Lowering *u = lowering_new(a, w.mod, t, s, NULL, &w.packing, "update_table", false);
 		Fn *f = update_table(u, &s->tables, i);
@@ -697,5 +733,6 @@ Lowered *pass_lower(Arena *a, Spec *s, const Graph *train, const Graph *serve, c
 	}
 	o->packed = w.packing.size;
 	o->n_acc = w.n_acc;
+	o->request = all->split ? all->request : 0;
 	return o;
 }

@@ -46,6 +46,9 @@ static void sources(Map *m)
 			if (s < m->src.n || member(m, in)) continue;
 			SrcKind kind = src_kind(g, in, m->node[i]);
 			Loc at = kind == SRC_CONST ? loc_none : lo_value(m->l, in);
+			/* One number for all rows, though the graph gives each its own. */
+			bool one = kind == SRC_ROW || (kind == SRC_FULL && m->width == 1);
+			if (one && m->rows && !at.stride) kind = SRC_SCALAR;
 			vec_push(m->l->arena, &m->src,
 				 (Operand){.id = in, .kind = kind, .stride = at.stride, .buf = -1});
 		}

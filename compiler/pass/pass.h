@@ -8,6 +8,11 @@
 
 /* Makes equal nodes one, before anything else. */
 void pass_share(Spec *s);
+/* The order of sums over values of both sides (pass/bind.c). */
+void pass_order(Spec *s);
+/* The serving graph cut in two: roots GIVEN are what the candidates' part (OUTPUT) takes from the request's.
+ * NULL where nothing depends on the request alone.  *floats: of REQUEST. */
+Graph *pass_split(const Spec *s, const Graph *serve, int64_t *floats);
 /* The forward graph with roots for losses and counts, then every gradient: roots GRAD and DROW. */
 void pass_autodiff(Spec *s, Graph *g);
 /* Scoring: outputs and watched events as roots; what exists in training only becomes a constant. */
@@ -27,7 +32,11 @@ void pass_rows(Spec *s, const Graph *train);
 /* Gives every table its record: the row and its moments; the bare row for a scorer. */
 void pass_records(Spec *s, bool scorer);
 
-/* train NULL: a scorer, entries PRE and SCORE only. */
-Lowered *pass_lower(Arena *a, Spec *s, const Graph *train, const Graph *serve, const Graph *watch,
-		    const Target *t);
+/* What a model is lowered from.  train, watch NULL: a scorer; split NULL: nothing to be done once per
+ * request. */
+typedef struct {
+	const Graph *train, *serve, *watch, *split;
+	int64_t request; /* floats of REQUEST */
+} Graphs;
+Lowered *pass_lower(Arena *a, Spec *s, const Graphs *g, const Target *t);
 #endif

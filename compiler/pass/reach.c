@@ -41,8 +41,7 @@ void pass_reach(Spec *s)
 			t->losses |= use[id].losses;
 			t->serving |= use[id].serving;
 		}
-		bool number = n->op == OP_REAL || n->op == OP_PRESENT;
-		int f = number ? n->attr.i : n->op == OP_LOOKUP ? s->lookup.at[n->attr.i].feature : -1;
+		int f = spec_feature_read(s, n);
 		if (f >= 0) read[f] = true, served[f] |= use[id].serving;
 	}
 	for (int i = 0; i < s->feature.n; i++) s->feature.at[i].train_only |= read[i] && !served[i];

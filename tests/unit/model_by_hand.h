@@ -101,14 +101,56 @@ static const MtlSlot h_update_slot[] = {{MTL_SLOT_PARAM, 0, 0, false},
 	}
 static const MtlSlot h_table_slot[3][7] = {H_TABLE_SLOT(0), H_TABLE_SLOT(1), H_TABLE_SLOT(2)};
 
+static const MtlSlot h_request_slot[] = {
+    {MTL_SLOT_REQUEST, 0, H_DIM, false}, {MTL_SLOT_ID, 0, 1, false}, {MTL_SLOT_TABLE, 0, 0, false}};
+static const MtlSlot h_candidates_slot[] = {
+    {MTL_SLOT_PACKED, 0, 0, false},    {MTL_SLOT_OUT, 0, 3, false},	 {MTL_SLOT_ID, 1, 1, false},
+    {MTL_SLOT_BAG_START, 2, 1, false}, {MTL_SLOT_BAG_ITEM, 2, 0, false}, {MTL_SLOT_BAG_SCALE, 2, 0, false},
+    {MTL_SLOT_TABLE, 1, 0, false},     {MTL_SLOT_TABLE, 2, 0, false},	 {MTL_SLOT_REQUEST, 0, 0, false}};
+
+static void h_outputs(const float *packed, const float *x, float *out);
+
+/* The user's row is all that can be had of a request. */
+static void h_request(void *const *buf, const int64_t *size)
+{
+	for (int64_t i = 0; i < size[0]; i++)
+		for (int j = 0; j < H_DIM; j++)
+			((float *)buf[0])[i * H_DIM + j] =
+			    ((const float *)buf[2])[((const int32_t *)buf[1])[i] * H_STRIDE + j];
+}
+
+static void h_candidates(void *const *buf, const int64_t *size)
+{
+	const int32_t zero = 0;
+	for (int64_t i = 0; i < size[0]; i++) {
+		float x[H_X];
+		const int32_t *item = (const int32_t *)buf[2] + i, *start = (const int32_t *)buf[3] + i;
+		void *one[] = {(void *)(uintptr_t)&zero,
+			       (void *)(uintptr_t)item,
+			       (void *)(uintptr_t)start,
+			       buf[4],
+			       buf[5],
+			       buf[8],
+			       buf[6],
+			       buf[7]};
+		h_x(one, 0, 0, x);
+		h_outputs(buf[0], x, (float *)buf[1] + 3 * i);
+	}
+}
+
+static void h_outputs(const float *packed, const float *x, float *out)
+{
+	out[0] = h_sigmoid(h_logit(packed, H_W_CTR, H_B_CTR, x));
+	out[1] = h_sigmoid(h_logit(packed, H_W_CVR, H_B_CVR, x));
+	out[2] = out[0] * out[1];
+}
+
 static void h_score(void *const *buf, const int64_t *size)
 {
 	float *out = buf[1], x[H_X];
 	for (int64_t i = 0; i < size[0]; i++) {
 		h_x(buf, 2, i, x);
-		out[3 * i] = h_sigmoid(h_logit(buf[0], H_W_CTR, H_B_CTR, x));
-		out[3 * i + 1] = h_sigmoid(h_logit(buf[0], H_W_CVR, H_B_CVR, x));
-		out[3 * i + 2] = out[3 * i] * out[3 * i + 1];
+		h_outputs(buf[0], x, out + 3 * i);
 	}
 }
 
@@ -285,14 +327,15 @@ static const MtlOutput h_output[] = {{"pctr"}, {"pcvr"}, {"pctcvr"}};
 		s, N_OF(s)                                                                                   \
 	}
 static const MtlEntry h_entry[] = {
-    H_ENTRY(h_pre_slot),      H_ENTRY(h_score_slot),   H_ENTRY(h_watch_slot),  H_ENTRY(h_count_slot),
-    H_ENTRY(h_step_slot),     H_ENTRY(h_post_slot),    H_ENTRY(h_update_slot), H_ENTRY(h_table_slot[0]),
-    H_ENTRY(h_table_slot[1]), H_ENTRY(h_table_slot[2])};
-static MtlKernel *const h_kernel[] = {h_pre,  h_score,	h_watch, h_count, h_step,
-				      h_post, h_update, h_table, h_table, h_table};
-static MtlKernel *const h_kernel_noise[] = {h_pre,  h_score,  h_watch, h_count, h_step_noise,
-					    h_post, h_update, h_table, h_table, h_table};
-static const int64_t h_work[] = {0, 0, 0, 0, H_X, 0, 0, 0, 0, 0};
+    H_ENTRY(h_pre_slot),	H_ENTRY(h_score_slot),	  H_ENTRY(h_watch_slot),    H_ENTRY(h_count_slot),
+    H_ENTRY(h_step_slot),	H_ENTRY(h_post_slot),	  H_ENTRY(h_update_slot),   H_ENTRY(h_request_slot),
+    H_ENTRY(h_candidates_slot), H_ENTRY(h_table_slot[0]), H_ENTRY(h_table_slot[1]), H_ENTRY(h_table_slot[2])};
+static MtlKernel *const h_kernel[] = {h_pre,	h_score,   h_watch,	 h_count, h_step,  h_post,
+				      h_update, h_request, h_candidates, h_table, h_table, h_table};
+static MtlKernel *const h_kernel_noise[] = {h_pre,	  h_score, h_watch,  h_count,
+					    h_step_noise, h_post,  h_update, h_request,
+					    h_candidates, h_table, h_table,  h_table};
+static const int64_t h_work[] = {0, 0, 0, 0, H_X, 0, 0, 0, 0, 0, 0, 0};
 static const MtlVariant h_variant[] = {{"x86-64-v9", 9, h_kernel, h_work, H_N},
 				       {"any-v0", 0, h_kernel, h_work, H_N}};
 static const MtlVariant h_variant_noise[] = {{"any-v0", 0, h_kernel_noise, h_work, H_N}};
@@ -305,8 +348,9 @@ static const MtlVariant h_variant_noise[] = {{"any-v0", 0, h_kernel_noise, h_wor
 		.n_label_column = 2, .event = h_event, .n_event = 2, .param = h_param,                       \
 		.n_param_block = N_OF(h_param), .n_param = H_N, .n_acc = H_N, .table = h_tables,             \
 		.n_table = 3, .noise = noises, .n_noise = n_noises, .loss = h_loss, .n_loss = 2,             \
-		.watch = h_watches, .n_watch = 3, .output = h_output, .n_output = 3, .entry = h_entry,       \
-		.n_entry = N_OF(h_entry), .variant = variants, .n_variant = N_OF(variants), .train = {       \
+		.watch = h_watches, .n_watch = 3, .output = h_output, .n_output = 3, .n_request = H_DIM,     \
+		.entry = h_entry, .n_entry = N_OF(h_entry), .variant = variants,                             \
+		.n_variant = N_OF(variants), .train = {                                                      \
 			.dense = {MTL_ADAM, 0.01, 0.9, 0.999, 1e-8, 2},                                      \
 			.tables = {MTL_ADAGRAD, 0.05, 0, 0, 1e-10, 1},                                       \
 			.batch = 256,                                                                        \

@@ -20,7 +20,7 @@
 #include <string.h>
 
 /* In the order of MtlEntryKind; update_t0 and so on follow. */
-enum { E_PRE, E_SCORE, E_WATCH, E_COUNT, E_STEP, E_POST, E_UPDATE, E_TABLE };
+enum { E_PRE, E_SCORE, E_WATCH, E_COUNT, E_STEP, E_POST, E_UPDATE, E_REQUEST, E_CANDIDATES, E_TABLE };
 enum { BACKENDS = 2 }; /* LLVM, C */
 static const char *const backend_name[BACKENDS] = {"LLVM", "C"};
 
@@ -201,7 +201,7 @@ static void small_finish(Small *s)
 		Target *wish = arena_new(p->arena, Target, 1);
 		*wish = targets[t];
 		wish->blas = s->blas;
-		s->low[t] = pass_lower(p->arena, p, s->train, s->serve, NULL, wish);
+		s->low[t] = pass_lower(p->arena, p, &(Graphs){.train = s->train, .serve = s->serve}, wish);
 		Text faults = {0};
 		if (mod_verify(s->low[t]->mod, &faults)) {
 			fprintf(stderr, "%s:\n%s", s->low[t]->mod->name, faults.at);

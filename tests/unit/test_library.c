@@ -36,7 +36,8 @@ static const MtlMember member[] = {
 
 static MtlModel model;
 static MtlEntry entry[N_OF(h_entry)];
-static MtlKernel *kernel[N_OF(h_entry)] = {h_pre, h_score};
+static MtlKernel *kernel[N_OF(h_entry)] = {
+    [MTL_PRE] = h_pre, [MTL_SCORE] = h_score, [MTL_REQUEST] = h_request, [MTL_CANDIDATES] = h_candidates};
 static const MtlVariant variant = {"any-v0", 0, kernel, h_work, H_N};
 static const MtlDoor door = {&model, "hash", member, N_OF(member)};
 static char path[64];
@@ -74,6 +75,8 @@ static int set_up(void)
 	mtl_instance_free(&in);
 	entry[MTL_PRE] = h_entry[MTL_PRE];
 	entry[MTL_SCORE] = h_entry[MTL_SCORE];
+	entry[MTL_REQUEST] = h_entry[MTL_REQUEST];
+	entry[MTL_CANDIDATES] = h_entry[MTL_CANDIDATES];
 	model.entry = entry;
 	model.variant = &variant;
 	model.n_variant = 1;

@@ -6,6 +6,7 @@
  * that no two cases share a kernel.
  */
 #include "small.h"
+#include "ir/terms.h"
 #include <ctype.h>
 #include <stdlib.h>
 
@@ -140,7 +141,11 @@ static bool read_example(OpCode op, Example *e)
 
 /* The lists are one row, except where an op is about rows; weights are parameters. */
 static bool over_rows(OpCode op) { return op == OP_SUM_ROWS || op == OP_BLOCK_SUM || op == OP_DENSE_DW; }
-static bool is_weight(OpCode op, int operand) { return (op == OP_DENSE || op == OP_DENSE_DX) && operand > 0; }
+static bool is_weight(OpCode op, int operand)
+{
+	return (operand == 1 && op == OP_DENSE_REST) ||
+	       (operand > 0 && (op == OP_DENSE || op == OP_DENSE_DX || op == OP_DENSE_FIRST));
+}
 static int size_of(const List *l) { return l->outer ? l->outer * l->inner : l->inner; }
 static Shape list_shape(const List *l, bool rows)
 {
@@ -392,6 +397,32 @@ static void slice_case(Family *f, int width, int first, int n)
 	add_case(f, OP_SLICE, 1, &x, (Attr){.i = first, .j = n});
 }
 
+/* Rows of the weights that the columns of the value meet, stretch by stretch; few outputs and many. */
+static void cut_cases(Family *f)
+{
+	static const struct {
+		int K, N, first;
+		const char *order[3]; /* of the layer whole, of its first terms, of the others */
+	} at[] = {{17, 3, 9, {"0+9 9+8", "0+9", "9+8"}},
+		  {19, 18, 8, {"11+8 0+11", "11+8", "0+11"}},
+		  {13, 19, 7, {"4+3 9+4 0+4 7+2", "4+3 9+4", "0+4 7+2"}},
+		  {12, 2, 7, {NULL, NULL, NULL}},
+		  {24, 1, 5, {"3+4 23+1 0+3 7+16", "3+4 23+1", "0+3 7+16"}},
+		  {9, 8, 1, {NULL, NULL, NULL}}};
+	for (size_t i = 0; i < N_OF(at); i++) {
+		int K = at[i].K, N = at[i].N, state = N < 8 ? 8 * N : N;
+		Shape in[3][3] = {{ROWS1(K), FREE2(K, N), FREE1(N)},
+				  {ROWS1(at[i].first), FREE2(K, N), FREE1(N)},
+				  {ROWS1(K - at[i].first), FREE2(K, N), ROWS1(state)}};
+		static const OpCode op[] = {OP_DENSE, OP_DENSE_FIRST, OP_DENSE_REST};
+		for (int k = 0; k < 3; k++) {
+			const char *word = at[i].order[k];
+			add_case(f, op[k], 3, in[k],
+				 (Attr){.word = word ? str_intern(f->s->spec->str, word) : NULL});
+		}
+	}
+}
+
 static void other_families(void)
 {
 	static const int dense[][2] = {{5, 3}, {16, 1}, {9, 8}, {3, 17}, {33, 24}, {1, 33}};
@@ -468,6 +499,7 @@ static void other_families(void)
 	CASE(OP_MIX_DE, ROWS1(17), ROWS1(9));
 
 	for (int i = 0; i < 6; i++) CASE(OP_DENSE_DX, ROWS1(dense[i][1]), FREE2(dense[i][0], dense[i][1]));
+	cut_cases(f);
 	family_close(f);
 }
 
@@ -531,6 +563,23 @@ static double sum_of(const Case *c, double *const *x, int j)
 	double sum = 0;
 	int d = s[0].nd ? s[0].d[s[0].nd - 1] : 1;
 	switch (c->op) {
+	case OP_DENSE_FIRST:
+	case OP_DENSE_REST: {
+		int K = s[1].d[0], N = s[1].d[1], k = s[0].d[0], at = 0;
+		bool few = N < 8, rest = c->op == OP_DENSE_REST;
+		Terms t = {1, {{rest ? K - k : 0, k}}};
+		if (c->attr.word) t = terms_read(c->attr.word);
+		/* Of few outputs the result is chain j % 8 of output j / 8; the rest ends with the sum of
+		 * all. */
+		int n = few && !rest ? j / 8 : j;
+		for (int i = 0; few && rest && i < 8; i++) sum += x[2][8 * j + i];
+		if (!few || !rest) sum = rest ? x[2][j] : few && j % 8 ? 0 : x[2][n];
+		for (int p = 0; p < t.n; p++)
+			for (int i = 0; i < t.at[p].n; i++, at++)
+				if (!few || rest || i % 8 == j % 8)
+					sum += x[0][at] * x[1][(t.at[p].k + i) * N + n];
+		return sum;
+	}
 	case OP_DENSE: {
 		int K = s[1].d[0], N = s[1].d[1];
 		for (int k = 0; k < K; k++) sum += x[0][k] * x[1][k * N + j];

@@ -238,7 +238,10 @@ static void a_scorer(void)
 	static unsigned char weights[1 << 16] __attribute__((aligned(64)));
 	char path[128];
 	MtlEntry entry[N_OF(h_entry)] = {0};
-	MtlKernel *kernel[N_OF(h_entry)] = {h_pre, h_score};
+	MtlKernel *kernel[N_OF(h_entry)] = {[MTL_PRE] = h_pre,
+					    [MTL_SCORE] = h_score,
+					    [MTL_REQUEST] = h_request,
+					    [MTL_CANDIDATES] = h_candidates};
 	MtlVariant variant = {"any-v0", 0, kernel, h_work, H_N};
 	MtlModel m = by_hand;
 	CU_ASSERT_EQUAL_FATAL(run("train --data log.csv --out m"), 0);
@@ -250,6 +253,8 @@ static void a_scorer(void)
 	m.weights = weights;
 	entry[MTL_PRE] = h_entry[MTL_PRE];
 	entry[MTL_SCORE] = h_entry[MTL_SCORE];
+	entry[MTL_REQUEST] = h_entry[MTL_REQUEST];
+	entry[MTL_CANDIDATES] = h_entry[MTL_CANDIDATES];
 	m.entry = entry;
 	m.variant = &variant;
 	m.n_variant = 1;

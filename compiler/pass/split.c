@@ -1,0 +1,156 @@
+/*
+ * Request and candidates: the serving graph cut where values stop depending on the request alone.
+ *
+ * A dense layer over columns of both sides becomes two: `dense_first` over the request's, `dense_rest` over
+ * the others from there on.  The order of its terms (pass/bind.c) has the request's columns first, so the two
+ * do what the layer does, step by step.  What a candidate's node reads of the request's is a root GIVEN, with
+ * a place in the block REQUEST.
+ *
+ * Needs   a folded serving graph with orders.
+ * Leaves  a graph with roots GIVEN and OUTPUT.
+ */
+#include "ir/terms.h"
+#include "pass/bind.h"
+#include "pass/pass.h"
+
+typedef struct {
+	const Spec *s;
+	const Graph *from;
+	const uint8_t *when; /* of nodes of `from` */
+	Graph *to;
+	NodeId *now; /* per node of `from` */
+} Split;
+
+/* A layer's terms before and after the cut: the rows of the weights, and the columns that meet them. */
+typedef struct {
+	Terms terms[2];
+	Pieces piece[2];
+} Cut;
+
+/* Columns first .. of the value whose pieces are p, as pieces. */
+static bool columns(const Split *w, const Pieces *p, int first, int width, Pieces *out)
+{
+	bool early = true;
+	for (int i = 0, at = 0; i < p->n; at += p->at[i++].width) {
+		int lo = first > at ? first : at, hi = first + width;
+		if (hi > at + p->at[i].width) hi = at + p->at[i].width;
+		if (lo >= hi) continue;
+		early &= !(p->at[i].when & BIND_CANDIDATE);
+		vec_push(w->to->arena, out,
+			 (Piece){p->at[i].node, p->at[i].first + lo - at, hi - lo, p->at[i].when});
+	}
+	return early;
+}
+
+/* Chains (few outputs) can be cut between stretches only, one chain anywhere. */
+static bool cut_of(const Split *w, const Node *n, Cut *c)
+{
+	enum { CHAINS_BELOW = 8 };
+	const Graph *g = w->from;
+	Pieces p = bind_pieces(g, w->when, n->in[0], false);
+	int K = (int)shape_size(g->node.at[n->in[0]].shape);
+	Terms whole = {1, {{0, K}}}, t = n->attr.word ? terms_read(n->attr.word) : whole;
+	*c = (Cut){0};
+	int late = 0;
+	for (int i = 0; i < t.n; i++) {
+		Pieces here = {0};
+		bool early = columns(w, &p, t.at[i].k, t.at[i].n, &here);
+		if (shape_size(n->shape) < CHAINS_BELOW) {
+			late |= !early;
+			terms_add(&c->terms[late], t.at[i].k, t.at[i].n, false);
+			for (int k = 0; k < here.n; k++) vec_push(g->arena, &c->piece[late], here.at[k]);
+			continue;
+		}
+		int begun = c->terms[late].n;
+		for (int k = 0, at = t.at[i].k; k < here.n; at += here.at[k++].width) {
+			if (!late && here.at[k].when & BIND_CANDIDATE) late = 1, begun = 0;
+			terms_add(&c->terms[late], at, here.at[k].width, c->terms[late].n > begun);
+			vec_push(g->arena, &c->piece[late], here.at[k]);
+		}
+	}
+	return c->piece[0].n && c->piece[1].n;
+}
+
+/* The pieces side by side in the new graph. */
+static NodeId join(Split *w, const Pieces *p)
+{
+	Graph *g = w->to;
+	NodeId *in = arena_new(g->arena, NodeId, p->n);
+	int n = 0;
+	for (int i = 0; i < p->n; i++) {
+		NodeId x = w->now[p->at[i].node];
+		int width = p->at[i].width, first = p->at[i].first;
+		for (; i + 1 < p->n && p->at[i + 1].node == p->at[i].node &&
+		       p->at[i + 1].first == first + width;
+		     i++)
+			width += p->at[i + 1].width;
+		bool all = width == shape_size(g->node.at[x].shape);
+		in[n++] = !all			       ? graph_slice(g, x, first, width)
+			  : g->node.at[x].shape.nd > 1 ? graph_reshape(g, x, shape_1(true, width))
+						       : x;
+	}
+	return n == 1 ? in[0] : graph_op(g, OP_CONCAT, n, in, (Attr){0}, g->node.at[in[0]].span);
+}
+
+static NodeId cut_dense(Split *w, const Node *n, const Cut *c)
+{
+	Graph *g = w->to;
+	NodeId bias = n->in[2] ? w->now[n->in[2]] : 0, x[2];
+	for (int i = 0; i < 2; i++) x[i] = join(w, &c->piece[i]);
+	Attr first = {.word = terms_text(w->s->str, &c->terms[0])},
+	     rest = {.word = terms_text(w->s->str, &c->terms[1])};
+	NodeId f = graph_op(g, OP_DENSE_FIRST, 3, (NodeId[]){x[0], w->now[n->in[1]], bias}, first, n->span);
+	return graph_op(g, OP_DENSE_REST, 3, (NodeId[]){x[1], w->now[n->in[1]], f}, rest, n->span);
+}
+
+static void copy(Split *w)
+{
+	for (NodeId id = 1; id < w->from->node.n; id++) {
+		const Node *n = &w->from->node.at[id];
+		Cut c;
+		if (n->op == OP_DENSE && w->when[id] == (BIND_REQUEST | BIND_CANDIDATE) && cut_of(w, n, &c)) {
+			w->now[id] = cut_dense(w, n, &c);
+		} else {
+			NodeId *in = arena_new(w->to->arena, NodeId, n->n_in);
+			for (int i = 0; i < n->n_in; i++) in[i] = w->now[n->in[i]];
+			w->now[id] = graph_push(w->to, n->op, n->shape, n->n_in, in, n->attr, n->span);
+		}
+		w->to->node.at[w->now[id]].name = n->name;
+	}
+	for (int r = 0; r < w->from->root.n; r++)
+		graph_root(w->to, ROOT_OUTPUT, w->from->root.at[r].index, w->now[w->from->root.at[r].node]);
+}
+
+/* What the candidates' part reads, one after the other from multiples of a cache line on. */
+static int64_t give(const Spec *s, Graph *g)
+{
+	const uint8_t *when = bind_times(s, g);
+	bool *read = arena_new(g->arena, bool, g->node.n);
+	int64_t floats = 0;
+	for (NodeId id = 1; id < g->node.n; id++)
+		for (int i = 0; when[id] & BIND_CANDIDATE && i < g->node.at[id].n_in; i++)
+			read[g->node.at[id].in[i]] = true;
+	for (int r = 0; r < g->root.n; r++) read[g->root.at[r].node] = true;
+	for (NodeId id = 1; id < g->node.n; id++) {
+		if (!read[id] || when[id] & BIND_CANDIDATE || !g->node.at[id].shape.rows) continue;
+		graph_root(g, ROOT_GIVEN, (int)floats, id);
+		floats += (shape_size(g->node.at[id].shape) + 15) / 16 * 16;
+	}
+	return floats;
+}
+
+Graph *pass_split(const Spec *s, const Graph *serve, int64_t *floats)
+{
+	Split w = {.s = s, .from = serve, .when = bind_times(s, serve)};
+	w.to = graph_new(serve->arena, serve->str);
+	w.now = arena_new(serve->arena, NodeId, serve->node.n);
+	bool request = false;
+	for (NodeId id = 1; id < serve->node.n; id++) request |= w.when[id] == BIND_REQUEST;
+	*floats = 0;
+	if (!request) return NULL;
+	copy(&w);
+	pass_cse(w.to);
+	pass_dce(w.to);
+	*floats = give(s, w.to);
+	return w.to;
+}

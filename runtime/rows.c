@@ -1,0 +1,82 @@
+/*
+ * Runs of rows of one request.
+ *
+ * REQUEST for one row streams the request's weights, about what a few rows cost in a block; so a run has to
+ * have some rows before it is taken apart from its neighbours.
+ */
+#include "rows.h"
+#include <string.h>
+
+enum { RUN = 16 };
+
+static int64_t request_floats(const MtlInstance *in) { return (in->m->n_request + 15) / 16 * 16; }
+
+int64_t mtl_rows_scratch(const MtlInstance *in)
+{
+	int64_t whole = mtl_frame_work(in, MTL_SCORE, MTL_SCORE),
+		cut = in->m->n_request ? mtl_frame_work(in, MTL_REQUEST, MTL_CANDIDATES) : 0;
+	return request_floats(in) + (cut > whole ? cut : whole) + 1;
+}
+
+static void call(const MtlInstance *in, const MtlBatch *b, mtl_real *scratch, mtl_real *out, int entry,
+		 int64_t row, int64_t n)
+{
+	MtlFrame f = {
+	    .in = in, .batch = b, .request = scratch, .work = scratch + request_floats(in), .out = out};
+	mtl_frame_call(&f, entry, row, n, 0);
+}
+
+void mtl_rows_whole(const MtlInstance *in, const MtlBatch *b, mtl_real *scratch, mtl_real *out, int64_t row,
+		    int64_t n)
+{
+	call(in, b, scratch, out, MTL_SCORE, row, n);
+}
+
+void mtl_rows_request(const MtlInstance *in, const MtlBatch *b, mtl_real *scratch, int64_t row)
+{
+	if (in->m->n_request) call(in, b, scratch, NULL, MTL_REQUEST, row, 1);
+}
+
+/* Where nothing is done once per request, no output reads the request's columns. */
+void mtl_rows_candidates(const MtlInstance *in, const MtlBatch *b, mtl_real *scratch, mtl_real *out,
+			 int64_t row, int64_t n)
+{
+	call(in, b, scratch, out, in->m->n_request ? MTL_CANDIDATES : MTL_SCORE, row, n);
+}
+
+static bool same_list(const MtlColumn *c, int64_t i, int64_t j)
+{
+	int32_t a = c->bag_start[i], b = c->bag_start[j], n = c->bag_start[i + 1] - a;
+	return n == c->bag_start[j + 1] - b &&
+	       !memcmp(c->bag_item + a, c->bag_item + b, (size_t)n * sizeof *c->bag_item) &&
+	       !memcmp(c->bag_scale + a, c->bag_scale + b, (size_t)n * sizeof *c->bag_scale);
+}
+
+static bool same_request(const MtlModel *m, const MtlBatch *b, int64_t i, int64_t j)
+{
+	for (int f = 0; f < m->n_feature; f++) {
+		const MtlColumn *c = &b->column[f];
+		if (m->feature[f].candidate || m->feature[f].train_only) continue;
+		if (c->id && c->id[i] != c->id[j]) return false;
+		if (c->real && memcmp(c->real + i, c->real + j, sizeof *c->real)) return false;
+		if (c->present && c->present[i] != c->present[j]) return false;
+		if (c->bag_start && !same_list(c, i, j)) return false;
+	}
+	return true;
+}
+
+void mtl_rows_score(const MtlInstance *in, const MtlBatch *b, mtl_real *scratch, mtl_real *out, int64_t row,
+		    int64_t n)
+{
+	int64_t end = row + n, done = row;
+	for (int64_t i = row, j; in->m->n_request && i < end; i = j) {
+		for (j = i + 1; j < end && same_request(in->m, b, j - 1, j); j++)
+			;
+		if (j - i < RUN) continue;
+		if (done < i) mtl_rows_whole(in, b, scratch, out, done, i - done);
+		mtl_rows_request(in, b, scratch, i);
+		mtl_rows_candidates(in, b, scratch, out, i, j - i);
+		done = j;
+	}
+	if (done < end) mtl_rows_whole(in, b, scratch, out, done, end - done);
+}

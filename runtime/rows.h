@@ -1,0 +1,22 @@
+/*
+ * Scores of encoded rows, by whichever entries are quickest: whole, or the request's part once and the
+ * candidates' for each.  The bits are the same.
+ */
+#ifndef MTL_ROWS_H
+#define MTL_ROWS_H
+#include "frame.h"
+
+/* Floats of scratch memory for one thread: a row of REQUEST, then WORK.  Aligned to 64 bytes. */
+int64_t mtl_rows_scratch(const MtlInstance *in);
+/* Rows row .. row + n of the batch into out, which is that of row 0.  Runs of rows with equal request columns
+ * are found. */
+void mtl_rows_score(const MtlInstance *in, const MtlBatch *b, mtl_real *scratch, mtl_real *out, int64_t row,
+		    int64_t n);
+/* The request's part of a row stays in scratch; then candidates, whose request columns are not looked at. */
+void mtl_rows_request(const MtlInstance *in, const MtlBatch *b, mtl_real *scratch, int64_t row);
+void mtl_rows_candidates(const MtlInstance *in, const MtlBatch *b, mtl_real *scratch, mtl_real *out,
+			 int64_t row, int64_t n);
+/* The same without looking for runs: for benchmarks. */
+void mtl_rows_whole(const MtlInstance *in, const MtlBatch *b, mtl_real *scratch, mtl_real *out, int64_t row,
+		    int64_t n);
+#endif
