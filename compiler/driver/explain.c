@@ -16,6 +16,7 @@ typedef struct {
 	const char *code, *title, *body, *end;
 	int n_title;
 	bool examples; /* its fences are a wrong and a right text, in this order */
+	bool base;     /* they go on from a model at the head of the file */
 	const char *file;
 	int n_file;
 } Page;
@@ -28,10 +29,11 @@ static bool next_page(Page *p)
 		if (*s == '\1') { /* the name of the file that follows */
 			p->file = s + 1;
 			p->n_file = (int)strcspn(s + 1, "\n");
-			p->examples = false;
+			p->examples = p->base = false;
 		}
 		const char *said = strstr(s, "Under each code stand");
 		if (said && said < strchr(s, '\n')) p->examples = true;
+		if (p->examples && !strncmp(s, "```mtl", 6)) p->base = true;
 		if (!strncmp(s, "## ", 3) && isupper((unsigned char)s[3]) && isdigit((unsigned char)s[4]))
 			break;
 	}
@@ -91,7 +93,7 @@ static void print_page(const Page *p, FILE *to)
 {
 	fprintf(to, "%.*s: %.*s\n\n", CODE, p->code, p->n_title, p->title);
 	Text paragraph = {0};
-	bool fence = false, bullet = false;
+	bool fence = false, bullet = false, part = false;
 	int n_fence = 0;
 	for (const char *s = p->body; s < p->end;) {
 		size_t n = strcspn(s, "\n");
@@ -107,6 +109,8 @@ static void print_page(const Page *p, FILE *to)
 			fence = !fence;
 			if (fence && p->examples) fprintf(to, "\n%s\n\n", n_fence++ ? "Right:" : "Wrong:");
 		} else if (fence) {
+			part |= p->base && n_fence == 1 && strncmp(s, "model ", 6) && s[-1] == '\n' &&
+				s[-2] == '`';
 			fprintf(to, "    %.*s\n", (int)n, s);
 		} else if (n) {
 			bullet |= starts;
@@ -117,6 +121,7 @@ static void print_page(const Page *p, FILE *to)
 	}
 	if (paragraph.at) flow(&paragraph, bullet ? 2 : 0, to);
 	text_free(&paragraph);
+	if (part) fprintf(to, "\nBoth go on where the model at the head of %.*s ends.\n", p->n_file, p->file);
 	fprintf(to, "\nMore of its kind: %.*s\n", p->n_file, p->file);
 }
 

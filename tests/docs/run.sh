@@ -45,7 +45,7 @@ verdict $((code != 0)) "docs/ops.md is not what the table of ops says"
 # ---- every link leads somewhere ----
 for d in $documents; do
 	# not what only looks like one in code: P[direct](buy)
-	for to in $(sed 's/`[^`]*`//g' "$d" | grep -oE '\]\([^)#: ]+[)#]' | sed 's/^..//; s/.$//'); do
+	for to in $(sed '/^```/,/^```/d; s/`[^`]*`//g' "$d" | grep -oE '\]\([^)#: ]+[)#]' | sed 's/^..//; s/.$//'); do
 		[ -e "$(dirname "$d")/$to" ]
 		verdict $? "$d: the link to $to leads nowhere"
 	done
