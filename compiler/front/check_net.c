@@ -2,7 +2,7 @@
 #include "front/checker.h"
 #include <string.h>
 
-enum { DEEPEST = 64, MOST_REPLICAS = 256, MOST_STEPS = 100000 };
+enum { DEEPEST = 64, MOST_REPLICAS = 256, MOST_STEPS = 20000, MOST_ERRORS = 200 };
 
 /* ---- parameters ---- */
 
@@ -369,7 +369,7 @@ static void exec_for(Check *c, const Ast *st)
 		return;
 	}
 	const Binding *outer = peek(c, st->name);
-	for (int i = 0; i < over->item.n && !(c->call && c->call->returned); i++) {
+	for (int i = 0; i < over->item.n && c->steps <= MOST_STEPS && !(c->call && c->call->returned); i++) {
 		const Value *v =
 		    over->kind == V_LIST
 			? over->item.at[i]
@@ -412,7 +412,7 @@ static bool outside_layers(Check *c, const Ast *st, const char *what)
 void exec(Check *c, const Ast *st)
 {
 	/* Loops in loops and layers that use themselves grow fast: better a message than no answer. */
-	if (c->steps > MOST_STEPS) return;
+	if (c->steps > MOST_STEPS || diag_errors(c->d) > MOST_ERRORS) return;
 	if (c->steps++ == MOST_STEPS) {
 		told(c, st->span, "M0319", "unrolled, this model has more than %d statements", MOST_STEPS);
 		c->heads_broken = true;
