@@ -32,6 +32,7 @@ int command_graph(const Request *c);
 int command_data(const Request *c); /* data check, data stats */
 
 int command_compare(const Request *c);
+int command_lsp(const Request *c);
 
 /*
  * Shared: the path of the model's program in the cache, where it is built unless it is there; 0 or an exit

@@ -60,14 +60,14 @@ static bool run_passes(Compilation *c, const CompileRequest *r, Graph *g, bool d
 
 bool compile_front(Compilation *c, const CompileRequest *r)
 {
-	c->ast = parse_file(c->arena, c->str, &c->sources, c->diag, r->path, NULL, NULL);
-	Ast *prelude = parse_prelude(c->arena, c->str, &c->sources, c->diag);
+	c->ast = parse_file(c->arena, c->str, &c->sources, c->diag, r->path, r->text, NULL);
+	c->prelude = parse_prelude(c->arena, c->str, &c->sources, c->diag);
 	if (!c->ast || diag_errors(c->diag)) return false;
 	if (r->dump && !strcmp(r->dump, "ast")) {
 		ast_dump(c->ast, &c->dump);
 		return c->dumped = true;
 	}
-	c->spec = check(c->arena, c->str, c->diag, c->ast, prelude, &r->defines);
+	c->spec = check(c->arena, c->str, c->diag, c->ast, c->prelude, &r->defines);
 	return c->spec && !diag_errors(c->diag);
 }
 

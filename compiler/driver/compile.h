@@ -9,6 +9,8 @@ enum { TARGETS_MAX = 8 };
 
 typedef struct {
 	const char *path;
+	const char *text; /* NULL to read the file; otherwise what stands in an editor, alive as long as the
+			     compilation */
 	Defines defines;
 	const Target *target[TARGETS_MAX];
 	int n_target;
@@ -23,7 +25,7 @@ typedef struct {
 	StrTab *str;
 	Sources sources;
 	Diag *diag;
-	Ast *ast;
+	Ast *ast, *prelude;
 	Spec *spec;
 	Graph *train, *serve, *watch, *split;
 	int64_t request; /* floats of what the split graph hands over */

@@ -28,7 +28,8 @@ enum {
 	DATA_CHECK,
 	DATA_STATS,
 	GRAPH,
-	COMPARE
+	COMPARE,
+	LSP
 };
 #define C(x) (1u << (x))
 #define SPEC (C(CHECK) | C(BUILD) | C(BENCH) | C(GRADCHECK))
@@ -55,6 +56,7 @@ static const MtlCommand command[] = {
     {"graph", "F.mtl", "The task graph as a picture: events, heads, towers, experts, features, losses."},
     {"compare", "F.mtl...",
      "Models, and values of their constants, trained side by side: one table, with intervals."},
+    {"lsp", NULL, "For editors: messages, hover, definitions, completion and layout, by the language server protocol."},
 };
 
 static const MtlOption option[] = {
@@ -103,7 +105,8 @@ static const MtlOptionTable table = {"mtlc compiles multi-task recommender model
 static int (*const run[])(const Request *) = {
     command_check, command_build,     command_run,   command_run,     command_run, command_gen,
     command_bench, command_gradcheck, command_fmt,   command_explain, command_new, command_pages,
-    command_data,  command_data,      command_graph, command_compare};
+    command_data,  command_data,      command_graph, command_compare,
+    command_lsp};
 
 /* Takes "-D name=value" out of argv (it may be repeated); false: something follows -D that is not a
  * definition. */
