@@ -530,7 +530,7 @@ static void check_loss_line(Check *c, const Pending *p)
 void check_losses(Check *c)
 {
 	for (int i = 0; i < c->loss.n; i++) check_loss_line(c, &c->loss.at[i]);
-	if (!c->loss.n && !c->heads_broken) {
+	if (!c->loss.n && !c->heads_broken && !diag_errors(c->d)) { /* else it may have been refused */
 		diag_error(c->d, c->model_at, "M0601", "the model has no loss: nothing would be learnt");
 		diag_help(c->d, "loss NAME: bce(P(event))");
 	}

@@ -295,10 +295,26 @@ static Token name_or_word(Arranger *r, Token t, const Token *next)
 	return t;
 }
 
+/* Does `P(...) =` or `P[direct](...) =` begin here, at the beginning of a line?  Inside brackets no such
+ * thing stands. */
+static bool like_head(const Token *in, int i, int n)
+{
+	if ((in[i].kind != PROB && in[i].kind != EXPECT) || !in[i].first) return false;
+	int depth = 0;
+	for (int k = i + 1; k < n && (k == i + 1 || !in[k].first); k++) {
+		if (is_opener(in[k].kind)) depth++;
+		if (is_closer(in[k].kind)) depth--;
+		if (depth < 0) return false;
+		if (depth == 0 && in[k].kind == '=') return k > i + 1;
+	}
+	return false;
+}
+
 /* In a text whose brackets do not match: a statement cannot stand in ( ) or [ ], nor a declaration in a
  * block. */
-static void close_before_statement(Arranger *r, const Token *t, const Token *next)
+static void close_before_statement(Arranger *r, const Token *t, const Token *next, bool head)
 {
+	while (head && r->open.n && (is_round(top_kind(r)) || !top(r)->code)) close_for_author(r, t);
 	WordClass class = class_of(t->kind);
 	if ((class != ITEM && class != STATEMENT) || t->kind == PROB || t->kind == EXPECT) return;
 	if (!like_statement(t, next)) return;
@@ -328,7 +344,7 @@ static void arrange(Parser *p)
 		const Token *next = &in[i + 1 < n ? i + 1 : i];
 		Token t = name_or_word(&r, in[i], next);
 		if (t.kind == END || too_many(p)) break;
-		if (!r.balanced) close_before_statement(&r, &t, next);
+		if (!r.balanced) close_before_statement(&r, &t, next, like_head(in, i, n));
 		WordClass class = class_of(t.kind);
 		if (class == ITEM || class == STATEMENT) r.statement = t.kind;
 		if (t.kind == ELSE) r.statement = IF;
