@@ -1,8 +1,9 @@
 /* The formatter: its form, and that it changes nothing else. */
+#define _GNU_SOURCE
 #include "front/fmt.h"
 #include "front/parse.h"
 #include <CUnit/Basic.h>
-#include <dirent.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -205,30 +206,76 @@ static void test_long_lines(void)
 		"    -> dense(1)\n");
 }
 
-/* All models of the project. */
+/* The comments of a text in their order, a line each. */
+static char *comments_of(const char *text)
+{
+	Text t = {0};
+	text_add(&t, "");
+	bool quoted = false;
+	for (const char *p = text; *p; p++) {
+		if (*p == '\n') quoted = false;
+		if (*p == '"' && p > text && p[-1] != '\\') quoted = !quoted;
+		if (*p != '#' || quoted) continue;
+		size_t n = strcspn(p, "\n");
+		const char *end = p + n;
+		while (end > p && (end[-1] == ' ' || end[-1] == '\t' || end[-1] == '\r')) end--;
+		text_addn(&t, p, (size_t)(end - p));
+		text_char(&t, '\n');
+		p += n - 1;
+	}
+	return t.at;
+}
+
+static bool well_formed(const char *text)
+{
+	Arena *arena = arena_create();
+	Sources sources = {.arena = arena};
+	Diag *diag = diag_create(arena, &sources);
+	Comments comments = {0};
+	parse_file(arena, str_create(arena), &sources, diag, "t.mtl", text, &comments);
+	bool good = !diag_errors(diag);
+	arena_destroy(arena);
+	return good;
+}
+
+static struct {
+	int models, malformed;
+} seen; /* nftw hands nothing on */
+
+static int one_model(const char *path, const struct stat *st, int kind, struct FTW *where)
+{
+	(void)st, (void)where;
+	size_t len = strlen(path);
+	if (kind != FTW_F || len < 4 || strcmp(path + len - 4, ".mtl")) return 0;
+	FILE *f = fopen(path, "rb");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+	char *text = calloc(1, 1 << 18);
+	CU_ASSERT(fread(text, 1, (1 << 18) - 1, f) > 0);
+	fclose(f);
+	if (well_formed(text)) {
+		char *after = kept(text), *want = comments_of(text), *got = comments_of(after);
+		if (strcmp(want, got)) printf("\n%s: comments differ\n", path);
+		CU_ASSERT_STRING_EQUAL(want, got);
+		free(after), free(want), free(got);
+		seen.models++;
+	} else {
+		seen.malformed++;
+	}
+	free(text);
+	return 0;
+}
+
+/* All models of the project, wrong ones too: the same tree, the same comments, and the same text again. */
 static void test_models(void)
 {
-	static const char *const folders[] = {"/grammar", "/examples"};
-	int n = 0;
-	for (int i = 0; i < 2; i++) {
+	static const char *const folders[] = {"/grammar", "/examples", "/tests"};
+	for (int i = 0; i < 3; i++) {
 		char path[600];
 		snprintf(path, sizeof path, MTL_SOURCE_DIR "%s", folders[i]);
-		DIR *d = opendir(path);
-		for (struct dirent *e; d && (e = readdir(d));) {
-			if (!strstr(e->d_name, ".mtl")) continue;
-			snprintf(path, sizeof path, MTL_SOURCE_DIR "%s/%s", folders[i], e->d_name);
-			FILE *f = fopen(path, "rb");
-			CU_ASSERT_PTR_NOT_NULL_FATAL(f);
-			char *text = calloc(1, 1 << 18);
-			CU_ASSERT(fread(text, 1, (1 << 18) - 1, f) > 0);
-			fclose(f);
-			free(kept(text));
-			free(text);
-			n++;
-		}
-		if (d) closedir(d);
+		CU_ASSERT_EQUAL(nftw(path, one_model, 16, 0), 0);
 	}
-	CU_ASSERT(n >= 1);
+	CU_ASSERT(seen.models > 120);
+	CU_ASSERT(seen.malformed < 5);
 }
 
 int main(void)
