@@ -62,8 +62,8 @@ end=$(date +%s%N)
 printf 'all rows:  %s ms for %s\n' "$(echo "$start $end" | awk '{ printf "%.0f", ($2 - $1) / 1e6 }')" "$(awk 'END { print NR - 1 }' "$w/test.csv")"
 
 step "the point of ESMM: conversion after a click, for every impression and not only for the clicked ones"
-echo "The ordinary CVR model, trained on clicked rows (examples/cvr: one line differs), for comparison:"
-run mtlc build examples/cvr/cvr.mtl -o "$w/cvr"
+echo "The ordinary CVR model for comparison: the same tower over the same features, trained on clicked rows:"
+run mtlc build examples/cvr_alone/cvr_alone.mtl -o "$w/cvr"
 run "$w/cvr" train --data "$w/train.csv" --out "$w/cvr.model" --quiet
 "$w/cvr" score "$w/test.csv" --model "$w/cvr.model" -o "$w/cvr.csv" --passthrough true_click,true_buy_given_click
 # Both files are row for row the test log.
