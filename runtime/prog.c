@@ -87,6 +87,9 @@ static const MtlOption option[] = {
      "form of the logs (default: by the file's name)"},
     {"on-bad-row", 0, MTL_ARG_CHOICE, "fail|null", ON(SCORE), 0,
      "a row that cannot be read: stop, or leave its scores empty (fail)"},
+    {"request", 0, MTL_ARG_TEXT, "R", ON(SCORE), 0,
+     "rows of the request's columns: each is scored with every row of --candidates, in order"},
+    {"candidates", 0, MTL_ARG_TEXT, "C", ON(SCORE), 0, "rows of the candidates' columns, with --request"},
     {"passthrough", 0, MTL_ARG_LIST, "COLS", ON(SCORE), 0,
      "columns of the input to repeat before the scores"},
 };

@@ -505,7 +505,8 @@ static void want_columns(MtlReader *r)
 	const MtlModel *m = r->m;
 	const MtlReaderOptions *o = &r->o;
 	for (int i = 0; i < m->n_feature; i++)
-		if (o->labels || !m->feature[i].train_only)
+		if ((o->labels || !m->feature[i].train_only) &&
+		    (!o->sides || m->feature[i].candidate == (o->sides == MTL_CANDIDATE_SIDE)))
 			r->input[i].want = mtl_log_want(&r->log, m->feature[i].column, "feature", false);
 	for (int i = 0; i < o->n_passthrough; i++)
 		r->pass_want[i] = mtl_log_want(&r->log, o->passthrough[i], "passthrough", false);

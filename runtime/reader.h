@@ -9,6 +9,7 @@
 
 typedef enum { MTL_CSV, MTL_TSV, MTL_JSONL } MtlFormat;
 typedef enum { MTL_BAD_FAIL, MTL_BAD_SKIP, MTL_BAD_NULL } MtlBadRows;
+typedef enum { MTL_BOTH_SIDES, MTL_REQUEST_SIDE, MTL_CANDIDATE_SIDE } MtlSides;
 
 typedef struct {
 	bool labels; /* false: scoring: label, weight, group and train_only columns are neither needed nor
@@ -21,6 +22,7 @@ typedef struct {
 				 or NULL */
 	const char *const *passthrough;
 	int n_passthrough;
+	MtlSides sides; /* features of one side may be all that the rows have */
 } MtlReaderOptions;
 
 /* How many rows met which fate: the closing line. */

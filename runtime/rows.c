@@ -44,6 +44,11 @@ void mtl_rows_candidates(const MtlInstance *in, const MtlBatch *b, mtl_real *scr
 	call(in, b, scratch, out, in->m->n_request ? MTL_CANDIDATES : MTL_SCORE, row, n);
 }
 
+void mtl_rows_hand_over(const MtlInstance *in, const mtl_real *from, mtl_real *to)
+{
+	if (from != to && in->m->n_request) memcpy(to, from, (size_t)in->m->n_request * sizeof *to);
+}
+
 static bool same_list(const MtlColumn *c, int64_t i, int64_t j)
 {
 	int32_t a = c->bag_start[i], b = c->bag_start[j], n = c->bag_start[i + 1] - a;

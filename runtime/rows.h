@@ -16,6 +16,8 @@ void mtl_rows_score(const MtlInstance *in, const MtlBatch *b, mtl_real *scratch,
 void mtl_rows_request(const MtlInstance *in, const MtlBatch *b, mtl_real *scratch, int64_t row);
 void mtl_rows_candidates(const MtlInstance *in, const MtlBatch *b, mtl_real *scratch, mtl_real *out,
 			 int64_t row, int64_t n);
+/* What mtl_rows_request left in one thread's scratch, for another thread's. */
+void mtl_rows_hand_over(const MtlInstance *in, const mtl_real *from, mtl_real *to);
 /* The same without looking for runs: for benchmarks. */
 void mtl_rows_whole(const MtlInstance *in, const MtlBatch *b, mtl_real *scratch, mtl_real *out, int64_t row,
 		    int64_t n);

@@ -121,6 +121,8 @@ typedef struct {
 	Text chunk[BATCH / CHUNK];
 	size_t names; /* bytes of the JSON keys of a row, at most */
 	const MtlBatch *batch;
+	const mtl_real *request; /* where the request's part of all rows lies; NULL: rows have their own */
+	bool no_request;	 /* the request's row could not be read: its scores are empty */
 } Job;
 
 static void begin_cell(Job *j, Text *t, int i, const char *name)
@@ -139,7 +141,8 @@ static void put_row(Job *j, Text *t, int64_t row)
 {
 	const MtlModel *m = j->in->m;
 	int i = 0;
-	bool json = j->o->format == MTL_SCORES_JSONL, bad = j->batch->bad && j->batch->bad[row];
+	bool json = j->o->format == MTL_SCORES_JSONL,
+	     bad = j->no_request || (j->batch->bad && j->batch->bad[row]);
 	const char *cell = j->cell[row];
 	for (int k = 0; k < j->batch->n_pass; k++, cell += strlen(cell) + 1) {
 		begin_cell(j, t, i++, j->o->reader.passthrough[k]);
@@ -160,7 +163,12 @@ static void do_chunk(void *arg, int64_t i, int worker)
 {
 	Job *j = arg;
 	int64_t row = i * CHUNK, end = row + CHUNK < j->batch->n ? row + CHUNK : j->batch->n;
-	mtl_rows_score(j->in, j->batch, j->work[worker], j->out, row, end - row);
+	if (j->request) {
+		mtl_rows_hand_over(j->in, j->request, j->work[worker]);
+		mtl_rows_candidates(j->in, j->batch, j->work[worker], j->out, row, end - row);
+	} else {
+		mtl_rows_score(j->in, j->batch, j->work[worker], j->out, row, end - row);
+	}
 	j->chunk[i].len = 0;
 	for (; row < end; row++) put_row(j, &j->chunk[i], row);
 }
@@ -227,6 +235,115 @@ static MtlStatus one_batch(Job *j, const MtlBatch *b, bool *closed, MtlError *e)
 	return MTL_OK;
 }
 
+/* ---- rows of a log ---- */
+
+static bool interrupted(const Job *j, MtlError *e)
+{
+	if (!j->o->interrupted || !j->o->interrupted(j->o->self)) return false;
+	mtl_fail(e, MTL_INTERRUPTED, "", NULL, "interrupted");
+	return true;
+}
+
+static MtlStatus feed_open(MtlFeed **feed, const Job *j, const char *const *path, MtlSides sides, MtlError *e)
+{
+	MtlFeedOptions fo = {.path = path, .n_path = 1, .reader = j->o->reader, .batch = BATCH};
+	fo.reader.sides = sides;
+	if (sides == MTL_REQUEST_SIDE) fo.reader.n_passthrough = 0;
+	return mtl_feed_open(feed, j->in->sys, j->in->m, &j->in->codes, &fo, e);
+}
+
+static MtlStatus all_rows(Job *j, MtlScoreResult *r, MtlError *e)
+{
+	MtlFeed *feed = NULL;
+	MtlStatus st = feed_open(&feed, j, &j->o->path, MTL_BOTH_SIDES, e);
+	if (!st) st = header(j, &r->closed, e);
+	for (MtlFed *fed = NULL; !st && !r->closed;) {
+		if (interrupted(j, e)) {
+			st = e->status;
+			break;
+		}
+		if ((st = mtl_feed_next(feed, &fed, e)) || !fed) break;
+		st = one_batch(j, &fed->batch, &r->closed, e);
+		r->rows += fed->batch.n;
+	}
+	if (feed) r->counts = mtl_feed_counts(feed);
+	MtlStatus closed = mtl_feed_close(feed, e);
+	return st ? st : closed;
+}
+
+/* ---- every request with every candidate ---- */
+
+/* The candidates, kept encoded: they are wanted once for each request. */
+typedef struct {
+	MtlBatch *batch;
+	int n, cap;
+} Candidates;
+
+static MtlStatus one_more(Candidates *c, const MtlSys *sys, const MtlModel *m, MtlError *e)
+{
+	if (c->n == c->cap) {
+		int cap = c->cap ? 2 * c->cap : 8;
+		MtlBatch *b = mtl_new(sys, MtlBatch, cap);
+		if (!b) return mtl_fail(e, MTL_LIMIT, "", NULL, "no memory for the candidates");
+		if (c->n) memcpy(b, c->batch, (size_t)c->n * sizeof *b);
+		mtl_release(sys, c->batch);
+		c->batch = b;
+		c->cap = cap;
+	}
+	if (mtl_batch_init(&c->batch[c->n], sys, m, BATCH, e)) return e->status;
+	c->n++;
+	return MTL_OK;
+}
+
+static MtlStatus read_candidates(Candidates *c, Job *j, MtlScoreResult *r, MtlError *e)
+{
+	const MtlInstance *in = j->in;
+	MtlReaderOptions ro = j->o->reader;
+	MtlReader *reader = NULL;
+	ro.sides = MTL_CANDIDATE_SIDE;
+	MtlStatus st = mtl_reader_open(&reader, in->sys, in->m, &in->codes, &j->o->path, 1, &ro, e);
+	for (bool more = true; !st && more;) {
+		if ((st = one_more(c, in->sys, in->m, e))) break;
+		st = mtl_reader_next(reader, &c->batch[c->n - 1], e);
+		more = c->batch[c->n - 1].n > 0;
+	}
+	if (reader) r->counts = *mtl_reader_counts(reader);
+	MtlStatus closed = mtl_reader_close(reader, e);
+	return st ? st : closed;
+}
+
+static MtlStatus one_request(Job *j, const MtlBatch *b, int64_t row, const Candidates *c, MtlScoreResult *r,
+			     MtlError *e)
+{
+	j->no_request = b->bad && b->bad[row];
+	if (!j->no_request) mtl_rows_request(j->in, b, j->work[0], row);
+	j->request = j->work[0];
+	for (int i = 0; i < c->n && !r->closed; i++) {
+		if (interrupted(j, e) || one_batch(j, &c->batch[i], &r->closed, e)) return e->status;
+		r->rows += c->batch[i].n;
+	}
+	return MTL_OK;
+}
+
+static MtlStatus all_pairs(Job *j, MtlScoreResult *r, MtlError *e)
+{
+	const MtlSys *sys = j->in->sys;
+	Candidates c = {0};
+	MtlFeed *feed = NULL;
+	MtlStatus st = read_candidates(&c, j, r, e);
+	if (!st) st = feed_open(&feed, j, &j->o->request, MTL_REQUEST_SIDE, e);
+	if (!st) st = header(j, &r->closed, e);
+	for (MtlFed *fed = NULL; !st && !r->closed;) {
+		if ((st = mtl_feed_next(feed, &fed, e)) || !fed) break;
+		for (int64_t row = 0; !st && !r->closed && row < fed->batch.n; row++)
+			st = one_request(j, &fed->batch, row, &c, r, e);
+	}
+	MtlStatus closed = mtl_feed_close(feed, e);
+	for (int i = 0; i < c.n; i++) mtl_batch_free(&c.batch[i], sys, j->in->m);
+	mtl_release(sys, c.batch);
+	return st ? st : closed;
+}
+
 MtlStatus mtl_score(MtlScoreResult *r, MtlInstance *in, MtlThreads *pool, const MtlScoreOptions *o,
 		    MtlError *e)
 {
@@ -245,26 +362,11 @@ MtlStatus mtl_score(MtlScoreResult *r, MtlInstance *in, MtlThreads *pool, const 
 	for (int i = 0; ok && i < threads; i++) ok = (j.work[i] = mtl_new(sys, mtl_real, floats));
 	MtlStatus st = ok ? MTL_OK : mtl_fail(e, MTL_LIMIT, "", NULL, "no memory for scoring");
 
-	const char *path[] = {o->path};
-	MtlFeedOptions fo = {.path = path, .n_path = 1, .reader = o->reader, .batch = BATCH};
-	MtlFeed *feed = NULL;
-	if (!st) st = mtl_feed_open(&feed, sys, m, &in->codes, &fo, e);
-	if (!st) st = header(&j, &r->closed, e);
-	for (MtlFed *fed = NULL; !st && !r->closed;) {
-		if (o->interrupted && o->interrupted(o->self)) {
-			st = mtl_fail(e, MTL_INTERRUPTED, "", NULL, "interrupted");
-			break;
-		}
-		if ((st = mtl_feed_next(feed, &fed, e)) || !fed) break;
-		st = one_batch(&j, &fed->batch, &r->closed, e);
-		r->rows += fed->batch.n;
-	}
-	if (feed) r->counts = mtl_feed_counts(feed);
-	MtlStatus closed = mtl_feed_close(feed, e);
+	if (!st) st = (o->request ? all_pairs : all_rows)(&j, r, e);
 	for (size_t i = 0; i < sizeof j.chunk / sizeof *j.chunk; i++) mtl_release(sys, j.chunk[i].text);
 	for (int i = 0; j.work && i < threads; i++) mtl_release(sys, j.work[i]);
 	mtl_release(sys, j.work);
 	mtl_release(sys, j.out);
 	mtl_release(sys, j.cell);
-	return st ? st : closed;
+	return st;
 }

@@ -12,6 +12,8 @@ typedef enum { MTL_SCORES_CSV, MTL_SCORES_TSV, MTL_SCORES_JSONL } MtlScoresForma
 
 typedef struct {
 	const char *path; /* "-": stdin */
+	const char
+	    *request; /* rows of the request's side, each to be scored with every row of `path`; or NULL */
 	MtlReaderOptions reader;
 	MtlScoresFormat
 	    format; /* of the output: passed-through columns, then the outputs; with a header unless JSONL */

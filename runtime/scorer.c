@@ -39,6 +39,9 @@ static const MtlOption option[] = {
      "a row that cannot be read: stop, or leave its scores empty (fail)"},
     {"passthrough", 0, MTL_ARG_LIST, "COLS", ON(SCORE), 0,
      "columns of the input to repeat before the scores"},
+    {"request", 0, MTL_ARG_TEXT, "R", ON(SCORE), 0,
+     "rows of the request's columns: each is scored with every row of --candidates, in order"},
+    {"candidates", 0, MTL_ARG_TEXT, "C", ON(SCORE), 0, "rows of the candidates' columns, with --request"},
     {"threads", 0, MTL_ARG_COUNT, "N", ON(SCORE) | ON(BENCH), 0,
      "threads (default: as many as the machine grants)"},
     {"json", 0, MTL_ARG_NONE, "", ON(INFO) | ON(BENCH), 0, "machine-readable"},
@@ -231,8 +234,16 @@ static MtlStatus output_close(Output *out, const MtlSys *sys, bool good, MtlErro
 static MtlStatus score_into(MtlProgram *p, MtlInstance *in, MtlThreads *pool, Output *out, const char **pass,
 			    int n_pass, MtlError *e)
 {
-	const char *file = p->o.operand ? p->o.operand : "-";
+	const char *request = mtl_program_text(p, "request"), *candidates = mtl_program_text(p, "candidates");
+	const char *file = candidates ? candidates : p->o.operand ? p->o.operand : "-";
+	if (!request != !candidates || (request && p->o.operand)) {
+		mtl_fail(e, MTL_USAGE, "", NULL,
+			 "--request R and --candidates C come together, in place of a file of rows");
+		(void)output_close(out, p->sys, false, e);
+		return e->status;
+	}
 	MtlScoreOptions so = {.path = file,
+			      .request = request,
 			      .format = (MtlScoresFormat)mtl_program_count(p, "format", MTL_SCORES_CSV),
 			      .fd = out->fd,
 			      .out_name = out->path ? out->path : "stdout",

@@ -316,6 +316,25 @@ static void whole(Bench *b, Compilation *c, void *lib)
 	       "products per multiply-add.\n");
 }
 
+/* ---- a request and its candidates ---- */
+
+static void requests(Bench *b, Compilation *c, void *lib)
+{
+	static const int64_t candidates[] = {1, 50, 200, 500};
+	(void)b;
+	if (!c->split) return;
+	printf("\none request, us %14s %12s %12s %8s\n", "whole", "request", "candidates", "gain");
+	for (size_t i = 0; i < sizeof candidates / sizeof *candidates; i++) {
+		int64_t n = candidates[i];
+		Harness *h = harness(c, lib, n);
+		double whole = best_of(h, ENTRY_SCORE, n, 0.2), once = best_of(h, ENTRY_REQUEST, 1, 0.05),
+		       each = best_of(h, ENTRY_CANDIDATES, n, 0.2);
+		printf("%6lld candidates %14.2f %12.2f %12.2f %7.2fx\n", (long long)n, whole * 1e6, once * 1e6,
+		       each * 1e6, whole / (once + each));
+		fflush(stdout);
+	}
+}
+
 /* ---- -v: every call of an entry ---- */
 
 /* Rows of one block are all that a call sees of the batch. */
@@ -375,7 +394,10 @@ int command_bench(const Request *call)
 			       l.c_backend ? "C" : "LLVM", r.blas ? ", products by OpenBLAS" : "",
 			       2e-9 * peak(&b));
 			bandwidth(&b);
-			if (layers(&b, &c)) whole(&b, &c, lib);
+			if (layers(&b, &c)) {
+				whole(&b, &c, lib);
+				requests(&b, &c, lib);
+			}
 			static const int64_t batch[] = {1, 256};
 			for (int k = 0; k < 2 && l.verbose; k++)
 				for (int i = 0; i < 2; i++)

@@ -137,6 +137,7 @@ int command_check(const Request *call)
 		fwrite(c.dump.at, 1, c.dump.n, stdout);
 	else if (ok && l.verbose)
 		report_model(&c, stdout);
+	if (ok && !c.dumped && l.verbose && compile_serving(&c, &r)) report_sides(&c, stdout);
 	compilation_free(&c);
 	return ok ? 0 : 3;
 }

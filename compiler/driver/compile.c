@@ -71,6 +71,27 @@ bool compile_front(Compilation *c, const CompileRequest *r)
 	return c->spec && !diag_errors(c->diag);
 }
 
+bool compile_serving(Compilation *c, const CompileRequest *r)
+{
+	Spec *s = c->spec;
+	pass_share(s);
+	verify_graph(s->g, "share");
+	if (dump_graph(c, r, "after:share", s->g)) return false;
+	pass_reach(s);
+	pass_order(s);
+	c->digest = digest(s);
+
+	c->serve = graph_copy(s->g);
+	pass_serve(s, c->serve, false);
+	if (!run_passes(c, r, c->serve, false) || dump_graph(c, r, "serve", c->serve)) return false;
+	c->split = pass_split(s, c->serve, &c->request);
+	if (c->split) {
+		verify_graph(c->split, "split");
+		if (dump_graph(c, r, "split", c->split)) return false;
+	}
+	return true;
+}
+
 bool compile(Compilation *c, const CompileRequest *r)
 {
 	if (!compile_front(c, r)) return false;
@@ -78,21 +99,7 @@ bool compile(Compilation *c, const CompileRequest *r)
 	Spec *s = c->spec; /* from here on the model is right; whatever fails now is our own bug */
 	verify_graph(s->g, "check");
 	if (dump_graph(c, r, "graph", s->g)) return true;
-	pass_share(s);
-	verify_graph(s->g, "share");
-	if (dump_graph(c, r, "after:share", s->g)) return true;
-	pass_reach(s);
-	pass_order(s);
-	c->digest = digest(s);
-
-	c->serve = graph_copy(s->g);
-	pass_serve(s, c->serve, false);
-	if (!run_passes(c, r, c->serve, false) || dump_graph(c, r, "serve", c->serve)) return true;
-	c->split = pass_split(s, c->serve, &c->request);
-	if (c->split) {
-		verify_graph(c->split, "split");
-		if (dump_graph(c, r, "split", c->split)) return true;
-	}
+	if (!compile_serving(c, r)) return true;
 	if (!r->scorer) {
 		c->watch = graph_copy(s->g);
 		pass_serve(s, c->watch, true);

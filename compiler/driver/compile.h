@@ -39,6 +39,8 @@ void compilation_init(Compilation *c);
 void compilation_free(Compilation *c);
 /* Parses and checks.  False: the author has been told why (diag). */
 bool compile_front(Compilation *c, const CompileRequest *r);
+/* Of what that left, the graphs of scoring.  False: a dump was asked for and made. */
+bool compile_serving(Compilation *c, const CompileRequest *r);
 /* All of it.  False: errors in diag.  c->dumped: stopped after the stage that was asked for. */
 bool compile(Compilation *c, const CompileRequest *r);
 /* Stages `--dump` knows, for messages: NULL-terminated. */

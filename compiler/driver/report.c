@@ -1,6 +1,7 @@
 /* `check -v`: inputs, shapes, parameters, multiply-adds, the derived table of events, losses, outputs. */
 #include "driver/report.h"
 #include "ir/op.h"
+#include "pass/pass.h"
 #include <string.h>
 
 static int widest(int w, const char *s)
@@ -118,4 +119,20 @@ void report_model(const Compilation *c, FILE *to)
 	network(s, to);
 	derived(s, to);
 	losses(s, to);
+}
+
+void report_sides(const Compilation *c, FILE *to)
+{
+	int64_t work[3];
+	if (!c->split) {
+		fprintf(to, "\nscoring\n  nothing depends on the request alone\n");
+		return;
+	}
+	split_work(c->spec, c->split, work);
+	double all = (double)(work[0] + work[1] + work[2]), share = all > 0 ? 100 / all : 0;
+	fprintf(to,
+		"\nscoring\n  %.0f multiply-adds per row, %.0f %% of them once per request, %.0f %% of the "
+		"candidate "
+		"alone, %.0f %% of both\n",
+		all, share * (double)work[0], share * (double)work[1], share * (double)work[2]);
 }

@@ -13,6 +13,8 @@ void pass_order(Spec *s);
 /* The serving graph cut in two: roots GIVEN are what the candidates' part (OUTPUT) takes from the request's.
  * NULL where nothing depends on the request alone.  *floats: of REQUEST. */
 Graph *pass_split(const Spec *s, const Graph *serve, int64_t *floats);
+/* Multiply-adds of a row by what they depend on: the request alone, the candidate alone, both. */
+void split_work(const Spec *s, const Graph *split, int64_t work[3]);
 /* The forward graph with roots for losses and counts, then every gradient: roots GRAD and DROW. */
 void pass_autodiff(Spec *s, Graph *g);
 /* Scoring: outputs and watched events as roots; what exists in training only becomes a constant. */

@@ -154,3 +154,18 @@ Graph *pass_split(const Spec *s, const Graph *serve, int64_t *floats)
 	*floats = give(s, w.to);
 	return w.to;
 }
+
+void split_work(const Spec *s, const Graph *g, int64_t work[3])
+{
+	const uint8_t *when = bind_times(s, g);
+	work[0] = work[1] = work[2] = 0;
+	for (NodeId id = 1; id < g->node.n; id++) {
+		const Node *n = &g->node.at[id];
+		if (!when[id]) continue;
+		Shape x = g->node.at[n->in ? n->in[0] : 0].shape,
+		      w = n->n_in > 1 ? g->node.at[n->in[1]].shape : x;
+		bool dense = n->op == OP_DENSE || n->op == OP_DENSE_FIRST || n->op == OP_DENSE_REST;
+		if (dense) work[when[id] - 1] += shape_size(x) * w.d[1];
+		if (n->op == OP_MIX) work[when[id] - 1] += shape_size(w);
+	}
+}

@@ -108,6 +108,51 @@ for v in v3 v4; do
 	verdict $? "kernels of $v give other scores"
 done
 
+# ---- requests and candidates on the command line ----
+# Every request with every candidate: as two files, as a log request by request (whose runs are found), and candidate by
+# candidate (no two rows in a row are of one request).  12 requests, 300 candidates.
+cut -d, -f1-7 "$t/served.csv" | awk '!seen[$0]++' | head -13 >"$t/r.csv"
+cut -d, -f8-13 "$t/served.csv" | sed -n '1p;101,400p' >"$t/c.csv"
+product() { # by request: 0|1
+	awk -v by="$1" 'NR == FNR { r[FNR] = $0; n = FNR; next } { c[FNR] = $0; m = FNR }
+		END { print r[1] "," c[1]
+			if (by) for (i = 2; i <= n; i++) for (k = 2; k <= m; k++) print r[i] "," c[k]
+			else for (k = 2; k <= m; k++) for (i = 2; i <= n; i++) print r[i] "," c[k] }' "$t/r.csv" "$t/c.csv"
+}
+product 1 >"$t/by_request.csv"
+product 0 >"$t/by_candidate.csv"
+for v in v2 v3 v4; do
+	quiet env MTL_VARIANT=$v "$t/kinds" --threads 1 "$t/by_candidate.csv" -o "$t/whole.csv" || continue # not on this machine
+	awk 'NR == 1 { print; next } { s[(NR - 2) % 12, int((NR - 2) / 12)] = $0 }
+		END { for (i = 0; i < 12; i++) for (k = 0; k < 300; k++) print s[i, k] }' "$t/whole.csv" >"$t/want.csv"
+	for threads in 1 2; do
+		quiet env MTL_VARIANT=$v "$t/kinds" --threads $threads "$t/by_request.csv" -o "$t/runs.csv" && cmp -s "$t/runs.csv" "$t/want.csv"
+		verdict $? "$v, $threads threads: rows of one request score otherwise than apart"
+		quiet env MTL_VARIANT=$v "$t/kinds" --threads $threads --request "$t/r.csv" --candidates "$t/c.csv" -o "$t/pairs.csv" &&
+			cmp -s "$t/pairs.csv" "$t/want.csv"
+		verdict $? "$v, $threads threads: --request and --candidates score otherwise than a log"
+	done
+done
+[ "$(sort -u "$t/want.csv" | wc -l)" -gt 1000 ]
+verdict $? "the scores of requests and candidates hardly differ"
+quiet "$t/kinds.prog" score --model "$t/kinds.model" --request "$t/r.csv" --candidates "$t/c.csv" -o "$t/prog.csv" && cmp -s "$t/prog.csv" "$t/want.csv"
+verdict $? "the program's score --request"
+# A bad request has empty scores for each candidate, a bad candidate for each request; columns of the candidates are repeated.
+awk 'NR == 3 { sub(/,[^,]*,[^,]*,[^,]*$/, ",x,5,") } { print }' "$t/r.csv" >"$t/bad_r.csv"
+"$t/kinds" --request "$t/bad_r.csv" --candidates "$t/c.csv" >/dev/null 2>"$t/said"
+[ $? -eq 4 ] && grep -q 'bad_r.csv:3:' "$t/said"
+verdict $? "a bad request is not named: $(cat "$t/said")"
+quiet "$t/kinds" --request "$t/bad_r.csv" --candidates "$t/c.csv" --on-bad-row null --passthrough item -o "$t/null.csv"
+[ "$(grep -c ',,$' "$t/null.csv")" -eq 300 ] && [ "$(wc -l <"$t/null.csv")" -eq 3601 ] &&
+	[ "$(sed -n 2,301p "$t/null.csv" | cut -d, -f1)" = "$(sed 1d "$t/c.csv" | cut -d, -f1)" ]
+verdict $? "bad requests and columns passed through"
+for wrong in "--request $t/r.csv" "--candidates $t/c.csv" "--request $t/r.csv --candidates $t/c.csv $t/served.csv"; do
+	# shellcheck disable=SC2086  # words
+	"$t/kinds" $wrong >/dev/null 2>"$t/said"
+	[ $? -eq 2 ] && grep -q -- --candidates "$t/said"
+	verdict $? "accepted: $wrong"
+done
+
 # ---- the examples ----
 printf '%s\n' user_id,gender,age,item_id,category,tags,price u42,F,34,i17,c3,'t1|t2|t3',19.9 u42,F,34,i4711,c3,t2,250 \
 	u42,F,34,i99999999,,, >"$t/three.csv"
