@@ -141,7 +141,7 @@ typedef struct {
 	double *sum, *weight;		       /* [n_loss] since the last line */
 	bool open_line;			       /* a line of progress waits to be overwritten */
 	int64_t best_epoch;		       /* of this run; 0: one before it, or none is judged */
-	bool log_failed;
+	int log_failed;			       /* the errno of the first write that failed, or 0 */
 } Progress;
 
 static void clear_line(Progress *g)
@@ -195,7 +195,7 @@ static void log_losses(FILE *to, const MtlModel *m, const double *loss, const do
 static void log_end(Progress *g)
 {
 	fputs("}\n", g->log);
-	if (fflush(g->log) != 0) g->log_failed = true;
+	if (fflush(g->log) != 0 && !g->log_failed) g->log_failed = errno;
 }
 
 typedef struct {
@@ -577,8 +577,10 @@ static MtlStatus train(MtlProgram *p, MtlError *e)
 		if (st == MTL_INTERRUPTED)
 			snprintf(e->text, sizeof e->text, "interrupted; go on with --resume %.400s", o.out);
 	}
-	if (g.log && (fclose(g.log) != 0 || g.log_failed))
-		st = mtl_fail(e, MTL_SYSTEM, "F0212", g.log_path, "cannot write the log");
+	if (g.log && fclose(g.log) != 0 && !g.log_failed) g.log_failed = errno;
+	if (g.log_failed)
+		st = mtl_fail(e, MTL_SYSTEM, "F0212", g.log_path, "cannot write the log: %s",
+			      strerror(g.log_failed));
 	mtl_release(p->sys, g.sum);
 	mtl_release(p->sys, g.weight);
 	mtl_release(p->sys, data);

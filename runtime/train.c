@@ -24,6 +24,7 @@ typedef struct {
 	MtlRunState state;
 	MtlStopMetric stop;
 	double *sum, *weight; /* [n_loss] of the epoch */
+	bool whole;	      /* the epoch is not one taken up in its middle */
 	bool saved;	      /* the file holds what is in memory */
 } Run;
 
@@ -237,6 +238,7 @@ static MtlStatus one_epoch(Run *r, MtlRowCounts *counts, MtlError *e)
 			     .self = &r->groups};
 	MtlFeed *feed = NULL;
 	if (mtl_feed_open(&feed, r->sys, r->m, &r->in.codes, &fo, e)) return e->status;
+	r->whole = r->state.rows == 0;
 	memset(r->sum, 0, (size_t)r->m->n_loss * sizeof *r->sum);
 	memset(r->weight, 0, (size_t)r->m->n_loss * sizeof *r->weight);
 	MtlStatus st = MTL_OK;
@@ -254,6 +256,13 @@ static MtlStatus one_epoch(Run *r, MtlRowCounts *counts, MtlError *e)
 	return st ? st : closed;
 }
 
+static bool any(const double *x, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (x[i] > 0) return true;
+	return false;
+}
+
 static MtlStatus end_epoch(Run *r, const MtlRowCounts *counts, bool *enough, MtlError *e)
 {
 	const MtlTrainOptions *o = r->o;
@@ -261,6 +270,10 @@ static MtlStatus end_epoch(Run *r, const MtlRowCounts *counts, bool *enough, Mtl
 	if (rows == 0)
 		return mtl_fail(e, MTL_DATA, "", NULL, "no row of the data can be used (%lld read)",
 				(long long)counts->read);
+	if (r->whole && !any(r->weight, r->m->n_loss))
+		return mtl_fail(e, MTL_DATA, "", NULL,
+				"no row has a label that a loss could learn from (%lld rows)",
+				(long long)rows);
 	MtlEvalResult valid = {0};
 	MtlFeedOptions vo = {.path = o->valid, .n_path = o->n_valid, .reader = o->reader};
 	vo.reader.rejects = NULL;

@@ -133,6 +133,8 @@ verdict $? "check --json: no place: $(cat out)"
 # ---- the data: 4, by file:line:cell ----
 cell() { awk -F, -v OFS=, -v line="$2" -v col="$3" -v value="$4" 'NR == line { $col = value } { print }' log.csv >"$1"; }
 sed '1s/price/prize/' log.csv >column.csv
+awk -F, -v OFS=, 'NR > 1 { $6 = $7 = "" } { print }' log.csv >unlabelled.csv
+wants 4 'no row has a label that a loss could learn from (400 rows)' ./prog train --data unlabelled.csv --out x -q
 wants 4 'no column "price" (feature); did you mean "prize"?' ./prog train --data column.csv --out x -q
 wants 4 'no column "price"' ./scorer column.csv
 cell number.csv 7 2 '12;50'
