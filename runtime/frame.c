@@ -45,6 +45,17 @@ static const void *base(const MtlFrame *f, const MtlSlot *s)
 	return NULL;
 }
 
+/* Bytes of an element of a slot. */
+static const int8_t element[] = {
+#define f32		      sizeof(mtl_real)
+#define i32		      sizeof(int32_t)
+#define SLOT(name, elem, doc) elem,
+#include "abi.def"
+#undef SLOT
+#undef f32
+#undef i32
+};
+
 void mtl_frame_call(const MtlFrame *f, int which, int64_t row, int64_t lo, int64_t hi)
 {
 	MtlKernel *kernel = f->in->variant->kernel[which];
@@ -53,10 +64,10 @@ void mtl_frame_call(const MtlFrame *f, int which, int64_t row, int64_t lo, int64
 	void *buf[en->n_slot + 1];
 	for (int i = 0; i < en->n_slot; i++) {
 		const MtlSlot *s = &en->slot[i];
-		const char *p = base(f, s); /* elements of every slot are four bytes wide */
+		const char *p = base(f, s);
 		int64_t step = (s->per_block ? row / MTL_BLOCK : row) * s->stride;
 		if (s->kind == MTL_SLOT_REQUEST) step = 0; /* its rows are those of this call */
-		buf[i] = (void *)(uintptr_t)(p && step ? p + 4 * step : p);
+		buf[i] = (void *)(uintptr_t)(p && step ? p + element[s->kind] * step : p);
 	}
 	kernel(buf, (const int64_t[]){lo, hi});
 }

@@ -81,6 +81,10 @@ MtlStatus mtl_instance_init(MtlInstance *in, const MtlSys *sys, const MtlModel *
 	if (m->abi != MTL_ABI)
 		return mtl_fail(e, MTL_REFUSED, "F0201", m->name,
 				"compiled for runtime interface %d, this runtime has %d", m->abi, MTL_ABI);
+	if (m->real != sizeof(mtl_real))
+		return mtl_fail(e, MTL_REFUSED, "F0201", m->name,
+				"compiled for numbers of %d bytes, this runtime has %d", m->real,
+				(int)sizeof(mtl_real));
 	if (mtl_variant_choose(&in->variant, m, getenv("MTL_VARIANT"), e)) return e->status;
 	return mtl_codes_init(&in->codes, sys, m, e);
 }

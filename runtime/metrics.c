@@ -10,10 +10,18 @@
 
 /* One row, or whatever else is to be sorted: words from the least significant on. */
 typedef struct {
-	uint32_t word[4];
+	uint32_t word[3 * sizeof(mtl_real) / 4 + 1];
 } Record;
 
-enum { WEIGHT, LABEL, LOGIT, INDEX, SORTED_WORDS = 3, ECE_BINS = 10 };
+enum {
+	PER = sizeof(mtl_real) / 4, /* words of a number */
+	WEIGHT = 0,
+	LABEL = PER,
+	LOGIT = 2 * PER,
+	INDEX = 3 * PER,
+	SORTED_WORDS = 3 * PER,
+	ECE_BINS = 10
+};
 
 struct MtlScores {
 	const MtlSys *sys;
@@ -25,17 +33,37 @@ struct MtlScores {
 
 /* ---- collecting ---- */
 
-/* Bits whose order as unsigned numbers is that of the floats, for any float but NaN and -0. */
-static uint32_t ordered(mtl_real x)
+#ifdef MTL_DOUBLE
+typedef uint64_t Key;
+#else
+typedef uint32_t Key;
+#endif
+static const Key sign = (Key)1 << (8 * sizeof(Key) - 1);
+
+/* Bits whose order as unsigned numbers is that of the numbers, for any but NaN and -0. */
+static Key ordered(mtl_real x)
 {
-	uint32_t b;
+	Key b;
 	memcpy(&b, &x, sizeof b);
-	return b & 0x80000000u ? ~b : b | 0x80000000u;
+	return b & sign ? ~b : b | sign;
 }
 
-static double value(uint32_t key)
+static void put(Record *r, int word, mtl_real x)
 {
-	uint32_t b = key & 0x80000000u ? key & 0x7fffffffu : ~key;
+	Key k = ordered(x);
+	memcpy(&r->word[word], &k, sizeof k); /* the least significant word first */
+}
+
+static Key key(const Record *r, int word)
+{
+	Key k;
+	memcpy(&k, &r->word[word], sizeof k);
+	return k;
+}
+
+static double value(Key k)
+{
+	Key b = k & sign ? k & ~sign : ~k;
 	mtl_real x;
 	memcpy(&x, &b, sizeof x);
 	return (double)x;
@@ -112,7 +140,10 @@ MtlStatus mtl_scores_add(MtlScores *s, const mtl_real *row, int64_t stride, int6
 		if (!(weight > 0 && weight < INFINITY))
 			return mtl_fail(e, MTL_NUMBERS, "", NULL,
 					"a row weight is not a finite positive number: %g", (double)weight);
-		s->row[at] = (Record){{ordered(weight), ordered(label), ordered(logit), (uint32_t)at}};
+		put(&s->row[at], WEIGHT, weight);
+		put(&s->row[at], LABEL, label);
+		put(&s->row[at], LOGIT, logit);
+		s->row[at].word[INDEX] = (uint32_t)at;
 		if (s->group) s->group[at] = group ? group[i] : 0;
 		at++;
 	}
@@ -155,9 +186,9 @@ static void radix_sort(Record *a, Record *scratch, int64_t n, int words)
 
 /* ---- measuring ---- */
 
-static double weight_of(const Record *r) { return value(r->word[WEIGHT]); }
-static double label_of(const Record *r) { return value(r->word[LABEL]); }
-static double logit_of(const Record *r) { return value(r->word[LOGIT]); }
+static double weight_of(const Record *r) { return value(key(r, WEIGHT)); }
+static double label_of(const Record *r) { return value(key(r, LABEL)); }
+static double logit_of(const Record *r) { return value(key(r, LOGIT)); }
 
 /* log(1 + e^z) */
 static double softplus(double z) { return (z > 0 ? z : 0) + log1p(exp(-fabs(z))); }
@@ -176,7 +207,7 @@ typedef struct {
 	double positive, negative;	   /* below the current logit */
 	double tie_positive, tie_negative; /* at it */
 	double pairs;			   /* won */
-	uint32_t logit;
+	Key logit;
 } Auc;
 
 static void auc_tie(Auc *a)
@@ -190,8 +221,8 @@ static void auc_tie(Auc *a)
 static void auc_add(Auc *a, const Record *r)
 {
 	double w = weight_of(r), y = label_of(r);
-	if (r->word[LOGIT] != a->logit) auc_tie(a);
-	a->logit = r->word[LOGIT];
+	if (key(r, LOGIT) != a->logit) auc_tie(a);
+	a->logit = key(r, LOGIT);
 	a->tie_positive += w * y;
 	a->tie_negative += w * (1 - y);
 }
@@ -219,7 +250,7 @@ static void sums(const MtlScores *s, MtlMetrics *m)
 		m->positives += w * y;
 		predicted += w * p;
 		bin += w * (p - y);
-		bool tie = i + 1 < s->n && r[1].word[LOGIT] == r->word[LOGIT];
+		bool tie = i + 1 < s->n && key(r + 1, LOGIT) == key(r, LOGIT);
 		if (!tie && i + 1 >= s->n * (bins + 1) / ECE_BINS) {
 			off += fabs(bin);
 			bin = 0;
@@ -278,7 +309,7 @@ static MtlStatus grouped(const MtlScores *s, Record *scratch, double *gauc, MtlE
 	int64_t n = 0;
 	for (int64_t i = 0; i < s->n; i++) {
 		uint64_t g = s->group[s->row[i].word[INDEX]];
-		if (g) member[n++] = (Record){{(uint32_t)g, (uint32_t)(g >> 32), (uint32_t)i, 0}};
+		if (g) member[n++] = (Record){{(uint32_t)g, (uint32_t)(g >> 32), (uint32_t)i}};
 	}
 	radix_sort(member, scratch, n, 2);
 

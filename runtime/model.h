@@ -306,6 +306,7 @@ typedef struct {
 	MtlTrain train;
 	const unsigned char *weights;
 	size_t n_weights; /* a model file inside the program, or NULL */
+	int real;	  /* bytes of a number: 4, or 8 in a --double program */
 	const char
 	    *gemm; /* who computes products of matrices: "blas" (gemm.h), or NULL: the kernels themselves */
 } MtlModel;

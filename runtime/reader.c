@@ -222,7 +222,7 @@ static Fate read_number(MtlReader *r, MtlColumn *c, const Input *in, int64_t row
 			return bad_cell(r, &r->n.bad_number, "D0111", in->want,
 					"has no log1p; it must be above -1", cell);
 		return bad_cell(r, &r->n.bad_number, "D0111", in->want,
-				"is out of the range of a 32-bit float", cell);
+				"is out of the range of a " MTL_REAL_TEXT, cell);
 	}
 	c->present[row] = 1;
 	return GOOD;

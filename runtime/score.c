@@ -151,7 +151,7 @@ static void put_row(Job *j, Text *t, int64_t row)
 	for (int k = 0; k < m->n_output; k++) {
 		begin_cell(j, t, i++, m->output[k].name);
 		if (!bad)
-			t->len += (size_t)mtl_print_float(t->text + t->len, j->out[row * m->n_output + k]);
+			t->len += (size_t)mtl_print_real(t->text + t->len, j->out[row * m->n_output + k]);
 		else if (json)
 			put(t, "null", 4);
 	}

@@ -10,6 +10,8 @@
 #include "shortest.h"
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* 10^e, e = -31 .. 45, is power_of_ten[e + 31] * 2^(log2_of_ten(e) - 63), rounded up; exact for 0 .. 27. */
@@ -133,4 +135,14 @@ int mtl_print_float(char *out, float value)
 	}
 	*p = '\0';
 	return (int)(p - out);
+}
+
+int mtl_print_double(char *out, double x)
+{
+	int n = 0;
+	for (int digits = 15; digits <= 17; digits++) {
+		n = snprintf(out, MTL_FLOAT_TEXT, "%.*g", digits, x);
+		if (strtod(out, NULL) == x) break;
+	}
+	return n;
 }

@@ -3,6 +3,7 @@
  */
 #ifndef MTL_SHORTEST_H
 #define MTL_SHORTEST_H
+#include "real.h"
 
 enum { MTL_FLOAT_TEXT = 32 };
 
@@ -12,4 +13,11 @@ enum { MTL_FLOAT_TEXT = 32 };
  * "inf", "-inf". Never the locale.
  */
 int mtl_print_float(char *out /* >= MTL_FLOAT_TEXT */, float x);
+/* The same of a double, at most 24 long, in the way of printf's %g. */
+int mtl_print_double(char *out /* >= MTL_FLOAT_TEXT */, double x);
+
+static inline int mtl_print_real(char *out, mtl_real x)
+{
+	return sizeof x == sizeof(float) ? mtl_print_float(out, (float)x) : mtl_print_double(out, (double)x);
+}
 #endif

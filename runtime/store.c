@@ -43,7 +43,9 @@ struct MtlStore {
 	json_t *header;	  /* owns the names and the metadata */
 	MtlTensor *tensor;
 	int n;
-	void *data; /* NULL: elsewhere */
+	void *data;	/* NULL: elsewhere */
+	bool foreign;	/* any origin will do, and floats where this program has doubles */
+	size_t element; /* bytes of a number in the file, equal in all tensors; 0: no tensor yet */
 };
 
 /* ---- shapes, digests ---- */
@@ -76,21 +78,27 @@ static Layout layout(const MtlTensor *t)
 	return (Layout){all / width, width, t->stride};
 }
 
-static bool all_finite(const mtl_real *x, int64_t n)
+/* Exponents in the words `step` bytes apart: none of them all ones. */
+static inline bool no_ones(const char *p, int64_t n, size_t step, uint32_t exponent)
 {
 	uint32_t bad = 0;
 	for (int64_t i = 0; i < n; i++) {
 		uint32_t b;
-		memcpy(&b, x + i, sizeof b);
-		bad |= (b & 0x7f800000) == 0x7f800000;
+		memcpy(&b, p + (size_t)i * step, sizeof b);
+		bad |= (b & exponent) == exponent;
 	}
 	return !bad;
 }
 
+static bool all_finite(const char *p, int64_t n, size_t element)
+{
+	return element == sizeof(float) ? no_ones(p, n, 4, 0x7f800000) : no_ones(p + 4, n, 8, 0x7ff00000);
+}
+
 static void to_hex(uint64_t h, char hex[HEX + 1]) { snprintf(hex, HEX + 1, "%016" PRIx64, h); }
 
-/* Digest of the tensor's floats in order; false if one of them is not finite. */
-static bool digest(const MtlTensor *t, char hex[HEX + 1])
+/* Digest of the tensor's numbers in order, so many bytes each; false if one of them is not finite. */
+static bool digest(const MtlTensor *t, size_t element, char hex[HEX + 1])
 {
 	Layout l = layout(t);
 	XXH3_state_t state;
@@ -99,12 +107,12 @@ static bool digest(const MtlTensor *t, char hex[HEX + 1])
 	XXH3_INITSTATE(&state);
 	XXH3_64bits_reset(&state);
 	for (int64_t r = 0; r < l.rows; r++) {
-		const mtl_real *x = t->data + r * l.stride;
+		const char *x = (const char *)t->data + (size_t)(r * l.stride) * element;
 		/* In pieces that stay in the cache between the two looks at them. */
 		for (int64_t i = 0, n; i < l.width; i += n) {
 			n = l.width - i < 16384 ? l.width - i : 16384;
-			finite = finite && all_finite(x + i, n);
-			XXH3_64bits_update(&state, x + i, (size_t)n * sizeof *x);
+			finite = finite && all_finite(x + (size_t)i * element, n, element);
+			XXH3_64bits_update(&state, x + (size_t)i * element, (size_t)n * element);
 		}
 	}
 	to_hex(XXH3_64bits_digest(&state), hex);
@@ -213,6 +221,13 @@ static bool whole(const json_t *v, int64_t *out)
 	return true;
 }
 
+/* Bytes of a number of a dtype that can be read, or 0. */
+static size_t element_of(const char *dtype, bool foreign)
+{
+	if (strcmp(dtype, MTL_REAL_DTYPE) == 0) return sizeof(mtl_real);
+	return foreign && strcmp(dtype, "F32") == 0 ? sizeof(float) : 0;
+}
+
 static MtlStatus read_entry(MtlStore *s, const char *name, const json_t *entry, MtlTensor *t, int64_t *begin,
 			    int64_t *end, MtlError *e)
 {
@@ -225,9 +240,16 @@ static MtlStatus read_entry(MtlStore *s, const char *name, const json_t *entry, 
 	if (!type || !shape || !place || json_object_size(entry) != 3)
 		return REFUSE("F0006",
 			      "tensor \"%s\": its entry is not exactly dtype, shape and data_offsets", name);
-	if (!json_is_string(type) || strcmp(json_string_value(type), "F32") != 0)
-		return REFUSE("F0006", "tensor \"%s\": its dtype is %s; only F32 is read", name,
-			      json_is_string(type) ? json_string_value(type) : "not a text");
+	size_t element = json_is_string(type) ? element_of(json_string_value(type), s->foreign) : 0;
+	if (!element)
+		return REFUSE("F0006", "tensor \"%s\": its dtype is %s; only " MTL_REAL_DTYPE " is read%s",
+			      name, json_is_string(type) ? json_string_value(type) : "not a text",
+			      json_is_string(type) && element_of(json_string_value(type), true)
+				  ? " (F32 by train --init)"
+				  : "");
+	if (s->element && s->element != element)
+		return REFUSE("F0006", "tensor \"%s\": its dtype is not that of the tensors before it", name);
+	s->element = element;
 	if (!json_is_array(shape) || json_array_size(shape) > 4)
 		return REFUSE("F0006", "tensor \"%s\": its shape is not a list of at most 4 numbers", name);
 	t->n_dim = (int)json_array_size(shape);
@@ -241,7 +263,7 @@ static MtlStatus read_entry(MtlStore *s, const char *name, const json_t *entry, 
 	if (!json_is_array(place) || json_array_size(place) != 2 || !whole(json_array_get(place, 0), begin) ||
 	    !whole(json_array_get(place, 1), end))
 		return REFUSE("F0007", "tensor \"%s\": its data_offsets are not two whole numbers", name);
-	if (*end < *begin || *end - *begin != all * (int64_t)sizeof(mtl_real))
+	if (*end < *begin || *end - *begin != all * (int64_t)element)
 		return REFUSE("F0007", "tensor \"%s\": its data_offsets do not fit its shape", name);
 	return MTL_OK;
 }
@@ -320,12 +342,28 @@ static const char *stated_digest(const MtlStore *s, const char *name)
 }
 
 /* Points the tensors into the data. */
-static void place_numbers(MtlStore *s, const mtl_real *data)
+static void place_numbers(MtlStore *s, const void *data, size_t element)
 {
+	const char *p = data;
 	for (int i = 0; i < s->n; i++) {
-		s->tensor[i].data = data;
-		data += layout(&s->tensor[i]).width; /* dense: one run */
+		s->tensor[i].data = (const mtl_real *)(const void *)p;
+		p += (size_t)layout(&s->tensor[i]).width * element; /* dense: one run */
 	}
+}
+
+/* Floats become doubles, once they are checked. */
+static MtlStatus widen(MtlStore *s, MtlError *e)
+{
+	int64_t n = 0;
+	for (int i = 0; i < s->n; i++) n += layout(&s->tensor[i]).width;
+	mtl_real *wide = mtl_new(s->sys, mtl_real, n + 1);
+	if (!wide) return mtl_fail(e, MTL_LIMIT, "F0011", s->name, "no memory for its numbers");
+	const float *narrow = s->data;
+	for (int64_t i = 0; i < n; i++) wide[i] = (mtl_real)narrow[i];
+	mtl_release(s->sys, s->data);
+	s->data = wide;
+	place_numbers(s, wide, sizeof *wide);
+	return MTL_OK;
 }
 
 /* Looks at every number. */
@@ -336,7 +374,7 @@ static MtlStatus check_numbers(const MtlStore *s, bool own, MtlError *e)
 		const char *stated = own ? stated_digest(s, t->name) : NULL;
 		char hex[HEX + 1];
 
-		bool finite = digest(t, hex);
+		bool finite = digest(t, s->element, hex);
 		if (own && !stated) return REFUSE("F0008", "it holds no digest of tensor \"%s\"", t->name);
 		if (own && strcmp(stated, hex) != 0)
 			return REFUSE("F0009", "damaged: tensor \"%s\" does not have the digest it should",
@@ -414,13 +452,15 @@ static MtlStatus read_file(MtlStore *s, int fd, bool foreign, MtlError *e)
 	if (!s->data) return mtl_fail(e, MTL_LIMIT, "F0011", s->name, "no memory for its %zu bytes", bytes);
 	st = read_all(s, fd, s->data, bytes, e);
 	if (st) return st;
-	place_numbers(s, s->data);
-	return check_numbers(s, own, e);
+	place_numbers(s, s->data, s->element);
+	st = check_numbers(s, own, e);
+	return !st && mtl_store_widened(s) ? widen(s, e) : st;
 }
 
 MtlStatus mtl_store_open(MtlStore **out, const MtlSys *sys, const char *path, bool foreign, MtlError *e)
 {
 	MtlStatus st = new_store(out, sys, path, e);
+	if (!st) (*out)->foreign = foreign;
 	/* NONBLOCK: opening a pipe must not wait for its other end. */
 	int fd = st ? -1 : sys->open(sys->self, path, O_RDONLY | O_NONBLOCK, 0);
 	if (!st && fd < 0) st = mtl_fail(e, MTL_SYSTEM, "F0001", path, "cannot open: %s", strerror(errno));
@@ -446,7 +486,7 @@ static MtlStatus read_memory(MtlStore *s, const char *p, size_t n, bool look, Mt
 			return mtl_fail(e, MTL_LIMIT, "F0011", s->name, "no memory for its %zu bytes", bytes);
 		data = memcpy(s->data, data, bytes);
 	}
-	place_numbers(s, (const mtl_real *)(const void *)data);
+	place_numbers(s, data, s->element);
 	return look ? check_numbers(s, own, e) : MTL_OK;
 }
 
@@ -475,6 +515,7 @@ void mtl_store_close(MtlStore *s)
 	mtl_release(s->sys, s);
 }
 
+bool mtl_store_widened(const MtlStore *s) { return s->element && s->element != sizeof(mtl_real); }
 int mtl_store_count(const MtlStore *s) { return s->n; }
 const MtlTensor *mtl_store_tensor(const MtlStore *s, int i) { return &s->tensor[i]; }
 
@@ -592,7 +633,7 @@ static MtlStatus describe_tensor(json_t *header, json_t *meta, const MtlTensor *
 		return REJECT("F0006", "two tensors have the name \"%s\"", t->name);
 	if (!sizes(t, &all, &width) || __builtin_add_overflow(*at, all * (int64_t)sizeof(mtl_real), &end))
 		return REJECT("F0006", "tensor \"%s\": its shape is empty or too large", t->name);
-	if (!digest(t, hex))
+	if (!digest(t, sizeof(mtl_real), hex))
 		return mtl_fail(e, MTL_NUMBERS, "F0010", path,
 				"not written: tensor \"%s\" holds a number that is not finite", t->name);
 
@@ -605,7 +646,8 @@ static MtlStatus describe_tensor(json_t *header, json_t *meta, const MtlTensor *
 		ok = json_array_append_new(shape, json_integer(t->dim[i])) == 0;
 	ok = ok && json_array_append_new(place, json_integer(*at)) == 0 &&
 	     json_array_append_new(place, json_integer(end)) == 0;
-	ok = ok && set(entry, "dtype", json_string("F32")) && json_object_set(entry, "shape", shape) == 0 &&
+	ok = ok && set(entry, "dtype", json_string(MTL_REAL_DTYPE)) &&
+	     json_object_set(entry, "shape", shape) == 0 &&
 	     json_object_set(entry, "data_offsets", place) == 0;
 	MtlStatus st = ok ? MTL_OK : NO_MEMORY();
 	if (ok) {

@@ -1,5 +1,6 @@
 /*
- * The model file: safetensors in a strict profile (docs/formats.md).  Tensors are f32, metadata is text.
+ * The model file: safetensors in a strict profile (docs/formats.md).  Tensors are f32 (of a
+ * --double program: f64), metadata is text.
  *
  * A reader refuses whatever it does not understand entirely: MTL_REFUSED, never a different number.
  */
@@ -44,6 +45,7 @@ MtlStatus mtl_store_open_memory(MtlStore **out, const MtlSys *sys, const void *p
 MtlStatus mtl_store_open_trusted(MtlStore **out, const MtlSys *sys, const void *p, size_t n, const char *name,
 				 MtlError *e);
 void mtl_store_close(MtlStore *s);
+bool mtl_store_widened(const MtlStore *s); /* floats in the file, doubles here: `foreign` only */
 int mtl_store_count(const MtlStore *s);
 const MtlTensor *mtl_store_tensor(const MtlStore *s, int i);	      /* in file order */
 const MtlTensor *mtl_store_find(const MtlStore *s, const char *name); /* NULL */

@@ -38,7 +38,7 @@ check() (
 		if (from !~ /^runtime\// && ("grammar/" name) in file) return "grammar/" name
 		if (("runtime/" name) in file) return "runtime/" name
 		if (name in file) return name
-		if (name ~ /^(parser|lexer|[a-z_]*_text)\.h$/) return "generated/" name
+		if (name ~ /^(parser|lexer|[a-z_0-9]*_text)\.h$/) return "generated/" name
 		return ""
 	}
 	function guilty(why) { print where ": " why ": " text; bad++ }

@@ -45,7 +45,8 @@ static double best_of(Harness *h, int entry, int64_t n, double budget)
 	void *buf[e->n_slot + 1];
 	char name[256];
 	Kernel *k;
-	for (int i = 0; i < e->n_slot; i++) buf[i] = harness_buffer(h, e->slot[i].kind, e->slot[i].index)->f;
+	for (int i = 0; i < e->n_slot; i++)
+		buf[i] = harness_memory(harness_buffer(h, e->slot[i].kind, e->slot[i].index));
 	snprintf(name, sizeof name, "%s_%s", h->low->mod->name, e->fn->name);
 	*(void **)&k = dlsym(h->lib, name);
 	if (!k) bug("no kernel %s", name);
@@ -67,7 +68,8 @@ static Harness *harness(const Compilation *c, void *lib, int64_t n)
 	Harness *h = harness_new(c->arena, c->spec, c->lowered.at[0], lib, n, 1);
 	const uintptr_t huge = 2 << 20;
 	for (int i = 0; i < h->buffer.n; i++) {
-		uintptr_t at = (uintptr_t)h->buffer.at[i].f, end = at + 4 * (uintptr_t)h->buffer.at[i].n;
+		const Buffer *b = &h->buffer.at[i];
+		uintptr_t at = (uintptr_t)harness_memory(b), end = at + (b->wide ? 8 : 4) * (uintptr_t)b->n;
 		at = (at + huge - 1) / huge * huge;
 		end = end / huge * huge;
 		if (end <= at) continue;

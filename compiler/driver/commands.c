@@ -52,6 +52,7 @@ bool request_of(const Request *c, CompileRequest *r, LinkRequest *l)
 	*r = (CompileRequest){.path = c->operand, .defines = {c->n_define, c->define}};
 	*l = (LinkRequest){.level = -1, .emit = "exe"};
 	r->blas = c->blas;
+	r->f64 = c->f64;
 	if (c->o.command < 0 || !c->table) return targets_of(r, NULL);
 	const char *command = c->table->command[c->o.command].name;
 	bool build = !strcmp(command, "build"), check = !strcmp(command, "check");
@@ -71,6 +72,7 @@ bool request_of(const Request *c, CompileRequest *r, LinkRequest *l)
 	l->verbose = get(c, "verbose")->given;
 	if (check) return true;
 	r->blas = get(c, "gemm")->given && get(c, "gemm")->count == 1;
+	r->f64 = get(c, "double")->given;
 	if (get(c, "optimize")->given) {
 		if (get(c, "optimize")->count > 3) {
 			fprintf(stderr, "mtlc: -O is 0 to 3, not %s\n", get(c, "optimize")->text);
@@ -89,6 +91,13 @@ bool request_of(const Request *c, CompileRequest *r, LinkRequest *l)
 	l->dynamic = get(c, "link")->given && get(c, "link")->count == 1;
 	r->scorer = l->model != NULL;
 	if (get(c, "emit")->given) l->emit = get(c, "emit")->text;
+	if (r->f64 && r->scorer) {
+		fprintf(
+		    stderr,
+		    "mtlc: --double is for the model's program (train, eval, score, ...), not for scorers "
+		    "and libraries: leave out --double or --model\n");
+		return false;
+	}
 	if (r->blas && (strstr(l->emit, "static") || strstr(l->emit, "shared"))) {
 		fprintf(stderr, "mtlc: --gemm=blas is for programs and scorers: inside a library, OpenBLAS "
 				"and its number "
@@ -206,6 +215,7 @@ static bool cache_path(const Request *call, const Compilation *c, char *path, si
 		XXH3_64bits_update(&h, call->define[i].value, strlen(call->define[i].value) + 1);
 	}
 	XXH3_64bits_update(&h, &call->blas, sizeof call->blas);
+	XXH3_64bits_update(&h, &call->f64, sizeof call->f64);
 	struct stat st;
 	if (!stat("/proc/self/exe", &st)) {
 		XXH3_64bits_update(&h, &st.st_mtim, sizeof st.st_mtim);

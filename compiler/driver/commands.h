@@ -13,7 +13,8 @@ typedef struct {
 	const char *operand;
 	Define define[DEFINES_MAX];
 	int n_define;
-	bool blas; /* train, eval, score: --gemm=blas, taken out of the program's command line */
+	bool blas,
+	    f64;  /* train, eval, score: --gemm=blas and --double, taken out of the program's command line */
 	int argc; /* train, eval, score: the program's own command line */
 	char **argv;
 } Request;

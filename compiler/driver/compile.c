@@ -118,6 +118,7 @@ bool compile(Compilation *c, const CompileRequest *r)
 		Target *t = arena_new(c->arena, Target, 1);
 		*t = *r->target[i];
 		t->blas = r->blas;
+		t->f64 = r->f64;
 		Graphs g = {c->train, c->serve, c->watch, c->split, c->request};
 		Lowered *l = pass_lower(c->arena, s, &g, t);
 		Text faults = {0};

@@ -16,6 +16,7 @@ typedef struct {
 	int n_target;
 	bool scorer;	  /* scoring only */
 	bool blas;	  /* products of matrices by a library */
+	bool f64;	  /* a program that computes in double precision */
 	bool hold;	  /* for gradcheck: stopped values are inputs (pass/hold.c) */
 	const char *dump; /* stage after which to print and stop, or NULL */
 } CompileRequest;

@@ -73,13 +73,22 @@ Buffer *harness_buffer(Harness *h, SlotKind kind, int index)
 
 double harness_get(const Buffer *b, RunMode mode, int64_t i)
 {
-	return b->elem == ELEM_I32 ? b->i[i] : mode == RUN_KERNEL ? (double)b->f[i] : b->d[i];
+	if (b->elem == ELEM_I32) return b->i[i];
+	return mode != RUN_KERNEL ? b->d[i] : b->wide ? b->wide[i] : (double)b->f[i];
 }
 
 void harness_set(Buffer *b, int64_t i, double x)
 {
-	b->f[i] = (float)x;
+	if (b->wide)
+		b->wide[i] = x;
+	else
+		b->f[i] = (float)x;
 	b->d[i] = x;
+}
+
+void *harness_memory(const Buffer *b)
+{
+	return b->elem == ELEM_I32 ? (void *)b->i : b->wide ? (void *)b->wide : (void *)b->f;
 }
 
 static void fill(Harness *h, Buffer *b, uint64_t *rng)
@@ -182,9 +191,12 @@ Harness *harness_new(Arena *a, Spec *s, const Lowered *low, void *lib, int64_t r
 			}
 			b->n = n;
 			/* Whole cache lines behind 64-byte alignment, as the runtime gives them. */
-			char *raw = arena_alloc(a, (size_t)n * sizeof(float) + 128);
-			b->f = (float *)(void *)(raw + (64 - (uintptr_t)raw % 64));
-			b->i = (int32_t *)(void *)b->f;
+			bool wide = low->mod->f64 && b->elem == ELEM_F32;
+			char *raw = arena_alloc(a, (size_t)n * (wide ? sizeof(double) : sizeof(float)) + 128);
+			void *at = raw + (64 - (uintptr_t)raw % 64);
+			b->f = wide ? NULL : at;
+			b->wide = wide ? at : NULL;
+			b->i = at;
 			if (b->elem == ELEM_F32) b->d = arena_new(a, double, n);
 		}
 	for (int i = 0; i < h->buffer.n; i++) fill(h, &h->buffer.at[i], &seed);
@@ -198,7 +210,7 @@ void harness_sync(Harness *h)
 {
 	for (int i = 0; i < h->buffer.n; i++)
 		for (int64_t k = 0; h->buffer.at[i].elem == ELEM_F32 && k < h->buffer.at[i].n; k++)
-			h->buffer.at[i].d[k] = h->buffer.at[i].f[k];
+			h->buffer.at[i].d[k] = harness_get(&h->buffer.at[i], RUN_KERNEL, k);
 }
 
 bool harness_run(Harness *h, RunMode mode, int entry, const int64_t *size)
@@ -208,7 +220,7 @@ bool harness_run(Harness *h, RunMode mode, int entry, const int64_t *size)
 	if (mode == RUN_KERNEL) {
 		void *buf[e->n_slot + 1]; /* wide models have hundreds */
 		for (int i = 0; i < e->n_slot; i++)
-			buf[i] = harness_buffer(h, e->slot[i].kind, e->slot[i].index)->f;
+			buf[i] = harness_memory(harness_buffer(h, e->slot[i].kind, e->slot[i].index));
 		char name[256];
 		snprintf(name, sizeof name, "%s_%s", h->low->mod->name, e->fn->name);
 		Kernel *k;
@@ -242,10 +254,11 @@ double harness_step(Harness *h, RunMode mode)
 	for (int l = 0; l < s->loss.n && inv; l++) {
 		double d = 0;
 		for (int64_t b = 0; b < blocks(h); b++) d += harness_get(count, mode, b * s->loss.n + l);
+		double each = d > 0 ? 1 / d : 0;
 		if (mode == RUN_DOUBLE)
-			inv->d[l] = d > 0 ? 1 / d : 0;
+			inv->d[l] = each;
 		else
-			harness_set(inv, l, (float)(d > 0 ? 1 / d : 0));
+			harness_set(inv, l, inv->wide ? each : (double)(float)each);
 	}
 	if (!harness_run(h, mode, ENTRY_STEP, n) || !harness_run(h, mode, ENTRY_POST, n)) return NAN;
 	double total = 0;

@@ -13,9 +13,10 @@ typedef struct {
 	int index;
 	Elem elem;
 	int64_t n;
-	double *d;  /* interpreter's copy (f32) */
-	float *f;   /* kernels' copy */
-	int32_t *i; /* i32: one copy for all */
+	double *d;    /* interpreter's copy (f32) */
+	float *f;     /* kernels' copy */
+	double *wide; /* kernels' copy where they compute in double precision; then f is NULL */
+	int32_t *i;   /* i32: one copy for all */
 } Buffer;
 
 typedef struct {
@@ -41,6 +42,7 @@ bool harness_run(Harness *h, RunMode mode, int entry, const int64_t *size);
 double harness_step(Harness *h, RunMode mode);
 /* Copies doubles to floats and floats back, so that both start from the same rounded numbers. */
 void harness_sync(Harness *h);
+void *harness_memory(const Buffer *b); /* what kernels are handed */
 double harness_get(const Buffer *b, RunMode mode, int64_t i);
 void harness_set(Buffer *b, int64_t i, double x);
 double harness_random(uint64_t *state); /* uniform in [0, 1) */

@@ -144,6 +144,7 @@ static bool kernel_object(Shop *s, const Lowered *v, const LinkRequest *l, const
 	word(s, &w, arena_printf(s->arena, "-O%d", levels(l)));
 	word(s, &w, "-ffp-contract=off");
 	word(s, &w, "-fPIC");
+	if (v->mod->f64) word(s, &w, "-Wno-psabi"); /* vectors wider than the machine's stay in one file */
 	word(s, &w, arena_printf(s->arena, "-march=%s", v->target->march));
 	word(s, &w, "-c");
 	word(s, &w, source);
@@ -213,7 +214,7 @@ static bool kernel_objects(Shop *s, Compilation *c, const LinkRequest *l, Words 
 /* ---- the program ---- */
 
 /* The runtime's archive: beside mtlc, then under the prefix it is installed in. */
-static const char *runtime_archive(Shop *s)
+static const char *runtime_archive(Shop *s, bool f64)
 {
 	char exe[4096];
 	ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
@@ -223,12 +224,13 @@ static const char *runtime_archive(Shop *s)
 	}
 	exe[n] = '\0';
 	*strrchr(exe, '/') = '\0';
-	static const char *const where[] = {"libmtlrt.a", "../lib/mtlc/libmtlrt.a", "../libmtlrt.a"};
+	static const char *const where[] = {"", "../lib/mtlc/", "../"};
+	const char *name = f64 ? "libmtlrt64.a" : "libmtlrt.a";
 	for (size_t i = 0; i < sizeof where / sizeof *where; i++) {
-		const char *path = arena_printf(s->arena, "%s/%s", exe, where[i]);
+		const char *path = arena_printf(s->arena, "%s/%s%s", exe, where[i], name);
 		if (!access(path, R_OK)) return path;
 	}
-	fail(s, "the runtime, libmtlrt.a, is not beside %s nor in ../lib/mtlc", exe);
+	fail(s, "the runtime, %s, is not beside %s nor in ../lib/mtlc", name, exe);
 	return NULL;
 }
 
@@ -300,7 +302,7 @@ static void hardened(Shop *s, Words *w) { word(s, w, "-Wl,-z,relro,-z,now"); }
 static bool program(Shop *s, Compilation *c, const CompileRequest *r, const LinkRequest *l,
 		    const char *weights, const char *path)
 {
-	const char *runtime = runtime_archive(s), *made = beside(s, path);
+	const char *runtime = runtime_archive(s, r->f64), *made = beside(s, path);
 	Words w = {0};
 	EmitModel m = model_of(c, r, weights);
 	if (!runtime || !model_source(s, &m, "model.c")) return false;
@@ -335,7 +337,7 @@ static bool program(Shop *s, Compilation *c, const CompileRequest *r, const Link
 static bool library_object(Shop *s, Compilation *c, const CompileRequest *r, const LinkRequest *l,
 			   const char *weights)
 {
-	const char *runtime = runtime_archive(s), *prefix = library_prefix(c->spec);
+	const char *runtime = runtime_archive(s, false), *prefix = library_prefix(c->spec);
 	const char *doors = in_shop(s, "doors.o"),
 		   *all = in_shop(s, arena_printf(s->arena, "%s.all.o", prefix));
 	Words cc = {0}, ld = {0}, hide = {0};
@@ -526,13 +528,14 @@ void *link_load(Compilation *c, const LinkRequest *l, Text *error)
 		word(&s, &w, "-o");
 		word(&s, &w, in_shop(&s, "kernels.so"));
 		for (int i = 0; i < objects.n; i++) word(&s, &w, objects.at[i]);
-		bool blas = c->lowered.n && c->lowered.at[0]->mod->blas, found = true;
-		if (blas) {
-			const char *runtime = runtime_archive(&s);
+		const Mod *m = c->lowered.n ? c->lowered.at[0]->mod : NULL;
+		bool blas = m && m->blas, found = true;
+		if (blas || (m && m->f64)) { /* what kernels call */
+			const char *runtime = runtime_archive(&s, m->f64);
 			found = runtime;
 			if (found) word(&s, &w, runtime);
-			word(&s, &w, "-lopenblas");
 		}
+		if (blas) word(&s, &w, "-lopenblas");
 		word(&s, &w, "-lm");
 		if (found && run(&s, &w) && !(h = dlopen(in_shop(&s, "kernels.so"), RTLD_NOW | RTLD_LOCAL)))
 			fail(&s, "%s", dlerror());

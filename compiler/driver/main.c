@@ -72,6 +72,8 @@ static const MtlOption option[] = {
      "what prints the kernels"},
     {"gemm", 0, MTL_ARG_CHOICE, "own|blas", C(BUILD) | C(BENCH) | C(GRADCHECK), 0,
      "who computes matrix products: the compiler's own tiles, or OpenBLAS (own)"},
+    {"double", 0, MTL_ARG_NONE, NULL, C(BUILD) | C(BENCH) | C(GRADCHECK), 0,
+     "compute in double precision throughout, to judge what single precision costs"},
     {"model", 0, MTL_ARG_TEXT, "M", C(BUILD), 0, "build a standalone scorer with the weights of M inside"},
     {"emit", 0, MTL_ARG_TEXT, "LIST", C(BUILD), 0,
      "exe, obj, c, llvm, asm, graph, loops; of a scorer static, shared, header; with several, -o is a stem"},
@@ -144,9 +146,10 @@ static void take_build_options(Request *call, int *argc, char **argv)
 {
 	int k = 1;
 	for (int i = 1; i < *argc; i++) {
-		bool gemm = !strcmp(argv[i], "--gemm=blas");
+		bool gemm = !strcmp(argv[i], "--gemm=blas"), real = !strcmp(argv[i], "--double");
 		call->blas |= gemm;
-		if (!gemm && strcmp(argv[i], "--gemm=own")) argv[k++] = argv[i];
+		call->f64 |= real;
+		if (!gemm && !real && strcmp(argv[i], "--gemm=own")) argv[k++] = argv[i];
 	}
 	*argc = k;
 	argv[k] = NULL;

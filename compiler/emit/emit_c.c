@@ -6,6 +6,7 @@
  * acc_1_2 is a variable.  To be compiled with -O2 -ffp-contract=off and the variant's -march.
  */
 #include "emit/emit.h"
+#include "mtl_vec64_text.h"
 #include "mtl_vec_text.h"
 #include <ctype.h>
 #include <math.h>
@@ -123,14 +124,16 @@ static int lanes_of(const Print *c, int e)
 static void put_const(Print *c, double k, int lanes)
 {
 	char s[40];
-	float v = (float)k;
-	snprintf(s, sizeof s, "%.9g", (double)v);
+	bool wide = c->m->f64;
+	double v = wide ? k : (double)(float)k;
+	const char *f = wide ? "" : "f";
+	int n = snprintf(s, sizeof s, "%.*g", wide ? 17 : 9, v);
 	if (isnan(v))
-		snprintf(s, sizeof s, "__builtin_nanf(\"\")");
+		snprintf(s, sizeof s, "__builtin_nan%s(\"\")", f);
 	else if (isinf(v))
-		snprintf(s, sizeof s, "%s__builtin_inff()", v < 0 ? "-" : "");
+		snprintf(s, sizeof s, "%s__builtin_inf%s()", v < 0 ? "-" : "", f);
 	else
-		strcat(s, strpbrk(s, ".e") ? "f" : ".0f");
+		snprintf(s + n, sizeof s - (size_t)n, "%s%s", strpbrk(s, ".e") ? "" : ".0", f);
 	if (lanes > 1) text_printf(c->o, "splat_v%d(", lanes);
 	text_add(c->o, s);
 	text_add(c->o, lanes > 1 ? ")" : "");
@@ -407,6 +410,20 @@ static void put_note(Print *c)
 	if (c->f->note && !strstr(c->f->note, "*/")) text_printf(c->o, "/* %s */\n", c->f->note);
 }
 
+/* In double precision a value function is libm's, lane by lane: runtime/value.c. */
+static void put_judge(Print *c, int lanes)
+{
+	Str f = c->f->name;
+	text_printf(c->o, "\ndouble mtl_value_%s(double x);\nWORD v%d %s_v%d(v%d x)\n{\n", f, lanes, f, lanes,
+		    lanes);
+	if (lanes == 1)
+		text_printf(c->o, "\treturn mtl_value_%s(x);\n}\n", f);
+	else
+		text_printf(c->o,
+			    "\tfor (int l = 0; l < %d; l++) x[l] = mtl_value_%s(x[l]);\n\treturn x;\n}\n",
+			    lanes, f);
+}
+
 /* The vector function at one width. */
 static void put_value(Print *c, int lanes)
 {
@@ -422,7 +439,10 @@ static void put_value(Print *c, int lanes)
 	text_add(c->o, ";\n}\n");
 }
 
-static const char *element_type(Elem e) { return e == ELEM_F32 ? "float" : "i1"; }
+static const char *element_type(const Print *c, Elem e)
+{
+	return e != ELEM_F32 ? "i1" : c->m->f64 ? "double" : "float";
+}
 
 static void put_parameters(Print *c)
 {
@@ -431,7 +451,7 @@ static void put_parameters(Print *c)
 	for (int b = 0; b < f->n_param; b++, sep = ", ") {
 		const Buf *p = &f->buf.at[b];
 		text_printf(c->o, "%s%s%s *restrict ", sep, p->kind == BUF_IN ? "const " : "",
-			    element_type(p->elem));
+			    element_type(c, p->elem));
 		put_name(c, p->name);
 	}
 	for (int v = 0; v < f->var.n; v++)
@@ -447,9 +467,9 @@ static void put_temps(Print *c)
 {
 	for (int b = c->f->n_param; b < c->f->buf.n; b++) {
 		const Buf *t = &c->f->buf.at[b];
-		text_printf(c->o, "\t%s *const ", element_type(t->elem));
+		text_printf(c->o, "\t%s *const ", element_type(c, t->elem));
 		put_name(c, t->name);
-		text_printf(c->o, " = (%s *)(", element_type(t->elem));
+		text_printf(c->o, " = (%s *)(", element_type(c, t->elem));
 		put_name(c, c->f->buf.at[t->home].name);
 		text_printf(c->o, " + %lld);\n", (long long)t->at);
 	}
@@ -505,17 +525,19 @@ void emit_c(const Mod *m, Text *out, bool expand)
 	find_widths(m, widths);
 	text_printf(out, "/* %s: vectors of %d lanes.  Compile with -O2 -ffp-contract=off. */\n", m->name,
 		    m->W);
-	text_add(out, mtl_vec_text);
+	text_add(out, m->f64 ? mtl_vec64_text : mtl_vec_text);
+	const char *real = m->f64 ? "double" : "float";
 	if (m->blas)
-		text_add(
-		    out,
-		    "\n/* runtime/gemm.c */\nvoid mtl_gemm(int form, float *c, int64_t ldc, const float *a, "
-		    "int64_t lda, const float *b,\n\t      int64_t ldb, int64_t m, int64_t n, int64_t k);\n");
+		text_printf(out,
+			    "\n/* runtime/gemm.c */\nvoid mtl_gemm(int form, %s *c, int64_t ldc, const %s "
+			    "*a, int64_t lda,\n"
+			    "\t      const %s *b, int64_t ldb, int64_t m, int64_t n, int64_t k);\n",
+			    real, real, real);
 	for (int i = 0; i < m->fn.n; i++) {
 		Print c = {.m = m, .f = m->fn.at[i], .o = out, .expand = expand};
 		c.now = c.turn = arena_new(arena, int64_t, c.f->var.n);
 		for (int n = 1; c.f->value && n <= m->W; n *= 2)
-			if (widths[i] & n) put_value(&c, n);
+			if (widths[i] & n) (m->f64 && c.f->judge ? put_judge : put_value)(&c, n);
 		if (!c.f->value) put_function(&c);
 		if (c.f->exported) put_entry(&c);
 	}

@@ -34,7 +34,9 @@ typedef struct {
 	LLVMContextRef ctx;
 	LLVMModuleRef mod;
 	LLVMBuilderRef b;
-	T f32, i16, i32, i64, i8, ptr;
+	T real, word;	  /* a lane, and the integer as wide */
+	int bias, digits; /* of its layout: 127 and 23, or 1023 and 52 */
+	T i16, i32, i64, i8, ptr;
 	bool scalef; /* the machine scales 16 lanes in one instruction */
 	V *fns;	     /* by function; NULL: a value function */
 	T *types;
@@ -60,7 +62,16 @@ static V constant_lanes(V k, int n)
 	return n == 1 ? k : LLVMConstVector(e, (unsigned)n);
 }
 
-static V int_lanes(Print *l, int k, int n) { return constant_lanes(int32(l, k), n); }
+/* In integers as wide as a lane. */
+static V word_lanes(Print *l, int64_t k, int n)
+{
+	return constant_lanes(LLVMConstInt(l->word, (unsigned long long)k, true), n);
+}
+
+static int element_bytes(const Print *l, int buf)
+{
+	return l->m->f64 && l->f->buf.at[buf].elem == ELEM_F32 ? 8 : 4;
+}
 
 static V intrinsic(Print *l, const char *name, T *over, int n_over, V *arg, int n)
 {
@@ -131,7 +142,7 @@ static V shared_pointer(Print *l, int buf, const Aff *r)
 	for (int i = l->known.n - 1; i >= 0; i--)
 		if (l->known.at[i].buf == buf && !memcmp(&l->known.at[i].ix, r, sizeof *r))
 			return l->known.at[i].p;
-	V p = byte_offset(l, l->buf[buf], sum_terms(l, r, 4));
+	V p = byte_offset(l, l->buf[buf], sum_terms(l, r, element_bytes(l, buf)));
 	vec_push(l->arena, &l->known, (Pointer){buf, *r, p});
 	return p;
 }
@@ -141,7 +152,7 @@ static V address(Print *l, int buf, const Aff *a)
 	int64_t k;
 	Aff r = split(l, a, &k);
 	V p = shared_pointer(l, buf, &r);
-	return k ? byte_offset(l, p, int64(l, 4 * k)) : p;
+	return k ? byte_offset(l, p, int64(l, element_bytes(l, buf) * k)) : p;
 }
 
 static V smaller(Print *l, V a, V b)
@@ -174,10 +185,10 @@ static V as_vector(Print *l, V x, int n)
 	return LLVMBuildInsertElement(l->b, none, x, int32(l, 0), "");
 }
 
-static V masked_load(Print *l, T element, V p, V mask, int n)
+static V masked_load(Print *l, T element, int align, V p, V mask, int n)
 {
 	T t = LLVMVectorType(element, (unsigned)n), over[2] = {t, l->ptr};
-	V arg[4] = {p, int32(l, 4), as_vector(l, mask, n), LLVMConstNull(t)};
+	V arg[4] = {p, int32(l, align), as_vector(l, mask, n), LLVMConstNull(t)};
 	V r = intrinsic(l, "llvm.masked.load", over, 2, arg, 4);
 	return n > 1 ? r : LLVMBuildExtractElement(l->b, r, int32(l, 0), "");
 }
@@ -185,30 +196,31 @@ static V masked_load(Print *l, T element, V p, V mask, int n)
 static V load(Print *l, const Expr *x, int n)
 {
 	bool convert = l->f->buf.at[x->ref].elem == ELEM_I32;
-	T element = convert ? l->i32 : l->f32;
+	T element = convert ? l->i32 : l->real;
 	V p = address(l, x->ref, &x->ix), r;
+	int align = element_bytes(l, x->ref);
 	if (x->masked) {
-		r = masked_load(l, element, p, lanes_below(l, &x->iy, n), n);
+		r = masked_load(l, element, align, p, lanes_below(l, &x->iy, n), n);
 	} else {
 		r = LLVMBuildLoad2(l->b, lanes_type(element, n), p, "");
-		LLVMSetAlignment(r, 4);
+		LLVMSetAlignment(r, (unsigned)align);
 	}
-	return convert ? LLVMBuildSIToFP(l->b, r, lanes_type(l->f32, n), "") : r;
+	return convert ? LLVMBuildSIToFP(l->b, r, lanes_type(l->real, n), "") : r;
 }
 
 static V expr(Print *l, int e);
 
 static void store(Print *l, const Stmt *t)
 {
-	int n = l->f->expr.at[t->expr].lanes;
+	int n = l->f->expr.at[t->expr].lanes, align = element_bytes(l, t->ref);
 	V v = expr(l, t->expr), p = address(l, t->ref, &t->lo);
 	if (!t->masked) {
-		LLVMSetAlignment(LLVMBuildStore(l->b, v, p), 4);
+		LLVMSetAlignment(LLVMBuildStore(l->b, v, p), (unsigned)align);
 		return;
 	}
-	T over[2] = {LLVMVectorType(l->f32, (unsigned)n), l->ptr};
+	T over[2] = {LLVMVectorType(l->real, (unsigned)n), l->ptr};
 	V mask = lanes_below(l, &t->hi, n);
-	V arg[4] = {as_vector(l, v, n), p, int32(l, 4), as_vector(l, mask, n)};
+	V arg[4] = {as_vector(l, v, n), p, int32(l, align), as_vector(l, mask, n)};
 	intrinsic(l, "llvm.masked.store", over, 2, arg, 4);
 }
 
@@ -245,27 +257,29 @@ static V shuffle(Print *l, const Expr *x, V a, V b, int n)
 
 static V scale(Print *l, V a, V b, int n)
 {
-	T whole = lanes_type(l->i32, n);
+	T whole = lanes_type(l->word, n);
 	if (l->scalef && n == 16) {
 		V arg[5] = {a, b, a, LLVMConstAllOnes(l->i16), int32(l, 4)};
 		return intrinsic(l, "llvm.x86.avx512.mask.scalef.ps.512", NULL, 0, arg, 5);
 	}
-	V k = LLVMBuildAdd(l->b, LLVMBuildFPToSI(l->b, b, whole, ""), int_lanes(l, 127, n), "");
-	return LLVMBuildFMul(l->b, a, bits(l, LLVMBuildShl(l->b, k, int_lanes(l, 23, n), ""), LLVMTypeOf(a)),
-			     "");
+	V k = LLVMBuildAdd(l->b, LLVMBuildFPToSI(l->b, b, whole, ""), word_lanes(l, l->bias, n), "");
+	return LLVMBuildFMul(
+	    l->b, a, bits(l, LLVMBuildShl(l->b, k, word_lanes(l, l->digits, n), ""), LLVMTypeOf(a)), "");
 }
 
 static V exponent(Print *l, V a, int n)
 {
-	V k = LLVMBuildLShr(l->b, bits(l, a, lanes_type(l->i32, n)), int_lanes(l, 23, n), "");
-	return LLVMBuildSIToFP(l->b, LLVMBuildSub(l->b, k, int_lanes(l, 127, n), ""), lanes_type(l->f32, n),
-			       "");
+	V k = LLVMBuildLShr(l->b, bits(l, a, lanes_type(l->word, n)), word_lanes(l, l->digits, n), "");
+	return LLVMBuildSIToFP(l->b, LLVMBuildSub(l->b, k, word_lanes(l, l->bias, n), ""),
+			       lanes_type(l->real, n), "");
 }
 
 static V fraction(Print *l, V a, int n)
 {
-	V m = LLVMBuildAnd(l->b, bits(l, a, lanes_type(l->i32, n)), int_lanes(l, 0x7fffff, n), "");
-	return bits(l, LLVMBuildOr(l->b, m, int_lanes(l, 0x3f800000, n), ""), lanes_type(l->f32, n));
+	V m = LLVMBuildAnd(l->b, bits(l, a, lanes_type(l->word, n)),
+			   word_lanes(l, ((int64_t)1 << l->digits) - 1, n), "");
+	return bits(l, LLVMBuildOr(l->b, m, word_lanes(l, (int64_t)l->bias << l->digits, n), ""),
+		    lanes_type(l->real, n));
 }
 
 static void body(Print *l, int s);
@@ -277,9 +291,26 @@ static V **new_registers(Print *l, const Fn *f)
 	return reg;
 }
 
+/* In double precision a value function is libm's, lane by lane: runtime/value.c. */
+static V call_judge(Print *l, const char *value, V argument, int n)
+{
+	char *name = arena_printf(l->arena, "mtl_value_%s", value);
+	T type = LLVMFunctionType(l->real, &l->real, 1, false);
+	V fn = LLVMGetNamedFunction(l->mod, name), r = LLVMGetUndef(lanes_type(l->real, n));
+	if (!fn) fn = LLVMAddFunction(l->mod, name, type);
+	if (n == 1) return LLVMBuildCall2(l->b, type, fn, &argument, 1, "");
+	for (int i = 0; i < n; i++) {
+		V lane = LLVMBuildExtractElement(l->b, argument, int32(l, i), "");
+		lane = LLVMBuildCall2(l->b, type, fn, &lane, 1, "");
+		r = LLVMBuildInsertElement(l->b, r, lane, int32(l, i), "");
+	}
+	return r;
+}
+
 static V call_value(Print *l, int fn, V argument, int n)
 {
 	const Fn *f = l->f;
+	if (l->m->f64 && l->m->fn.at[fn]->judge) return call_judge(l, l->m->fn.at[fn]->name, argument, n);
 	V **reg = l->reg;
 	int64_t *now = l->now;
 	int lanes = l->lanes;
@@ -306,17 +337,18 @@ static V expr(Print *l, int e)
 {
 	const Expr *x = &l->f->expr.at[e];
 	const int operand[4] = {x->a, x->b, x->c, x->d}, n = x->lanes ? x->lanes : l->lanes;
-	T t = lanes_type(l->f32, n);
+	T t = lanes_type(l->real, n);
 	V v[4] = {0};
 	for (int i = 0; i < expr_args[x->op]; i++) v[i] = expr(l, operand[i]);
 	switch (x->op) {
-	case E_CONST: return constant_lanes(LLVMConstReal(l->f32, (double)(float)x->k), n);
+	case E_CONST:
+		return constant_lanes(LLVMConstReal(l->real, l->m->f64 ? x->k : (double)(float)x->k), n);
 	case E_REG: return *slot(l, x->ref, &x->ix, &x->iy);
 	case E_LOAD: return load(l, x, n);
 	case E_KEEP: return LLVMBuildSelect(l->b, lanes_below(l, &x->iy, n), v[0], LLVMConstNull(t), "");
 	case E_SPLAT: return broadcast(l, v[0], n);
 	case E_LANE:
-		if (LLVMTypeOf(v[0]) == l->f32) return v[0];
+		if (LLVMTypeOf(v[0]) == l->real) return v[0];
 		return LLVMBuildExtractElement(l->b, v[0], int32(l, (int)x->k), "");
 	case E_SHUF: return shuffle(l, x, v[0], v[1], n);
 	case E_CALL: return call_value(l, x->ref, v[0], n);
@@ -581,7 +613,8 @@ static void bind_parameters(Print *l)
 			LLVMSetValueName2(l->var[v], f->var.at[v].name, strlen(f->var.at[v].name));
 		}
 	for (int b = f->n_param; b < f->buf.n; b++)
-		l->buf[b] = byte_offset(l, l->buf[f->buf.at[b].home], int64(l, 4 * f->buf.at[b].at));
+		l->buf[b] = byte_offset(l, l->buf[f->buf.at[b].home],
+					int64(l, element_bytes(l, f->buf.at[b].home) * f->buf.at[b].at));
 }
 
 static V load_argument(Print *l, T t, V array, int i)
@@ -643,15 +676,18 @@ static void open_print(Print *l, const char *triple, LLVMTargetMachineRef machin
 	l->ctx = LLVMContextCreate();
 	l->mod = LLVMModuleCreateWithNameInContext(l->m->name, l->ctx);
 	l->b = LLVMCreateBuilderInContext(l->ctx);
-	l->f32 = LLVMFloatTypeInContext(l->ctx);
+	l->real = l->m->f64 ? LLVMDoubleTypeInContext(l->ctx) : LLVMFloatTypeInContext(l->ctx);
+	l->bias = l->m->f64 ? 1023 : 127;
+	l->digits = l->m->f64 ? 52 : 23;
 	l->i8 = LLVMInt8TypeInContext(l->ctx);
 	l->i16 = LLVMInt16TypeInContext(l->ctx);
 	l->i32 = LLVMInt32TypeInContext(l->ctx);
 	l->i64 = LLVMInt64TypeInContext(l->ctx);
+	l->word = l->m->f64 ? l->i64 : l->i32;
 	l->ptr = LLVMPointerTypeInContext(l->ctx, 0);
 	l->fns = arena_new(l->arena, V, l->m->fn.n);
 	l->types = arena_new(l->arena, T, l->m->fn.n);
-	l->scalef = !strncmp(triple, "x86_64", 6) && l->m->W == 16;
+	l->scalef = !strncmp(triple, "x86_64", 6) && l->m->W == 16 && !l->m->f64;
 	LLVMSetTarget(l->mod, triple);
 	LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(machine);
 	LLVMSetModuleDataLayout(l->mod, layout);

@@ -436,6 +436,7 @@ void emit_model(Text *o, const EmitModel *m)
 		text_printf(o, "\t.weights = mtl_weights_begin, .n_weights = %lluu,\n",
 			    (unsigned long long)m->n_weights);
 	bool blas = m->variant[0]->mod->blas;
+	text_printf(o, "\t.real = %d,\n", m->variant[0]->mod->f64 ? 8 : 4);
 	if (blas) text_add(o, "\t.gemm = \"blas\",\n");
 	text_add(o, "};\n");
 	if (m->library) {

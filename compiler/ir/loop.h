@@ -165,6 +165,7 @@ typedef struct {
 	int W;	  /* lanes at most */
 	bool fma;
 	bool blas; /* has products of matrices, by a library */
+	bool f64;  /* f32 elements and lanes are printed as double, value functions as their judges */
 	VEC(Fn *) fn;
 } Mod;
 

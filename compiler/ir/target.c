@@ -20,10 +20,10 @@
 #endif
 
 #define X86                                                                                                  \
-	{"x86-64-v4", "v4", 4, "x86-64-v4", "x86-64-v4", X86_TRIPLE, 16, true, 8, 3, 12, false},             \
-	    {"x86-64-v3", "v3", 3, "x86-64-v3", "x86-64-v3", X86_TRIPLE, 8, true, 6, 2, 12, false},          \
-	    {"x86-64-v2", "v2", 2, "x86-64-v2", "x86-64-v2", X86_TRIPLE, 4, false, 5, 2, 8, false},
-#define ARM {"aarch64", "neon", 1, "generic", "armv8-a", ARM_TRIPLE, 4, true, 8, 2, 16, false},
+	{"x86-64-v4", "v4", 4, "x86-64-v4", "x86-64-v4", X86_TRIPLE, 16, true, 8, 3, 12, false, false},      \
+	    {"x86-64-v3", "v3", 3, "x86-64-v3", "x86-64-v3", X86_TRIPLE, 8, true, 6, 2, 12, false, false},   \
+	    {"x86-64-v2", "v2", 2, "x86-64-v2", "x86-64-v2", X86_TRIPLE, 4, false, 5, 2, 8, false, false},
+#define ARM {"aarch64", "neon", 1, "generic", "armv8-a", ARM_TRIPLE, 4, true, 8, 2, 16, false, false},
 
 const Target targets[] = {FAMILY};
 const int n_targets = sizeof targets / sizeof *targets;

@@ -16,6 +16,7 @@ typedef struct {
 	int chains; /* independent sums that hide the latency of a fused multiply-add */
 	/* asked for, not the machine's: a copy of a row has it */
 	bool blas; /* matrix products by a library instead of tiles */
+	bool f64;  /* double precision throughout */
 } Target;
 
 extern const Target targets[]; /* of this family of machines, the best first */

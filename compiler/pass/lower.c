@@ -675,6 +675,7 @@ Lowered *pass_lower(Arena *a, Spec *s, const Graphs *all, const Target *t)
 	w.n_acc = w.n_param;
 	w.mod = o->mod = mod_new(a, s->str, str_printf(s->str, "%s_%s", s->name, t->suffix), t->W, t->fma);
 	w.mod->blas = t->blas;
+	w.mod->f64 = t->f64;
 	o->target = t;
 	values_add(w.mod);
 	Lowering *pre = w.packing.pre = lowering_new(a, w.mod, t, s, NULL, &w.packing, "pre", false);

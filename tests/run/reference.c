@@ -111,8 +111,8 @@ int main(int argc, char **argv)
 		   {"embed.k.weight", ROWS * DIM}};
 	for (size_t t = 0; t < sizeof all / sizeof *all; t++)
 		for (i = 0; i < all[t].n; i++)
-			printf("grad.%s[%d] %.12g\n", all[t].name, i, *place(&g, all[t].name, i));
-	printf("loss.ctr[0] %.12g\nloss.ctcvr[0] %.12g\nloss.total[0] %.12g\n", sum[0] / rows[0],
+			printf("grad.%s[%d] %.17g\n", all[t].name, i, *place(&g, all[t].name, i));
+	printf("loss.ctr[0] %.17g\nloss.ctcvr[0] %.17g\nloss.total[0] %.17g\n", sum[0] / rows[0],
 	       sum[1] / rows[1], sum[0] / rows[0] + 0.5 * sum[1] / rows[1]);
 	return 0;
 }

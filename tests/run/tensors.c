@@ -3,6 +3,8 @@
  *
  *   tensors FILE [PREFIX]      a line NAME[INDEX] VALUE for every number of the tensors whose name begins so
  *   tensors --set IN OUT       copies the parameters of IN with the numbers that stdin gives in the same form
+ *
+ * Compiled with MTL_DOUBLE and linked with libmtlrt64.a: of --double programs.
  */
 #include "runtime/store.h"
 #include <stdio.h>
@@ -28,7 +30,8 @@ static int print(const MtlStore *s, const char *prefix)
 		const MtlTensor *t = mtl_store_tensor(s, i);
 		if (strncmp(t->name, prefix, strlen(prefix)) != 0) continue;
 		for (int64_t k = 0; k < size_of(t); k++)
-			printf("%s[%lld] %.9g\n", t->name, (long long)k, t->data[k]);
+			printf("%s[%lld] %.*g\n", t->name, (long long)k, sizeof(mtl_real) == 8 ? 17 : 9,
+			       (double)t->data[k]);
 	}
 	return 0;
 }
@@ -38,11 +41,11 @@ static int change(const MtlStore *s, const char *path)
 	static const char *const keep[] = {"mtlc.model", "mtlc.digest", "mtlc.compiler", "mtlc.codes"};
 	int n = mtl_store_count(s), n_meta = 0, status = 0;
 	MtlTensor *t = calloc((size_t)n + 1, sizeof *t);
-	float **number = calloc((size_t)n + 1, sizeof *number);
+	mtl_real **number = calloc((size_t)n + 1, sizeof *number);
 	MtlMeta meta[4];
 	for (int i = 0; i < n; i++) {
 		t[i] = *mtl_store_tensor(s, i);
-		number[i] = malloc(sizeof(float) * (size_t)size_of(&t[i]));
+		number[i] = malloc(sizeof(mtl_real) * (size_t)size_of(&t[i]));
 		mtl_store_copy(&t[i], number[i], 0);
 		t[i].data = number[i];
 		t[i].stride = 0;
@@ -52,9 +55,9 @@ static int change(const MtlStore *s, const char *path)
 			meta[n_meta++] = (MtlMeta){keep[k], mtl_store_meta(s, keep[k])};
 	char line[512], name[256];
 	long long at;
-	float value;
+	double value;
 	while (!status && fgets(line, sizeof line, stdin)) {
-		if (sscanf(line, "%255[^[][%lld] %f", name, &at, &value) != 3) {
+		if (sscanf(line, "%255[^[][%lld] %lf", name, &at, &value) != 3) {
 			status = fail("not NAME[INDEX] VALUE:", line);
 			break;
 		}
@@ -63,7 +66,7 @@ static int change(const MtlStore *s, const char *path)
 		if (i == n || at < 0 || at >= size_of(&t[i]))
 			status = fail("no such number:", line);
 		else
-			number[i][at] = value;
+			number[i][at] = (mtl_real)value;
 	}
 	MtlError e = {0};
 	if (!status && mtl_store_write(&mtl_sys, path, t, n, meta, n_meta, &e)) status = fail(e.text, "");

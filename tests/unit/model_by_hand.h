@@ -342,7 +342,7 @@ static const MtlVariant h_variant_noise[] = {{"any-v0", 0, h_kernel_noise, h_wor
 
 #define H_MODEL(variants, n_noises, noises)                                                                  \
 	{                                                                                                    \
-		.abi = MTL_ABI, .name = "by_hand", .digest = "0123456789abcdef", .compiler = "hand",         \
+		.abi = MTL_ABI, .real = 4, .name = "by_hand", .digest = "0123456789abcdef", .compiler = "hand",         \
 		.feature = h_feature, .n_feature = N_OF(h_feature), .lookup = h_lookup,                      \
 		.n_lookup = N_OF(h_lookup), .n_drow = H_X, .label_column = h_label_column,                   \
 		.n_label_column = 2, .event = h_event, .n_event = 2, .param = h_param,                       \
