@@ -84,7 +84,8 @@ bool compile_serving(Compilation *c, const CompileRequest *r)
 	c->serve = graph_copy(s->g);
 	pass_serve(s, c->serve, false);
 	if (!run_passes(c, r, c->serve, false) || dump_graph(c, r, "serve", c->serve)) return false;
-	c->split = pass_split(s, c->serve, &c->request);
+	/* A library's sums cannot be cut without other bits. */
+	if (!r->blas) c->split = pass_split(s, c->serve, &c->request);
 	if (c->split) {
 		verify_graph(c->split, "split");
 		if (dump_graph(c, r, "split", c->split)) return false;

@@ -887,7 +887,7 @@ static int outputs(const Lowering *l, NodeId id) { return weights(l->g, id).d[1]
 static void dense_lower(Lowering *l, NodeId id)
 {
 	const NodeId *in = l->g->node.at[id].in;
-	if (l->t->blas && l->g->node.at[id].op == OP_DENSE) {
+	if (l->t->blas) {
 		product_dense(l, id);
 		return;
 	}
