@@ -189,6 +189,25 @@ verdict $? "on_contradiction: force does not make the ancestor true"
 awk -v z="$(label buy zero)" -v f="$(label buy force)" 'BEGIN { exit !(f > z) }'
 verdict $? "on_contradiction: zero believes the child: $(label buy zero) $(label buy force)"
 
+# Codes of data and files whose example can be acted out.
+printf 'u1,1,20,t\0x,1,0,0\n' | cat log.csv - >nul.csv
+wants 4 'nul.csv:402' ./prog train --data nul.csv --out x -q
+grep -q 'D0103' err
+verdict $? "a NUL byte is not D0103: $(cat err)"
+sed 's/id(hash: 20)/id(vocab: auto(100))/' small.mtl >auto.mtl
+"$MTLC" build --cpu=native auto.mtl -o auto 2>err
+wants 2 D0008 ./auto train --data - --epochs 1 --shuffle 0 --out x -q
+wants 6 'F0002' ./prog train --data log.csv --out no/folder/x -q
+sed 's/const units = 4/const units = 5/' small.mtl >wider.mtl
+"$MTLC" build --cpu=native wider.mtl -o wider 2>err
+wants 5 'F0205' ./wider eval --data log.csv --model model
+./prog init --out fresh 2>err
+wants 5 'F0209' ./prog train --data log.csv --resume fresh --out x -q
+sed 's/batch: 32/batch: 32  optimizer: sgd(lr: 0.1)/' small.mtl >other.mtl
+"$MTLC" build --cpu=native other.mtl -o other_optimizer 2>err
+./other_optimizer train --data log.csv --out bare -q # sgd keeps no moments, adam needs them
+wants 5 'F0208' ./prog train --data log.csv --resume bare --epochs 3 --out x -q
+
 # Passing over bad rows.
 awk -F, -v OFS=, 'NR == 5 { $2 = "x" } NR == 8 { $6 = 3 } NR == 11 { $6 = 0; $7 = 1 } { print }' log.csv >three.csv
 sed '5d; 8d; 11d' three.csv >without.csv
