@@ -143,26 +143,35 @@ static bool put(MtlCsv *c, const char *s, size_t n)
 	return true;
 }
 
-static bool put_value(MtlCsv *c, const json_t *v)
+const char *mtl_jsonl_text(const json_t *v, char text[MTL_JSON_NUMBER], size_t *n)
 {
-	char text[40];
+	*n = 0;
 	switch (json_typeof(v)) {
-	case JSON_NULL: return true;
-	case JSON_TRUE: return put(c, "1", 1);
-	case JSON_FALSE: return put(c, "0", 1);
-	case JSON_STRING: return put(c, json_string_value(v), json_string_length(v));
+	case JSON_NULL: return "";
+	case JSON_TRUE: return *n = 1, "1";
+	case JSON_FALSE: return *n = 1, "0";
+	case JSON_STRING: return *n = json_string_length(v), json_string_value(v);
 	case JSON_INTEGER:
-		return put(c, text,
-			   (size_t)snprintf(text, sizeof text, "%lld", (long long)json_integer_value(v)));
+		*n = (size_t)snprintf(text, MTL_JSON_NUMBER, "%lld", (long long)json_integer_value(v));
+		return text;
 	case JSON_REAL:
 		for (int digits = 15; digits <= 17; digits++) {
-			snprintf(text, sizeof text, "%.*g", digits, json_real_value(v));
+			*n = (size_t)snprintf(text, MTL_JSON_NUMBER, "%.*g", digits, json_real_value(v));
 			if (strtod(text, NULL) == json_real_value(v)) break;
 		}
-		return put(c, text, strlen(text));
+		return text;
 	case JSON_ARRAY:
 	case JSON_OBJECT: break;
 	}
+	return NULL;
+}
+
+static bool put_value(MtlCsv *c, const json_t *v)
+{
+	char text[MTL_JSON_NUMBER];
+	size_t n;
+	const char *p = mtl_jsonl_text(v, text, &n);
+	if (p) return put(c, p, n);
 	char *dump = json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY);
 	bool ok = dump && put(c, dump, strlen(dump));
 	free(dump);

@@ -14,6 +14,12 @@ MtlStatus mtl_jsonl_start(MtlCsv *c, const MtlSys *sys, const char *path, MtlErr
 /* Index of a key that need not be in the first rows; -1: not a JSON file, or no memory. */
 int64_t mtl_jsonl_key(MtlCsv *c, const char *name);
 
+enum { MTL_JSON_NUMBER = 40 };
+struct json_t;
+/* The cell's text of a value that is neither array nor object (those: NULL); it lies in the value or in text.
+ */
+const char *mtl_jsonl_text(const struct json_t *v, char text[MTL_JSON_NUMBER], size_t *n);
+
 /* ---- for csv.c ---- */
 /* Keys of the lines in p[0 .. n), as the record; OK, or FAIL. */
 MtlRowResult mtl_jsonl_header(MtlCsv *c, const char *p, size_t n, MtlError *e);

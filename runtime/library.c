@@ -380,3 +380,9 @@ int mtl_library_verify(const MtlLibrary *l, MtlDoorError *error)
 	mtl_store_close(s);
 	return (int)st;
 }
+
+const char *mtl_library_version(const MtlLibrary *l)
+{
+	const char *digest = l->in.store ? mtl_store_meta(l->in.store, MTL_META_HEADER) : NULL;
+	return digest ? digest : "";
+}

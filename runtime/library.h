@@ -61,6 +61,8 @@ int mtl_library_open(const MtlDoor *d, int abi, const char *interface, const cha
 void mtl_library_close(MtlLibrary *l);
 /* Looks at every number of the weights, and at their digests. */
 int mtl_library_verify(const MtlLibrary *l, MtlDoorError *e);
+/* What the weights' file says of itself: the digest of its header, which holds the digests of its tensors. */
+const char *mtl_library_version(const MtlLibrary *l);
 /* Bytes of a workspace; its address and content do not matter.  Any number of rows can be scored in it. */
 size_t mtl_library_work_bytes(const MtlLibrary *l);
 /* out: [n, n_output].  On an error the rows before the guilty one may have been written. */

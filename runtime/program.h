@@ -12,6 +12,7 @@
 /* main() of the model's program, and of a standalone scorer. */
 int mtl_prog_main(const MtlModel *m, int argc, char **argv);
 int mtl_scorer_main(const MtlModel *m, int argc, char **argv);
+int mtl_server_main(const MtlModel *m, int argc, char **argv); /* a scorer's, with a server in it */
 /* Their command lines, for manual pages and completions. */
 extern const MtlOptionTable mtl_prog_options, mtl_scorer_options;
 
@@ -37,6 +38,7 @@ int64_t mtl_program_count(const MtlProgram *p, const char *option, int64_t other
 int mtl_program_threads(const MtlProgram *p, int otherwise); /* 0: as many as granted */
 bool mtl_program_has(const MtlProgram *p, const char *option);
 
+int mtl_scorer_run(const MtlModel *m, MtlStatus (*serve)(MtlProgram *, MtlError *), int argc, char **argv);
 /* The commands both have. */
 MtlStatus mtl_program_score(MtlProgram *p, MtlError *e);
 MtlStatus mtl_program_info(MtlProgram *p, MtlError *e);

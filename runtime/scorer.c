@@ -19,7 +19,7 @@
 
 /* ---- the command line ---- */
 
-enum { SCORE, INFO, BENCH };
+enum { SCORE, INFO, BENCH, SERVE };
 #define ON(c) (1u << (c))
 
 static const MtlCommand command[] = {
@@ -27,6 +27,7 @@ static const MtlCommand command[] = {
      "Scores the rows of F (default: stdin): one line out per row in, a header with the outputs' names."},
     {"info", NULL, "Inputs, outputs, parameters, digest and kernels."},
     {"bench", NULL, "Rows per second and latency of scoring, on random rows."},
+    {"serve", NULL, "Scores over HTTP, in scorers built with --serve."},
 };
 
 static const MtlOption option[] = {
@@ -42,11 +43,31 @@ static const MtlOption option[] = {
     {"request", 0, MTL_ARG_TEXT, "R", ON(SCORE), 0,
      "rows of the request's columns: each is scored with every row of --candidates, in order"},
     {"candidates", 0, MTL_ARG_TEXT, "C", ON(SCORE), 0, "rows of the candidates' columns, with --request"},
-    {"threads", 0, MTL_ARG_COUNT, "N", ON(SCORE) | ON(BENCH), 0,
+    {"threads", 0, MTL_ARG_COUNT, "N", ON(SCORE) | ON(BENCH) | ON(SERVE), 0,
      "threads (default: as many as the machine grants)"},
     {"json", 0, MTL_ARG_NONE, "", ON(INFO) | ON(BENCH), 0, "machine-readable"},
     {"verify", 0, MTL_ARG_NONE, "", ON(INFO), 0,
      "look at every number inside and at its digest first (scoring looks at the header's only)"},
+    {"model", 0, MTL_ARG_TEXT, "M", ON(SERVE), 0,
+     "serve this model file, and read it again on SIGHUP (default: the weights inside)"},
+    {"listen", 0, MTL_ARG_TEXT, "WHERE", ON(SERVE), 0,
+     "ADDRESS:PORT (port 0: any) or unix:PATH (127.0.0.1:8080)"},
+    {"public", 0, MTL_ARG_NONE, "", ON(SERVE), 0,
+     "allow an address that other machines reach: there are no passwords and no encryption"},
+    {"max-body", 0, MTL_ARG_COUNT, "BYTES", ON(SERVE), 0, "size of a request's body (4194304)"},
+    {"max-buffered", 0, MTL_ARG_COUNT, "BYTES", ON(SERVE), 0, "size of all bodies at a time (268435456)"},
+    {"max-rows", 0, MTL_ARG_COUNT, "N", ON(SERVE), 0, "rows of a request (10000)"},
+    {"max-depth", 0, MTL_ARG_COUNT, "N", ON(SERVE), 0,
+     "arrays and objects within each other in a body (8)"},
+    {"max-connections", 0, MTL_ARG_COUNT, "N", ON(SERVE), 0, "connections at a time (256)"},
+    {"max-queue", 0, MTL_ARG_COUNT, "N", ON(SERVE), 0, "requests that wait for a thread (64)"},
+    {"deadline", 0, MTL_ARG_COUNT, "MS", ON(SERVE), 0,
+     "milliseconds a request may wait for a thread (1000)"},
+    {"timeout", 0, MTL_ARG_COUNT, "S", ON(SERVE), 0,
+     "seconds for a request to arrive, and for its answer to be fetched (5)"},
+    {"idle", 0, MTL_ARG_COUNT, "S", ON(SERVE), 0, "seconds a connection may rest between requests (60)"},
+    {"drain", 0, MTL_ARG_COUNT, "S", ON(SERVE), 0,
+     "seconds for requests at work to be answered after SIGTERM (10)"},
 };
 
 const MtlOptionTable mtl_scorer_options = {
@@ -576,7 +597,20 @@ static MtlStatus bench(MtlProgram *p, MtlError *e)
 
 /* ---- main ---- */
 
+static MtlStatus no_server(MtlProgram *p, MtlError *e)
+{
+	(void)p;
+	return mtl_fail(e, MTL_USAGE, "", NULL,
+			"this scorer holds no server: mtlc build F.mtl --model M --serve -o SCORER makes one "
+			"that does");
+}
+
 int mtl_scorer_main(const MtlModel *m, int argc, char **argv)
+{
+	return mtl_scorer_run(m, no_server, argc, argv);
+}
+
+int mtl_scorer_run(const MtlModel *m, MtlStatus (*serve)(MtlProgram *, MtlError *), int argc, char **argv)
 {
 	MtlProgram p;
 	MtlError e = {0};
@@ -586,6 +620,7 @@ int mtl_scorer_main(const MtlModel *m, int argc, char **argv)
 	case SCORE: mtl_program_score(&p, &e); break;
 	case INFO: mtl_program_info(&p, &e); break;
 	case BENCH: bench(&p, &e); break;
+	case SERVE: serve(&p, &e); break;
 	}
 	return mtl_program_end(&p, &e);
 }

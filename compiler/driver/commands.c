@@ -90,6 +90,11 @@ bool request_of(const Request *c, CompileRequest *r, LinkRequest *l)
 	l->model = get(c, "model")->text;
 	l->dynamic = get(c, "link")->given && get(c, "link")->count == 1;
 	r->scorer = l->model != NULL;
+	l->serve = get(c, "serve")->given;
+	if (l->serve && !l->model) {
+		fprintf(stderr, "mtlc build: --serve is of a scorer: it needs --model\n");
+		return false;
+	}
 	if (get(c, "emit")->given) l->emit = get(c, "emit")->text;
 	if (r->f64 && r->scorer) {
 		fprintf(

@@ -305,6 +305,7 @@ static bool program(Shop *s, Compilation *c, const CompileRequest *r, const Link
 	const char *runtime = runtime_archive(s, r->f64), *made = beside(s, path);
 	Words w = {0};
 	EmitModel m = model_of(c, r, weights);
+	m.server = l->serve;
 	if (!runtime || !model_source(s, &m, "model.c")) return false;
 	compiler(s, &w);
 	word(s, &w, in_shop(s, "model.c"));
@@ -317,10 +318,12 @@ static bool program(Shop *s, Compilation *c, const CompileRequest *r, const Link
 		word(s, &w, "-static");
 		/* runtime/zstd_current.c; should libzstd want more than is there, it brings its own. */
 		word(s, &w, "-Wl,-u,mtl_zstd_current,-z,muldefs");
+		if (l->serve) word(s, &w, "-Wl,-u,mtl_no_tls"); /* runtime/no_tls.c */
 	}
 	hardened(s, &w);
 	words_of(s, &w, "LDFLAGS", "");
 	if (r->blas) word(s, &w, "-lopenblas");
+	if (l->serve) word(s, &w, l->dynamic ? "-lmicrohttpd" : "-l:libmicrohttpd.a");
 	static const char *const libraries[] = {"-ljansson", "-lzstd", "-lz", "-lm", "-lpthread", "-o"};
 	for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++) word(s, &w, libraries[i]);
 	word(s, &w, made);

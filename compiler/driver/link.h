@@ -10,6 +10,7 @@ typedef struct {
 	int level;	   /* 0 .. 3; -1: default */
 	const char *model; /* model file to put inside, or NULL */
 	bool dynamic;	   /* a scorer linked against the system's libraries */
+	bool serve;	   /* a scorer with a server in it */
 	bool verbose;
 } LinkRequest;
 

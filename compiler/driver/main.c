@@ -75,6 +75,7 @@ static const MtlOption option[] = {
     {"double", 0, MTL_ARG_NONE, NULL, C(BUILD) | C(BENCH) | C(GRADCHECK), 0,
      "compute in double precision throughout, to judge what single precision costs"},
     {"model", 0, MTL_ARG_TEXT, "M", C(BUILD), 0, "build a standalone scorer with the weights of M inside"},
+    {"serve", 0, MTL_ARG_NONE, NULL, C(BUILD), 0, "of a scorer: put an HTTP server into it (SCORER serve)"},
     {"emit", 0, MTL_ARG_TEXT, "LIST", C(BUILD), 0,
      "exe, obj, c, llvm, asm, graph, loops; of a scorer static, shared, header; with several, -o is a stem"},
     {"link", 0, MTL_ARG_CHOICE, "static|dynamic", C(BUILD), 0,

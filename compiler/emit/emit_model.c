@@ -443,10 +443,10 @@ void emit_model(Text *o, const EmitModel *m)
 		emit_doors(o, m);
 		return;
 	}
-	text_printf(o, "\nint mtl_%s_main(const MtlModel *m, int argc, char **argv);\n",
-		    scorer ? "scorer" : "prog");
+	const char *kind = m->server ? "server" : scorer ? "scorer" : "prog";
+	text_printf(o, "\nint mtl_%s_main(const MtlModel *m, int argc, char **argv);\n", kind);
 	if (blas) text_add(o, "void mtl_gemm_begin(void);\n");
 	text_printf(
 	    o, "int main(int argc, char **argv)\n{\n%s\treturn mtl_%s_main(&mtl_model, argc, argv);\n}\n",
-	    blas ? "\tmtl_gemm_begin();\n" : "", scorer ? "scorer" : "prog");
+	    blas ? "\tmtl_gemm_begin();\n" : "", kind);
 }

@@ -11,6 +11,7 @@ typedef struct {
 	bool scorer;
 	const char *weights; /* path of the model file to hold inside, or NULL */
 	uint64_t n_weights;
+	bool server;  /* a scorer that can serve */
 	bool library; /* the doors of a library (emit_header.h) instead of main */
 } EmitModel;
 
