@@ -336,7 +336,8 @@ int command_fmt(const Request *call)
 		text_printf(&tmp, "%s.tmp%ld", call->operand, (long)getpid());
 		FILE *f = same ? NULL : fopen(tmp.at, "wb");
 		bool ok = same || (f && fwrite(out.at, 1, out.n, f) == out.n);
-		if (f) ok &= !fflush(f) & !fsync(fileno(f));
+		if (f) ok &= !fflush(f);
+		if (f) ok &= !fsync(fileno(f));
 		if (f) ok &= !fclose(f);
 		if (!same && (!ok || rename(tmp.at, call->operand))) {
 			fprintf(stderr, "mtlc fmt: cannot write %s: %s\n", call->operand, strerror(errno));
