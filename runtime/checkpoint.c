@@ -29,9 +29,9 @@ void mtl_checkpoint_fresh(MtlInstance *in, uint64_t seed)
 
 /* ---- state as text ---- */
 
-enum { STATE_TEXT = 512 };
+enum { STATE_TEXT = 512 + 26 * MTL_REMEMBERED };
 
-static void state_text(const MtlRunState *s, char text[STATE_TEXT])
+static void state_text(const MtlRunState *s, const MtlModel *m, char text[STATE_TEXT])
 {
 	char best[64] = "null";
 	if (s->has_best) snprintf(best, sizeof best, "%.17g", s->best);
@@ -39,8 +39,17 @@ static void state_text(const MtlRunState *s, char text[STATE_TEXT])
 	snprintf(text, STATE_TEXT,
 		 "{\"step\":%" PRId64 ",\"epoch\":%" PRId64 ",\"rows\":%" PRId64 ",\"rows_seen\":%" PRId64
 		 ",\"batch\":%" PRId64 ",\"shuffle\":%" PRId64 ",\"seed\":\"%" PRIu64
-		 "\",\"best\":%s,\"since\":%" PRId64 "}",
+		 "\",\"best\":%s,\"since\":%" PRId64,
 		 s->step, s->epoch, s->rows, s->rows_seen, s->batch, s->shuffle, s->seed, best, s->since);
+	size_t n = strlen(text);
+	for (int i = 0; i < s->n_remembered && n < STATE_TEXT; i++) {
+		if (i == 0)
+			n +=
+			    (size_t)snprintf(text + n, STATE_TEXT - n, ",\"balance\":\"%s\",\"remembered\":[",
+					     mtl_balance_name(m->train.balance.kind));
+		n += (size_t)snprintf(text + n, STATE_TEXT - n, "%s%.17g", i ? "," : "", s->remembered[i]);
+	}
+	snprintf(text + n, STATE_TEXT - n, s->n_remembered ? "]}" : "}");
 }
 
 static bool whole(const json_t *o, const char *key, int64_t *out)
@@ -67,6 +76,13 @@ static bool state_read(const char *text, MtlRunState *s)
 	if (ok && json_is_number(best)) {
 		s->has_best = true;
 		s->best = json_number_value(best);
+	}
+	const json_t *list = ok ? json_object_get(o, "remembered") : NULL;
+	s->n_remembered = (int)json_array_size(list);
+	ok = ok && s->n_remembered <= MTL_REMEMBERED;
+	for (int i = 0; ok && i < s->n_remembered; i++) {
+		ok = json_is_number(json_array_get(list, (size_t)i));
+		s->remembered[i] = json_number_value(json_array_get(list, (size_t)i));
 	}
 	json_decref(o);
 	return ok;
@@ -175,7 +191,7 @@ MtlStatus mtl_checkpoint_save(const MtlInstance *in, const char *path, const Mtl
 			   {MTL_META_CODES, codes}};
 	int n_meta = 4;
 	if (state) {
-		state_text(state, now);
+		state_text(state, m, now);
 		meta[n_meta++] = (MtlMeta){MTL_META_STATE, now};
 	}
 	if (best && mtl_store_meta(best, MTL_META_STATE))
@@ -246,6 +262,19 @@ MtlStatus mtl_checkpoint_resume(MtlInstance *in, const MtlStore *s, const char *
 		return mtl_fail(e, MTL_REFUSED, "F0210", where,
 				"the state of the training run is not understood");
 	if (mtl_instance_load(in, s, where, true, e)) return e->status;
+	json_t *o = json_loads(mtl_store_meta(s, MTL_META_STATE), 0, NULL);
+	const char *was = json_string_value(json_object_get(o, "balance")),
+		   *now = mtl_balance_name(m->train.balance.kind);
+	bool remembers = m->train.balance.kind == MTL_UNCERTAINTY || m->train.balance.kind == MTL_DWA ||
+			 m->train.balance.kind == MTL_GRADNORM;
+	if (was || remembers) {
+		if (!was || strcmp(was, now) != 0)
+			mtl_fail(e, MTL_REFUSED, "F0215", where,
+				 "its tasks were balanced by %s, this program does it by %s: use --init",
+				 was ? was : "nothing that is remembered", now);
+	}
+	json_decref(o);
+	if (e->status) return e->status;
 	for (int k = 0; k < m->train.dense.n_moment; k++)
 		for (int i = 0; i < m->n_param_block; i++)
 			if (fetch_moment(s, where, k, mtl_param_tensor(in, i, NULL),

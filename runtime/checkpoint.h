@@ -7,6 +7,7 @@
  */
 #ifndef MTL_CHECKPOINT_H
 #define MTL_CHECKPOINT_H
+#include "balance.h"
 #include "instance.h"
 
 /* Where a run stands.  Everything the next step depends on beside parameters, moments and data. */
@@ -20,6 +21,8 @@ typedef struct {
 	bool has_best; /* early stop: a best epoch is known */
 	double best;
 	int64_t since; /* epochs since then without a better value */
+	int n_remembered;
+	double remembered[MTL_REMEMBERED]; /* by the balance of tasks */
 } MtlRunState;
 
 /* Every parameter by its initialiser; a parameter's numbers depend on the seed and its name only. */

@@ -11,7 +11,7 @@
 #include "batch.h"
 #include "real.h"
 
-typedef struct {
+typedef struct MtlTouched {
 	int32_t *uniq;	 /* [n_uniq] table rows */
 	int32_t *start;	 /* [n_uniq + 1] first occurrence of each */
 	int32_t *src;	 /* [n] first element of its gradient in DROWS */

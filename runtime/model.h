@@ -76,6 +76,21 @@ typedef struct {
 	int offset; /* column in DROWS; -1: no loss reaches this use, it has no gradient */
 } MtlLookup;
 
+/*
+ * A task is a loss that teaches something which another one teaches as well.  Where the balance works on
+ * gradients (of_tasks), each has a gradient of its own of what is shared: in GRAD n_shared floats from
+ * n_param + task * n_shared on, in DROWS n_block columns from first_block + (1 + task) * n_block on.  Block 0
+ * of DROWS, where the lookups' offsets point, and PARAM's layout in GRAD are for what they are brought
+ * together to.
+ */
+typedef struct {
+	const int *loss; /* [n] */
+	int n;
+	bool of_tasks;
+	int64_t n_shared;
+	int n_block, first_block;
+} MtlTasks;
+
 /* ---- what happened: labels ---- */
 
 /* A label expression over columns in three-valued logic, postfix.  column >= 0 pushes a column. */
@@ -120,6 +135,7 @@ typedef struct {
 typedef struct {
 	const char *name;
 	double weight;
+	bool regression; /* mse, huber */
 } MtlLoss;
 typedef struct {
 	const char *name;
@@ -141,7 +157,9 @@ typedef struct {
 	MtlInit init;
 	uint64_t losses; /* bit l: loss l reaches it (bit 63 stands for all from 63 on) */
 	bool frozen;
-	bool serving; /* false: exists in training only, the scorer has no room for it */
+	bool serving;  /* false: exists in training only, the scorer has no room for it */
+	bool shared;   /* several losses teach it */
+	int64_t block; /* then: where it lies in a task's block of GRAD */
 } MtlParam;
 
 typedef struct {
@@ -154,6 +172,7 @@ typedef struct {
 	uint64_t losses;
 	bool frozen;
 	bool serving;
+	bool shared; /* several losses teach it */
 } MtlTable;
 
 typedef struct {
@@ -253,9 +272,27 @@ typedef struct {
 	double floor, by;
 } MtlSchedule;
 
+/* The formulas are in balance.h. */
+typedef enum {
+	MTL_FIXED,
+	MTL_UNCERTAINTY,
+	MTL_DWA,
+	MTL_GRADNORM,
+	MTL_PCGRAD,
+	MTL_MGDA,
+	MTL_PARETO,
+	MTL_CAGRAD
+} MtlBalanceKind;
+typedef struct {
+	MtlBalanceKind kind;
+	double k, lr;	     /* DWA: temperature; GRADNORM: alpha, rate; CAGRAD: c */
+	const double *least; /* PARETO [n of tasks] */
+} MtlBalanceRule;
+
 typedef struct {
 	MtlOptimizer dense, tables;
 	MtlSchedule schedule;
+	MtlBalanceRule balance;
 	double clip; /* the gradient's norm at most; 0: as it is */
 	int batch, epochs;
 	int64_t shuffle; /* rows of the shuffle buffer; 0: file order */
@@ -294,6 +331,7 @@ typedef struct {
 	int n_noise;
 	const MtlLoss *loss;
 	int n_loss;
+	MtlTasks tasks;
 	const MtlWatch *watch;
 	int n_watch;
 	const MtlOutput *output;

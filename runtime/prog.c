@@ -403,6 +403,14 @@ static void on_epoch(void *self, const MtlTrainEpoch *t)
 			t->best ? "true" : "false");
 		fputs(",\"lr\":", g->log);
 		mtl_json_number(g->log, t->lr);
+		const MtlTasks *tasks = &g->m->tasks;
+		for (int k = 0; g->m->train.balance.kind != MTL_FIXED && k < tasks->n; k++) {
+			fputs(k ? "," : ",\"share\":{", g->log);
+			mtl_json_text(g->log, g->m->loss[tasks->loss[k]].name);
+			fputc(':', g->log);
+			mtl_json_number(g->log, t->share[k]);
+			if (k == tasks->n - 1) fputc('}', g->log);
+		}
 		log_losses(g->log, g->m, t->loss, t->weight);
 		if (t->valid) {
 			fprintf(g->log, ",\"valid\":{\"rows\":%" PRId64 ",\"heads\":", t->valid->rows);

@@ -35,6 +35,7 @@ void mtl_step_free(MtlStep *s)
 	mtl_release(sys, s->losses);
 	mtl_release(sys, s->piece);
 	mtl_release(sys, s->square);
+	mtl_balance_free(&s->balance);
 	*s = (MtlStep){0};
 }
 
@@ -72,7 +73,9 @@ MtlStatus mtl_step_init(MtlStep *s, MtlInstance *in, MtlThreads *pool, int64_t c
 	int64_t blocks = ceil_div(cap, MTL_BLOCK), work = mtl_frame_work(in, MTL_COUNT, m->n_entry - 1);
 	s->loss = mtl_new(sys, double, m->n_loss + 1);
 	s->weight = mtl_new(sys, double, m->n_loss + 1);
-	s->grad = mtl_new(sys, mtl_real, m->n_param + 1);
+	if (mtl_balance_init(&s->balance, sys, m, mtl_pool_threads(pool), e)) return e->status;
+	int64_t n_grad = m->n_param + (m->tasks.of_tasks ? m->tasks.n * m->tasks.n_shared : 0);
+	s->grad = mtl_new(sys, mtl_real, n_grad + 1);
 	s->drows = mtl_new(sys, mtl_real, cap * m->n_drow + 1);
 	s->inv = mtl_new(sys, mtl_real, m->n_loss + 1);
 	s->count = mtl_new(sys, mtl_real, blocks * m->n_loss + 1);
@@ -176,6 +179,10 @@ MtlStatus mtl_step_gradients(MtlStep *s, const MtlBatch *b, bool mean, MtlError 
 		s->weight[l] = over_blocks(s->count, blocks, m->n_loss, l);
 		s->inv[l] = !mean ? 1 : s->weight[l] > 0 ? (mtl_real)(1 / s->weight[l]) : 0;
 	}
+	for (int k = 0; mean && s->balanced && k < m->tasks.n; k++) {
+		int l = m->tasks.loss[k];
+		if (s->weight[l] > 0) s->inv[l] = (mtl_real)(s->balance.factor[k] / s->weight[l]);
+	}
 	mtl_pool_run(s->pool, s->n_slice, step_slice, s);
 	s->rows_seen += b->n;
 	for (int l = 0; l < m->n_loss; l++) {
@@ -189,6 +196,7 @@ MtlStatus mtl_step_gradients(MtlStep *s, const MtlBatch *b, bool mean, MtlError 
 	MtlFrame f = frame(s, 0);
 	f.acc = s->acc[0];
 	mtl_frame_call(&f, MTL_POST, 0, 0, 0);
+	if (!s->balanced) mtl_balance_join(s, NULL);
 	return MTL_OK;
 }
 

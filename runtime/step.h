@@ -7,6 +7,7 @@
  */
 #ifndef MTL_STEP_H
 #define MTL_STEP_H
+#include "balance.h"
 #include "frame.h"
 #include "pool.h"
 #include "real.h"
@@ -17,12 +18,15 @@ enum {
 	    64, /* a table's touched rows are cut in at most so many parts where something is summed */
 };
 
-typedef struct {
+typedef struct MtlStep {
 	MtlInstance *in;
 	MtlThreads *pool;
 	MtlOptimizer dense, tables; /* the model's, with another learning rate perhaps */
 	MtlSchedule schedule;
 	int64_t steps; /* of the whole run, where the schedule asks */
+	MtlBalance balance;
+	bool balanced; /* the gradients of tasks are brought together by mtl_balance_step; else they are added
+			  up */
 	bool dropout;
 	uint64_t seed;	   /* of the dropout */
 	int64_t step;	   /* steps done: t of the bias corrections is one more */

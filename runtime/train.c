@@ -153,7 +153,14 @@ static MtlStatus begin(Run *r, MtlError *e)
 	if (mtl_step_init(&r->step, &r->in, r->pool, o->batch, e)) return e->status;
 	if (mtl_groups_init(&r->groups, r->sys, r->m, r->in.table_rows, MTL_FEED_RING, o->batch, e))
 		return e->status;
-	r->step.dropout = true;
+	r->step.dropout = r->step.balanced = true;
+	if (o->resume) {
+		if (r->state.n_remembered != r->step.balance.n_remembered)
+			return mtl_fail(e, MTL_REFUSED, "F0215", o->resume,
+					"its tasks were others: use --init to start from its weights");
+		memcpy(r->step.balance.remembered, r->state.remembered, sizeof r->state.remembered);
+		mtl_balance_resume(&r->step.balance);
+	}
 	r->step.seed = r->state.seed;
 	if (o->lr > 0) {
 		r->step.tables.lr *= o->lr / r->step.dense.lr;
@@ -171,6 +178,8 @@ static MtlStatus save(Run *r, const MtlStore *best, MtlError *e)
 	if (!r->o->out) return MTL_OK;
 	r->state.step = r->step.step;
 	r->state.rows_seen = r->step.rows_seen;
+	r->state.n_remembered = r->step.balance.n_remembered;
+	memcpy(r->state.remembered, r->step.balance.remembered, sizeof r->state.remembered);
 	if (mtl_checkpoint_save(&r->in, r->o->out, r->o->no_state ? NULL : &r->state, best, e))
 		return e->status;
 	r->saved = true;
@@ -195,7 +204,9 @@ static MtlStatus save_standing(Run *r, MtlError *e)
 static MtlStatus one_batch(Run *r, const MtlFed *fed, MtlError *e)
 {
 	MtlStep *s = &r->step;
+	const MtlTouched *touched = mtl_groups_of(&r->groups, fed->slot);
 	MtlStatus st = mtl_step_gradients(s, &fed->batch, true, e);
+	if (!st) st = mtl_balance_step(s, touched, e);
 	if (st == MTL_NUMBERS) {
 		MtlError why = *e;
 		*e = (MtlError){0};
@@ -205,7 +216,7 @@ static MtlStatus one_batch(Run *r, const MtlFed *fed, MtlError *e)
 				(long long)(fed->first + fed->batch.n));
 	}
 	if (st) return st;
-	mtl_step_apply(s, mtl_groups_of(&r->groups, fed->slot));
+	mtl_step_apply(s, touched);
 	for (int l = 0; l < r->m->n_loss; l++) {
 		r->sum[l] += s->loss[l] * s->weight[l];
 		r->weight[l] += s->weight[l];
@@ -305,6 +316,11 @@ static MtlStatus end_epoch(Run *r, const MtlRowCounts *counts, bool *enough, Mtl
 		r->state.since = best ? 0 : r->state.since + 1;
 		*enough = r->state.since >= o->stop_patience;
 	}
+	MtlBalance *b = &r->step.balance;
+	double share[MTL_TASKS];
+	for (int k = 0; k < b->n; k++)
+		share[k] = b->steps[k] ? b->mean[k] / (double)b->steps[k] : (double)NAN;
+	mtl_balance_epoch(b);
 	MtlStatus st = best ? save(r, NULL, e) : MTL_OK;
 	for (int l = 0; l < r->m->n_loss; l++) r->sum[l] = r->weight[l] > 0 ? r->sum[l] / r->weight[l] : 0;
 	if (!st && r->h->epoch)
@@ -313,6 +329,7 @@ static MtlStatus end_epoch(Run *r, const MtlRowCounts *counts, bool *enough, Mtl
 							 .rows = rows,
 							 .steps = r->step.step,
 							 .lr = r->step.lr,
+							 .share = share,
 							 .loss = r->sum,
 							 .weight = r->weight,
 							 .counts = counts,

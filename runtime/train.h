@@ -16,8 +16,8 @@ typedef struct {
 	const char *out;	   /* NULL: nothing is saved */
 	const char *init, *resume; /* NULL, or a model file */
 	int64_t epochs, batch, shuffle;
-	double lr; /* 0: the model's; else that of dense parameters, the tables' rate changes by the same
-		      factor */
+	double lr;     /* 0: the model's; else that of dense parameters, the tables' rate changes by the same
+			  factor */
 	int64_t steps; /* the schedule's, 0: the model's, or those of the run */
 	uint64_t seed;
 	bool seed_given;
@@ -42,6 +42,8 @@ typedef struct {
 	int64_t epoch, epochs;
 	int64_t rows, steps;
 	double lr; /* of the dense parameters in the last step */
+	const double
+	    *share; /* [tasks] mean factor of each one's gradient of what is shared; NaN: it had no row */
 	const double *loss,
 	    *weight; /* means over the rows of the epoch this call has seen, each when its batch was met */
 	const MtlRowCounts *counts;

@@ -78,6 +78,7 @@ bool compile_serving(Compilation *c, const CompileRequest *r)
 	verify_graph(s->g, "share");
 	if (dump_graph(c, r, "after:share", s->g)) return false;
 	pass_reach(s);
+	pass_boundary(s);
 	pass_order(s);
 	c->digest = digest(s);
 

@@ -98,49 +98,94 @@ static double table_gradient(Harness *h, const double *drows, int table, int64_t
 	return sum;
 }
 
-static void differences(Harness *h, Tally *t, uint64_t *rng, bool verbose)
+/* Gradients of the total in the layouts of PARAM and DROWS; of a task: of its loss, and of what is shared
+ * alone. */
+typedef struct {
+	double *g, *drows;
+	bool shared;
+	const char *of;
+} Gradient;
+
+static void say_array(const Gradient *want, const char *name, bool ok)
+{
+	char line[256];
+	snprintf(line, sizeof line, "%s%s%s", name, want->of ? " of " : "", want->of ? want->of : "");
+	printf("  %-40s %s\n", line, ok ? "ok" : "WRONG");
+}
+
+static void differ(Harness *h, const Gradient *want, Tally *t, uint64_t *rng, bool verbose)
 {
 	Spec *s = h->spec;
-	Buffer *param = harness_buffer(h, SLOT_PARAM, 0), *grad = harness_buffer(h, SLOT_GRAD, 0),
-	       *drows = harness_buffer(h, SLOT_DROWS, 0);
-	harness_step(h, RUN_DOUBLE);
-	double *g = arena_new(h->arena, double, grad ? grad->n : 1),
-	       *d = arena_new(h->arena, double, drows ? drows->n : 1);
-	if (grad) memcpy(g, grad->d, sizeof *g * (size_t)grad->n);
-	if (drows) memcpy(d, drows->d, sizeof *d * (size_t)drows->n);
+	Buffer *param = harness_buffer(h, SLOT_PARAM, 0);
 	for (int p = 0; p < s->param.n; p++) {
+		if (want->shared && !s->param.at[p].shared) continue;
 		int64_t at = spec_param_offset(s, p), n = shape_size(s->param.at[p].shape), bad = t->bad;
-		Buffer whole = {.d = g};
+		Buffer whole = {.d = want->g};
 		double scale = scale_of(&whole, at, n);
 		for (int k = 0; k < PER_ARRAY && k < n; k++) {
 			int64_t i = at + (n <= PER_ARRAY ? k : (int64_t)(harness_random(rng) * (double)n));
-			compare(t, s->param.at[p].frozen ? 0 : g[i],
+			compare(t, s->param.at[p].frozen ? 0 : want->g[i],
 				s->param.at[p].frozen ? 0 : central(h, param, i), scale, 2e-5);
 		}
 		if (n > PER_ARRAY && !s->param.at[p].frozen) {
-			double dot, want = central_direction(h, param, at, n, g, rng, &dot);
-			compare(t, dot, want, scale, 2e-5);
+			double dot, measured = central_direction(h, param, at, n, want->g, rng, &dot);
+			compare(t, dot, measured, scale, 2e-5);
 		}
-		if (verbose || bad != t->bad)
-			printf("  %-40s %s\n", s->param.at[p].name, bad == t->bad ? "ok" : "WRONG");
+		if (verbose || bad != t->bad) say_array(want, s->param.at[p].name, bad == t->bad);
 	}
 	for (int k = 0; k < s->table.n; k++) {
 		Buffer *table = harness_buffer(h, SLOT_TABLE, k);
 		int64_t bad = t->bad, stride = s->table.at[k].stride, n = h->table_rows * stride;
-		if (!table) continue;
+		if (!table || (want->shared && !s->table.at[k].shared)) continue;
 		/* Of a record only the row itself has a gradient; its moments do not reach the loss. */
 		double *by_float = arena_new(h->arena, double, n), most = 1e-2, dot;
 		for (int64_t i = 0; i < n; i++) {
 			by_float[i] = i % stride < s->table.at[k].dim
-					  ? table_gradient(h, d, k, i / stride, (int)(i % stride))
+					  ? table_gradient(h, want->drows, k, i / stride, (int)(i % stride))
 					  : 0;
 			most = fmax(most, fabs(by_float[i]));
 		}
-		double want = central_direction(h, table, 0, n, by_float, rng, &dot);
-		compare(t, dot, want, most, 2e-5);
-		if (verbose || bad != t->bad)
-			printf("  %-40s %s\n", s->table.at[k].name, bad == t->bad ? "ok" : "WRONG");
+		double measured = central_direction(h, table, 0, n, by_float, rng, &dot);
+		compare(t, dot, measured, most, 2e-5);
+		if (verbose || bad != t->bad) say_array(want, s->table.at[k].name, bad == t->bad);
 	}
+}
+
+/* What task k's block holds, where the sum of all tasks' would be. */
+static Gradient of_task(Harness *h, const Gradient *all, int64_t n_drows, int k)
+{
+	const Spec *s = h->spec;
+	Gradient one = {.g = arena_new(h->arena, double, spec_grad_floats(s) + 1),
+			.drows = arena_new(h->arena, double, n_drows + 1),
+			.shared = true,
+			.of = s->loss.at[s->task.at[k]].name};
+	for (int p = 0; p < s->param.n; p++)
+		for (int64_t i = 0; s->param.at[p].shared && i < shape_size(s->param.at[p].shape); i++)
+			one.g[spec_param_offset(s, p) + i] =
+			    all->g[spec_param_floats(s) + k * s->n_shared + s->param.at[p].block + i];
+	for (int64_t r = 0; n_drows && r < h->rows; r++)
+		for (int c = 0; c < s->n_block; c++) {
+			int64_t to = r * s->n_drow + s->first_block + c;
+			one.drows[to] = all->drows[to + (k + 1) * s->n_block];
+		}
+	return one;
+}
+
+static void differences(Harness *h, Tally *t, uint64_t *rng, bool verbose)
+{
+	Buffer *grad = harness_buffer(h, SLOT_GRAD, 0), *drows = harness_buffer(h, SLOT_DROWS, 0);
+	harness_step(h, RUN_DOUBLE);
+	Gradient all = {.g = arena_new(h->arena, double, grad ? grad->n : 1),
+			.drows = arena_new(h->arena, double, drows ? drows->n : 1)};
+	if (grad) memcpy(all.g, grad->d, sizeof *all.g * (size_t)grad->n);
+	if (drows) memcpy(all.drows, drows->d, sizeof *all.drows * (size_t)drows->n);
+	differ(h, &all, t, rng, verbose);
+	for (int k = 0; h->spec->task_gradients && k < h->spec->task.n; k++) {
+		Gradient one = of_task(h, &all, drows ? drows->n : 0, k);
+		h->only = h->spec->task.at[k] + 1;
+		differ(h, &one, t, rng, verbose);
+	}
+	h->only = 0;
 }
 
 /*

@@ -9,7 +9,6 @@
 
 typedef void Kernel(void *const *buf, const int64_t *size);
 
-
 double harness_random(uint64_t *state)
 {
 	uint64_t z = *state += 0x9E3779B97F4A7C15u;
@@ -43,8 +42,8 @@ static int64_t size_of(const Harness *h, const Slot *s)
 			most = h->low->entry.at[i].work > most ? h->low->entry.at[i].work : most;
 		return most;
 	}
+	case SLOT_GRAD: return spec_grad_floats(p) + 16;
 	case SLOT_PARAM:
-	case SLOT_GRAD:
 	case SLOT_MOMENT: return spec_param_floats(p) + 16;
 	case SLOT_PACKED: return h->low->packed + 16;
 	case SLOT_ACC: return h->low->n_acc + 16;
@@ -243,6 +242,43 @@ static void zero(Harness *h, SlotKind kind)
 	for (int64_t i = 0; b && i < b->n; i++) harness_set(b, i, 0);
 }
 
+/* to += from */
+static void sum_into(Buffer *b, RunMode mode, int64_t to, int64_t from)
+{
+	if (mode != RUN_KERNEL)
+		b->d[to] =
+		    mode == RUN_FLOAT ? (double)((float)b->d[to] + (float)b->d[from]) : b->d[to] + b->d[from];
+	else if (b->wide)
+		b->wide[to] += b->wide[from];
+	else
+		b->f[to] += b->f[from];
+}
+
+/* Where tasks have gradients of their own: their sum, where the gradient of all losses is looked for. */
+static void sum_tasks(Harness *h, RunMode mode)
+{
+	const Spec *s = h->spec;
+	Buffer *grad = harness_buffer(h, SLOT_GRAD, 0), *drows = harness_buffer(h, SLOT_DROWS, 0);
+	if (!s->task_gradients) return;
+	for (int p = 0; grad && p < s->param.n; p++) {
+		int64_t at = spec_param_offset(s, p), n = shape_size(s->param.at[p].shape);
+		for (int k = 0; s->param.at[p].shared && k < s->task.n; k++)
+			for (int64_t i = 0; i < n; i++)
+				sum_into(grad, mode, at + i,
+					 spec_param_floats(s) + k * s->n_shared + s->param.at[p].block + i);
+	}
+	for (int64_t r = 0; drows && r < h->rows; r++)
+		for (int c = 0; c < s->n_block; c++) {
+			int64_t to = r * s->n_drow + s->first_block + c;
+			if (mode != RUN_KERNEL)
+				drows->d[to] = 0;
+			else
+				memset((char *)harness_memory(drows) + to * (drows->wide ? 8 : 4), 0,
+				       drows->wide ? 8 : 4);
+			for (int k = 1; k <= s->task.n; k++) sum_into(drows, mode, to, to + k * s->n_block);
+		}
+}
+
 double harness_step(Harness *h, RunMode mode)
 {
 	const Spec *s = h->spec;
@@ -261,9 +297,10 @@ double harness_step(Harness *h, RunMode mode)
 			harness_set(inv, l, inv->wide ? each : (double)(float)each);
 	}
 	if (!harness_run(h, mode, ENTRY_STEP, n) || !harness_run(h, mode, ENTRY_POST, n)) return NAN;
+	sum_tasks(h, mode);
 	double total = 0;
 	for (int l = 0; l < s->loss.n; l++)
-		for (int64_t b = 0; b < blocks(h); b++)
+		for (int64_t b = 0; b < blocks(h) && (!h->only || h->only == l + 1); b++)
 			total += s->loss.at[l].weight * harness_get(loss, mode, b * s->loss.n + l) *
 				 harness_get(inv, mode, l);
 	return total;

@@ -27,6 +27,7 @@ typedef struct {
 	int64_t rows;
 	int64_t table_rows; /* ids stay below; tables are cut to it */
 	VEC(Buffer) buffer;
+	int only; /* loss that alone counts in harness_step's total, plus 1; 0: all */
 	char fault[512];
 } Harness;
 

@@ -197,8 +197,10 @@ static void parameters(Text *o, const Spec *s)
 			    p->shape.nd, p->shape.d[0], p->shape.d[1], p->shape.d[2],
 			    (long long)spec_param_offset(s, i), (long long)shape_size(p->shape));
 		init(o, p->init);
-		text_printf(o, ", .losses = 0x%llxu, .frozen = %s, .serving = %s},\n",
+		text_printf(o, ", .losses = 0x%llxu, .frozen = %s, .serving = %s",
 			    (unsigned long long)p->losses, flag(p->frozen), flag(p->serving));
+		if (p->shared) text_printf(o, ", .shared = true, .block = %lld", (long long)p->block);
+		text_add(o, "},\n");
 	}
 	if (s->param.n) text_add(o, "};\n");
 	if (s->table.n) text_add(o, "static const MtlTable tables[] = {\n");
@@ -209,8 +211,9 @@ static void parameters(Text *o, const Spec *s)
 		text_printf(o, ", .rows = %lld, .feature = %d, .dim = %d, .stride = %d, ", (long long)t->rows,
 			    t->feature, t->dim, t->stride);
 		init(o, t->init);
-		text_printf(o, ", .losses = 0x%llxu, .frozen = %s, .serving = %s},\n",
-			    (unsigned long long)t->losses, flag(t->frozen), flag(t->serving));
+		text_printf(o, ", .losses = 0x%llxu, .frozen = %s, .serving = %s, .shared = %s},\n",
+			    (unsigned long long)t->losses, flag(t->frozen), flag(t->serving),
+			    flag(t->shared));
 	}
 	if (s->table.n) text_add(o, "};\n");
 }
@@ -235,7 +238,7 @@ static void reports(Text *o, const Spec *s, bool scorer)
 			quoted(o, s->loss.at[i].name);
 			text_add(o, ", .weight = ");
 			number(o, s->loss.at[i].weight);
-			text_add(o, "},\n");
+			text_printf(o, ", .regression = %s},\n", flag(s->loss.at[i].regression));
 		}
 		text_add(o, "};\n");
 	}
@@ -362,6 +365,33 @@ static void schedule(Text *o, const Spec *s)
 	number(o, s->clip);
 }
 
+/* Tasks, and their least shares. */
+static void tasks(Text *o, const Spec *s)
+{
+	if (!s->task.n) return;
+	text_add(o, "static const int tasks[] = {");
+	for (int k = 0; k < s->task.n; k++) text_printf(o, "%s%d", k ? ", " : "", s->task.at[k]);
+	text_add(o, "};\n");
+	if (!s->balance.least) return;
+	text_add(o, "static const double least[] = {");
+	for (int k = 0; k < s->task.n; k++) {
+		text_add(o, k ? ", " : "");
+		number(o, s->balance.least[s->task.at[k]]);
+	}
+	text_add(o, "};\n");
+}
+
+static void balance(Text *o, const Spec *s)
+{
+	static const char *const kind[] = {"FIXED",  "UNCERTAINTY", "DWA",    "GRADNORM",
+					   "PCGRAD", "MGDA",	    "PARETO", "CAGRAD"};
+	text_printf(o, ".balance = {MTL_%s, ", kind[s->balance.kind]);
+	number(o, s->balance.k);
+	text_add(o, ", ");
+	number(o, s->balance.lr);
+	text_printf(o, ", %s}", s->balance.least && s->task.n ? "least" : "NULL");
+}
+
 void emit_model(Text *o, const EmitModel *m)
 {
 	static const char *const contradiction[] = {"FAIL", "DROP", "ZERO", "FORCE"};
@@ -377,6 +407,7 @@ void emit_model(Text *o, const EmitModel *m)
 	samples(o, s);
 	parameters(o, s);
 	reports(o, s, scorer);
+	if (!scorer) tasks(o, s);
 	kernels(o, s, m->n, m->variant);
 	if (m->weights) {
 		text_add(o, "__asm__(\".section .rodata\\n.balign 64\\nmtl_weights_begin:\\n.incbin ");
@@ -416,6 +447,9 @@ void emit_model(Text *o, const EmitModel *m)
 		    scorer ? 0 : s->noise.n);
 	text_printf(o, "\t.loss = %s, .n_loss = %d,\n", ARRAY(s->loss.n && !scorer, "losses"),
 		    scorer ? 0 : s->loss.n);
+	if (s->task.n && !scorer)
+		text_printf(o, "\t.tasks = {tasks, %d, %s, %lld, %d, %d},\n", s->task.n,
+			    flag(s->task_gradients), (long long)s->n_shared, s->n_block, s->first_block);
 	text_printf(o, "\t.watch = %s, .n_watch = %d,\n", ARRAY(s->watch.n && !scorer, "watches"),
 		    scorer ? 0 : s->watch.n);
 	text_printf(o, "\t.output = %s, .n_output = %d,\n", ARRAY(s->output.n, "outputs"), s->output.n);
@@ -428,6 +462,10 @@ void emit_model(Text *o, const EmitModel *m)
 	optimizer(o, &s->tables);
 	text_add(o, ",\n\t\t");
 	schedule(o, s);
+	if (!scorer) {
+		text_add(o, ",\n\t\t");
+		balance(o, s);
+	}
 	text_printf(o, ",\n\t\t.batch = %d, .epochs = %d, .shuffle = %lld, .seed = %lluu, .stop_metric = ",
 		    s->batch, s->epochs, (long long)s->shuffle, (unsigned long long)s->seed);
 	quoted(o, s->stop_metric);

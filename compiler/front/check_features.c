@@ -491,7 +491,7 @@ static NodeId look_up(Check *c, int feature, int table, Span at)
 	       (c->s->lookup.at[i].feature != feature || c->s->lookup.at[i].table != table))
 		i++;
 	if (i == c->s->lookup.n) {
-		vec_push(c->a, &c->s->lookup, (Lookup){feature, table, c->s->n_drow});
+		vec_push(c->a, &c->s->lookup, (Lookup){feature, table, c->s->n_drow, -1});
 		c->s->n_drow += dim;
 	}
 	NodeId id = graph_push(c->g, OP_LOOKUP, shape_1(true, dim), 0, NULL, (Attr){.i = i}, at);

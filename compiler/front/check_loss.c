@@ -517,9 +517,12 @@ static void check_loss_line(Check *c, const Pending *p)
 	row = spread(c, as_column(c, row), st->a->span);
 	NodeId count = v->kind == V_LOSS ? v->count : 0;
 	if (!count) count = graph_const(c->g, 1, st->a->span);
+	bool regression =
+	    st->a->kind == AST_CALL && (!strcmp(st->a->name, "mse") || !strcmp(st->a->name, "huber"));
 	vec_push(c->a, &c->s->loss,
 		 (Loss){.name = name,
 			.weight = weight,
+			.regression = regression,
 			.row = row,
 			.count = spread(c, count, st->a->span),
 			.text = written(c, st->a),

@@ -9,7 +9,7 @@ static void help_setting(Check *c, const Near *n, const char *wanted)
 	const char *best = wanted ? near_best(n, wanted) : NULL;
 	Text t = {0};
 	for (int i = 0; i < n->name.n; i++) /* but not what M0090 would answer */
-		if (strcmp(n->name.at[i], "balance") && strcmp(n->name.at[i], "freeze"))
+		if (strcmp(n->name.at[i], "freeze"))
 			text_printf(&t, "%s%s", i ? ", " : "", n->name.at[i]);
 	if (best)
 		diag_help(c->d, "did you mean '%s'?", best);
@@ -333,6 +333,7 @@ void check_train(Check *c)
 			if (want_whole(c, eval(c, arg->a), at, "seed", 0, 9e15, &n)) c->s->seed = (uint64_t)n;
 			break;
 		case STOP: set_stop(c, arg->a); break;
+		case BALANCE: check_balance(c, arg->a); break;
 		default: unsupported(c, arg->span, arena_printf(c->a, "'%s'", setting[k])); break;
 		}
 	}

@@ -208,6 +208,7 @@ const Value *loss_ipw(Check *c, const CallSite *site); /* ipw and dr */
 const Value *loss_label(Check *c, const CallSite *site);
 const Value *loss_arith(Check *c, AstKind op, const Value *a, const Value *b, Span at);
 void check_train(Check *c);
+void check_balance(Check *c, const Ast *e);
 void check_rows(Check *c);
 void lint(Check *c);
 void lint_losses(Check *c, const bool *trained); /* lint_loss.c */

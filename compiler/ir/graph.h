@@ -70,16 +70,30 @@ typedef struct {
 	Span span;
 	bool frozen;
 	uint64_t losses; /* by pass_reach: the losses whose gradient it receives (bit 63: all from 63 on) */
+	bool shared;	 /* by pass_boundary: several losses teach it */
+	int64_t block;	 /* then: where it lies in a task's block of gradients */
 	bool serving;	 /* by pass_reach: an output depends on it */
 	bool expert;	 /* part of a replicated block (symmetry lint, reports) */
 } Param;
 
-typedef enum { ROOT_OUTPUT, ROOT_WATCH, ROOT_LOSS, ROOT_COUNT, ROOT_GRAD, ROOT_DROW, ROOT_GIVEN } RootKind;
+typedef enum {
+	ROOT_OUTPUT,
+	ROOT_WATCH,
+	ROOT_LOSS,
+	ROOT_COUNT,
+	ROOT_GRAD,
+	ROOT_DROW,
+	ROOT_GIVEN,
+	ROOT_TASK_GRAD,
+	ROOT_TASK_DROW
+} RootKind;
 /*
  * What must be computed.  index: output, 3*watch + {0 logit, 1 label, 2 weight}, loss, loss, parameter,
- * lookup, first float in REQUEST. LOSS and COUNT roots are per-row values [n] that the lowering sums over rows; GRAD roots are sums
- * over rows that are added into the parameter's gradient (several roots for one parameter add up); DROW roots
- * are [n, dim].
+ * lookup, first float in REQUEST. LOSS and COUNT roots are per-row values [n] that the lowering sums over
+ * rows; GRAD roots are sums over rows that are added into the parameter's gradient (several roots for one
+ * parameter add up); DROW roots are [n, dim].  TASK_GRAD and TASK_DROW are the same of one task, index: task
+ * * parameters + parameter, task
+ * * lookups + lookup.
  */
 typedef struct {
 	RootKind kind;

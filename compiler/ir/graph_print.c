@@ -16,7 +16,8 @@ static void attr_text(const Node *n, Text *o)
 
 void graph_dump(const Graph *g, Text *out)
 {
-	static const char *const root[] = {"output", "watch", "loss", "count", "grad", "drow", "given"};
+	static const char *const root[] = {"output", "watch", "loss",	   "count",    "grad",
+					   "drow",   "given", "task grad", "task drow"};
 	for (NodeId id = 1; id < g->node.n; id++) {
 		const Node *n = &g->node.at[id];
 		text_printf(out, "%%%d = %s", id, op_table[n->op]->word);
@@ -44,7 +45,8 @@ int graph_verify(const Graph *g, Text *faults)
 		const Op *op = op_table[n->op];
 		bool before = true;
 		for (int i = 0; i < n->n_in; i++)
-			before &= n->in[i] < id && (n->in[i] > 0 || n->op == OP_DENSE || n->op == OP_DENSE_FIRST);
+			before &=
+			    n->in[i] < id && (n->in[i] > 0 || n->op == OP_DENSE || n->op == OP_DENSE_FIRST);
 		if (!before || (op->n_in >= 0 && n->n_in != op->n_in)) {
 			text_printf(faults, "%%%d %s: operands\n", id, op->word);
 			bad++;

@@ -37,6 +37,11 @@ int64_t spec_param_offset(const Spec *s, int param)
 
 int64_t spec_param_floats(const Spec *s) { return spec_param_offset(s, s->param.n); }
 
+int64_t spec_grad_floats(const Spec *s)
+{
+	return spec_param_floats(s) + (s->task_gradients ? s->task.n * s->n_shared : 0);
+}
+
 int optimizer_moments(const Optimizer *o)
 {
 	switch (o->kind) {

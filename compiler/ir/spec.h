@@ -61,12 +61,20 @@ typedef struct {
 	Init init;
 	Span span;
 	bool frozen;
+	bool shared; /* by pass_boundary: several losses teach it */
 } Table;
 
 typedef struct {
 	int feature, table;
 	int offset; /* column in the block of gradients; -1: no loss reaches it */
+	int block;  /* of a shared table, where each task has a gradient of its own: column in each task's
+		       block */
 } Lookup;
+
+/* Columns of a task's block that a joined gradient is computed in. */
+typedef struct {
+	int at, width;
+} Region;
 
 typedef struct {
 	int width;
@@ -82,6 +90,7 @@ typedef struct {
 typedef struct {
 	Str name;
 	double weight;
+	bool regression;   /* mse, huber */
 	NodeId row, count; /* [n] */
 	Str text, rows;	   /* as the author wrote it; where it counts: "click", "all" */
 	Span span;
@@ -144,6 +153,23 @@ typedef struct {
 	double floor, by;
 } Schedule;
 
+/* How losses that teach the same parameters are brought together: runtime/balance.h has the formulas. */
+typedef enum {
+	BALANCE_FIXED,
+	BALANCE_UNCERTAINTY,
+	BALANCE_DWA,
+	BALANCE_GRADNORM,
+	BALANCE_PCGRAD,
+	BALANCE_MGDA,
+	BALANCE_PARETO,
+	BALANCE_CAGRAD
+} BalanceKind;
+typedef struct {
+	BalanceKind kind;
+	double k, lr;  /* dwa: temperature; gradnorm: alpha, rate; cagrad: c */
+	double *least; /* pareto, per loss: its least share */
+} Balance;
+
 typedef enum {
 	CONTRADICTION_FAIL,
 	CONTRADICTION_DROP,
@@ -173,6 +199,14 @@ typedef struct {
 	Optimizer dense, tables;
 	Schedule schedule;
 	double clip; /* norm of the whole gradient at most; 0: none */
+	Balance balance;
+	/* By pass_boundary.  A task is a loss that teaches something which another one teaches as well. */
+	VEC(int) task;	     /* their losses */
+	bool task_gradients; /* each task has a gradient of its own of what is shared */
+	int64_t n_shared; /* floats of shared parameters; a task's block lies behind those of PARAM in GRAD */
+	VEC(Region) region;
+	int n_block,
+	    first_block; /* DROWS: columns of a block, and the first's; block 0 is the sum, then the tasks' */
 	int batch, epochs;
 	int64_t shuffle;
 	uint64_t seed;
@@ -185,6 +219,7 @@ int optimizer_record(const Optimizer *o, int dim); /* floats of a table row and 
 /* Dense parameters lie one after the other, each from a multiple of 16 floats on. */
 int64_t spec_param_offset(const Spec *s, int param);
 int64_t spec_param_floats(const Spec *s);
+int64_t spec_grad_floats(const Spec *s); /* GRAD: the layout of PARAM, then each task's block */
 /* The feature whose cells an input node reads, or -1. */
 int spec_feature_read(const Spec *s, const Node *n);
 Spec *spec_new(Arena *a, StrTab *str);

@@ -37,7 +37,7 @@ typedef struct {
 	const Target *t;
 	Mod *mod;
 	Packing packing;
-	int64_t n_param, n_acc, request;
+	int64_t n_grad, n_acc, request;
 	Loc *acc; /* train graph: where PHASE_SUM nodes lie in ACC (offset), or none */
 } Lower;
 
@@ -449,16 +449,19 @@ static void carry_out(Plan *p)
 static bool any_root(const Root *r)
 {
 	return r->kind == ROOT_OUTPUT || r->kind == ROOT_WATCH || r->kind == ROOT_LOSS ||
-	       r->kind == ROOT_COUNT || r->kind == ROOT_GRAD || r->kind == ROOT_DROW;
+	       r->kind == ROOT_COUNT || r->kind == ROOT_GRAD || r->kind == ROOT_DROW ||
+	       r->kind == ROOT_TASK_GRAD || r->kind == ROOT_TASK_DROW;
 }
 static bool output_root(const Root *r) { return r->kind == ROOT_OUTPUT; }
 static bool watch_root(const Root *r) { return r->kind == ROOT_WATCH; }
 static bool count_root(const Root *r) { return r->kind == ROOT_COUNT; }
 static bool step_root(const Root *r)
 {
-	return r->kind == ROOT_LOSS || r->kind == ROOT_GRAD || r->kind == ROOT_DROW;
+	return r->kind == ROOT_LOSS || r->kind == ROOT_GRAD || r->kind == ROOT_DROW ||
+	       r->kind == ROOT_TASK_GRAD || r->kind == ROOT_TASK_DROW;
 }
-static bool grad_root(const Root *r) { return r->kind == ROOT_GRAD; }
+static bool grad_root(const Root *r) { return r->kind == ROOT_GRAD || r->kind == ROOT_TASK_GRAD; }
+static bool drow_root(const Root *r) { return r->kind == ROOT_DROW || r->kind == ROOT_TASK_DROW; }
 static bool given_root(const Root *r) { return r->kind == ROOT_GIVEN; }
 
 /* Row-free values that depend on parameters alone: computed by `pre`, kept in PACKED. */
@@ -488,6 +491,26 @@ static void lower_free(Lower *w, Part *part)
 		if (p.live[id]) part->free[id] = pre->loc[id];
 }
 
+/* Of a gradient in ACC and GRAD. */
+static int64_t grad_place(const Spec *s, const Root *r)
+{
+	if (r->kind == ROOT_GRAD) return spec_param_offset(s, r->index);
+	int task = r->index / s->param.n, param = r->index % s->param.n;
+	return spec_param_floats(s) + task * s->n_shared + s->param.at[param].block;
+}
+
+static int drow_lookup(const Spec *s, const Root *r)
+{
+	return r->kind == ROOT_DROW ? r->index : r->index % s->lookup.n;
+}
+
+static int drow_column(const Spec *s, const Root *r)
+{
+	const Lookup *l = &s->lookup.at[drow_lookup(s, r)];
+	if (r->kind == ROOT_DROW) return l->offset;
+	return s->first_block + (1 + r->index / s->lookup.n) * s->n_block + l->block;
+}
+
 static Loc root_place(Lower *w, Lowering *l, const Root *r)
 {
 	Loc at = loc_none;
@@ -497,10 +520,12 @@ static Loc root_place(Lower *w, Lowering *l, const Root *r)
 	case ROOT_LOSS: at = lo_slot(l, SLOT_LOSS, 0, w->spec->loss.n, true); break;
 	case ROOT_COUNT: at = lo_slot(l, SLOT_COUNT, 0, w->spec->loss.n, true); break;
 	case ROOT_DROW:
+	case ROOT_TASK_DROW:
 		at = lo_slot(l, SLOT_DROWS, 0, w->spec->n_drow, false);
-		at.off = w->spec->lookup.at[r->index].offset;
+		at.off = drow_column(w->spec, r);
 		return at;
 	case ROOT_GIVEN: at = lo_slot(l, SLOT_REQUEST, 0, (int)w->request, false); break;
+	case ROOT_TASK_GRAD:
 	case ROOT_GRAD: bug("a gradient has no place of its own");
 	}
 	at.off = r->index;
@@ -517,11 +542,11 @@ static void place_sums(Plan *p)
 	for (int pass = 0; pass < 2; pass++)
 		for (int r = 0; r < (pass ? g->node.n : g->root.n); r++) {
 			NodeId id = pass ? r : behind(g, g->root.at[r].node);
-			if ((!pass && g->root.at[r].kind != ROOT_GRAD) || p->part->phase[id] != PHASE_SUM ||
+			if ((!pass && !grad_root(&g->root.at[r])) || p->part->phase[id] != PHASE_SUM ||
 			    loc_is(w->acc[id]) || !id)
 				continue;
 			Loc at = lo_slot(p->l, SLOT_ACC, 0, 0, false);
-			at.off = pass ? w->n_acc : spec_param_offset(w->spec, g->root.at[r].index);
+			at.off = pass ? w->n_acc : grad_place(w->spec, &g->root.at[r]);
 			if (pass) w->n_acc += (shape_size(g->node.at[id].shape) + 15) / 16 * 16;
 			w->acc[id] = p->l->loc[id] = at;
 		}
@@ -530,19 +555,62 @@ static void place_sums(Plan *p)
 /* The joined value whose columns a lookup's gradient is, or 0. */
 static NodeId joined(const Graph *g, const Root *r)
 {
-	NodeId id = r->kind == ROOT_DROW ? behind(g, r->node) : 0;
+	NodeId id = drow_root(r) ? behind(g, r->node) : 0;
 	return id && g->node.at[id].op == OP_SLICE ? behind(g, g->node.at[id].in[0]) : 0;
 }
 
 /*
  * The gradient of joined lookups is computed side by side.  DROWS takes over that layout, other columns
  * included (a real feature between two ids costs a float), so that nothing has to be moved.
+ *
+ * Lookups of shared tables whose tasks are kept apart have a block for each task, all with one layout, which
+ * the first task with a gradient gives; what of another task does not fit is moved there.  Block 0 is for
+ * their sum.
  */
+/* A region of a block that the joined value can be computed in; its column, or -1. */
+static int region_of(const Spec *s, const Graph *g, const Root *root, NodeId whole)
+{
+	int at = s->lookup.at[drow_lookup(s, root)].block - g->node.at[behind(g, root->node)].attr.i;
+	for (int i = 0; i < s->region.n; i++)
+		if (s->region.at[i].at == at && s->region.at[i].width == shape_size(g->node.at[whole].shape))
+			return at;
+	return -1;
+}
+
+static void block_rows(Spec *s, const Graph *train)
+{
+	NodeId *base = arena_new(s->arena, NodeId, train->node.n);
+	for (int r = 0; r < train->root.n; r++) {
+		const Root *root = &train->root.at[r];
+		if (root->kind != ROOT_TASK_DROW) continue;
+		Lookup *l = &s->lookup.at[drow_lookup(s, root)];
+		if (l->block >= 0) continue;
+		NodeId whole = joined(train, root);
+		if (!whole) {
+			l->block = s->n_block;
+			s->n_block += s->table.at[l->table].dim;
+			continue;
+		}
+		if (!base[whole]) {
+			int width = (int)shape_size(train->node.at[whole].shape);
+			base[whole] = s->n_block + 1;
+			vec_push(s->arena, &s->region, ((Region){s->n_block, width}));
+			s->n_block += width;
+		}
+		l->block = base[whole] - 1 + train->node.at[behind(train, root->node)].attr.i;
+	}
+	s->first_block = s->n_drow;
+	for (int i = 0; s->n_block && i < s->lookup.n; i++)
+		if (s->lookup.at[i].block >= 0)
+			s->lookup.at[i].offset = s->first_block + s->lookup.at[i].block;
+	if (s->n_block) s->n_drow += (s->task.n + 1) * s->n_block;
+}
+
 void pass_rows(Spec *s, const Graph *train)
 {
 	NodeId *base = arena_new(s->arena, NodeId, train->node.n);
-	s->n_drow = 0;
-	for (int i = 0; i < s->lookup.n; i++) s->lookup.at[i].offset = -1;
+	s->n_drow = s->n_block = 0;
+	for (int i = 0; i < s->lookup.n; i++) s->lookup.at[i].offset = s->lookup.at[i].block = -1;
 	for (int r = 0; r < train->root.n; r++) {
 		const Root *root = &train->root.at[r];
 		if (root->kind != ROOT_DROW) continue;
@@ -559,6 +627,7 @@ void pass_rows(Spec *s, const Graph *train)
 		}
 		l->offset = base[whole] - 1 + train->node.at[behind(train, root->node)].attr.i;
 	}
+	block_rows(s, train);
 }
 
 static void place_rows(Plan *p)
@@ -566,12 +635,12 @@ static void place_rows(Plan *p)
 	const Graph *g = p->part->g;
 	for (int r = 0; r < g->root.n; r++) {
 		const Root *root = &g->root.at[r];
-		if (root->kind != ROOT_DROW) continue;
+		if (!drow_root(root)) continue;
 		Loc at = root_place(p->w, p->l, root);
 		NodeId whole = joined(g, root);
-		if (whole)
+		if (whole && (root->kind == ROOT_DROW || region_of(p->w->spec, g, root, whole) >= 0))
 			place(p, whole, loc_column(at, -g->node.at[behind(g, root->node)].attr.i));
-		else
+		else if (!whole)
 			place(p, root->node, at);
 	}
 }
@@ -599,7 +668,7 @@ static Fn *lower_rows(Lower *w, Part *part, const char *name, bool (*wanted)(con
 	carry_out(&p);
 	for (int r = 0; r < g->root.n; r++) {
 		const Root *root = &g->root.at[r];
-		if (!wanted(root) || root->kind == ROOT_GRAD) continue;
+		if (!wanted(root) || grad_root(root)) continue;
 		Loc at = root_place(w, l, root);
 		const Node *n = &g->node.at[root->node];
 		if (n->op == OP_CONST) bug("root %d is a constant", r);
@@ -623,13 +692,12 @@ static Fn *lower_post(Lower *w, Part *part, int64_t *work, Lowering **out)
 	levels(&p);
 	place_joins(&p);
 	items(&p);
-	if (w->n_param) lo_copy(l, acc, grad, w->n_param, false, (Span){0});
+	if (w->n_grad) lo_copy(l, acc, grad, w->n_grad, false, (Span){0});
 	carry_out(&p);
 	for (int r = 0; r < g->root.n; r++) {
 		const Root *root = &g->root.at[r];
-		if (root->kind != ROOT_GRAD) continue;
-		Loc from = lo_value(l, root->node),
-		    to = loc_column(grad, spec_param_offset(w->spec, root->index));
+		if (!grad_root(root)) continue;
+		Loc from = lo_value(l, root->node), to = loc_column(grad, grad_place(w->spec, root));
 		if (from.slot == acc.slot && from.off == to.off) continue;
 		int64_t size = shape_size(g->node.at[root->node].shape);
 		bool fresh;
@@ -671,8 +739,8 @@ Lowered *pass_lower(Arena *a, Spec *s, const Graphs *all, const Target *t)
 {
 	Lowered *o = arena_new(a, Lowered, 1);
 	const Graph *train = all->train;
-	Lower w = {.arena = a, .spec = s, .t = t, .n_param = spec_param_floats(s), .request = all->request};
-	w.n_acc = w.n_param;
+	Lower w = {.arena = a, .spec = s, .t = t, .n_grad = spec_grad_floats(s), .request = all->request};
+	w.n_acc = w.n_grad;
 	w.mod = o->mod = mod_new(a, s->str, str_printf(s->str, "%s_%s", s->name, t->suffix), t->W, t->fma);
 	w.mod->blas = t->blas;
 	w.mod->f64 = t->f64;

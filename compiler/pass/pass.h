@@ -27,6 +27,8 @@ void pass_dce(Graph *g);
 
 /* Which losses reach each parameter and table, and which of them scoring needs. */
 void pass_reach(Spec *s);
+/* What several losses teach, and which losses those are. */
+void pass_boundary(Spec *s);
 /* gradcheck: what was stopped becomes an input. */
 void pass_hold(Spec *s, Graph *g);
 /* Lays out DROWS: where in a row of it each lookup's gradient lies. */

@@ -302,22 +302,22 @@ static const MtlEvent h_event[] = {{"click", -1, h_label_click, 1}, {"buy", 0, h
 		MTL_INIT_ZERO, 0, 0                                                                          \
 	}
 static const MtlParam h_param[] = {
-    {"tower.ctr.0.weight", 2, {H_X, 1, 0, 0}, H_W_CTR, H_X, H_WEIGHT_INIT, 1, false, true},
-    {"tower.ctr.0.bias", 1, {1, 0, 0, 0}, H_B_CTR, 1, H_ZERO_INIT, 1, false, true},
-    {"tower.cvr.0.weight", 2, {H_X, 1, 0, 0}, H_W_CVR, H_X, H_WEIGHT_INIT, 2, false, true},
-    {"tower.cvr.0.bias", 1, {1, 0, 0, 0}, H_B_CVR, 1, H_ZERO_INIT, 2, false, true},
+    {"tower.ctr.0.weight", 2, {H_X, 1, 0, 0}, H_W_CTR, H_X, H_WEIGHT_INIT, 1, false, true, false, 0},
+    {"tower.ctr.0.bias", 1, {1, 0, 0, 0}, H_B_CTR, 1, H_ZERO_INIT, 1, false, true, false, 0},
+    {"tower.cvr.0.weight", 2, {H_X, 1, 0, 0}, H_W_CVR, H_X, H_WEIGHT_INIT, 2, false, true, false, 0},
+    {"tower.cvr.0.bias", 1, {1, 0, 0, 0}, H_B_CVR, 1, H_ZERO_INIT, 2, false, true, false, 0},
 };
 #define H_TABLE_INIT                                                                                         \
 	{                                                                                                    \
 		MTL_INIT_NORMAL, 0, 0.1                                                                      \
 	}
 static const MtlTable h_tables[] = {
-    {"embed.user.weight", 52, 0, H_DIM, H_STRIDE, H_TABLE_INIT, 3, false, true},
-    {"embed.item.weight", 22, 1, H_DIM, H_STRIDE, H_TABLE_INIT, 3, false, true},
-    {"embed.tags.weight", 8, 2, H_DIM, H_STRIDE, H_TABLE_INIT, 3, false, true},
+    {"embed.user.weight", 52, 0, H_DIM, H_STRIDE, H_TABLE_INIT, 3, false, true, true},
+    {"embed.item.weight", 22, 1, H_DIM, H_STRIDE, H_TABLE_INIT, 3, false, true, true},
+    {"embed.tags.weight", 8, 2, H_DIM, H_STRIDE, H_TABLE_INIT, 3, false, true, true},
 };
 static const MtlNoise h_noise[] = {{H_X, 0.25, "x"}};
-static const MtlLoss h_loss[] = {{"ctr", 1}, {"cvr", 0.5}};
+static const MtlLoss h_loss[] = {{"ctr", 1, false}, {"cvr", 0.5, false}};
 static const MtlWatch h_watches[] = {{"click", "clk", "all", true, MTL_WATCH_PROB},
 				     {"buy|click", "pay", "clk", true, MTL_WATCH_PROB},
 				     {"buy", "clk & pay", "all", false, MTL_WATCH_PROB}};

@@ -1,0 +1,113 @@
+#!/bin/bash
+# Balancing in whole programs: gradients of tasks, threads, interruptions, and what the methods promise there.
+#
+#   tests/balance/run.sh          last line: N passed, N failed
+set -u
+cd "$(dirname -- "$0")/../.." || exit 1
+: "${MTL_BUILD:=$PWD/build}" "${MTLC:=$MTL_BUILD/mtlc}" "${TMPDIR:=/tmp}"
+here=$PWD
+tmp=$(mktemp -d) || exit 1
+trap 'rm -rf "$tmp"' EXIT
+export NO_COLOR=1
+pass=0 fail=0
+verdict() { # 0|1 WHAT
+	if [ "$1" -eq 0 ]; then pass=$((pass + 1)); else fail=$((fail + 1)); echo "FAIL $2"; fi
+}
+same() { # FILE FILE WHAT
+	cmp -s "$1" "$2"
+	verdict $? "$3"
+}
+quietly() {
+	"$@" >out 2>&1 && return
+	echo "$*: exit $?" >&2
+	tail -5 out >&2
+	return 1
+}
+
+# Each task's gradient against differences of its own loss, bits of both backends: examples whose tasks share in many ways.
+cd "$tmp" || exit 1
+for name in ple stem; do
+	sed "s,\"\.\./,\"$here/examples/,; s/^train {/train { balance: mgda /; s/^embed .*/embed 4/" "$here/examples/$name/$name.mtl" >"$name.mtl"
+	grep -q 'balance: mgda' "$name.mtl" && quietly "$MTLC" gradcheck --cpu=native -v "$name.mtl" && grep -q ' of .* ok$' out
+	verdict $? "$name: gradients of tasks"
+done
+quietly "$MTLC" gradcheck --cpu=native --backend=c ple.mtl
+verdict $? "ple: gradients of tasks through C"
+
+quietly "$MTLC" data gen funnel --rows 2000 --seed 3 -o log.csv || exit 1
+model() { # NAME TRAIN
+	cat >"$1.mtl" <<-END
+	model m
+	features user per request { user_id : id(hash: 300) }
+	features item per candidate { item_id : id(hash: 200) }
+	embed 5
+	event click label clk
+	event buy of click label pay
+	shared x = concat(user, item) -> dense(7, act: relu)
+	tower a = x -> dense(1)
+	tower b = x -> dense(1)
+	P(click) = sigmoid(a)
+	P(buy | click) = sigmoid(b)
+	loss click: bce(P(click))
+	loss buy: bce(P(buy)) weight 0.7
+	train { $2  batch: 250  epochs: 4 }
+	END
+	quietly "$MTLC" build --cpu=native "$1.mtl" -o "$1"
+}
+while read -r name rule; do
+	model "$name" "balance: $rule  optimizer: adam(lr: 0.01)" || { verdict 1 "$name: no program"; continue; }
+	quietly "./$name" train --data log.csv --out whole --threads 1 -q --log "$name.jsonl"
+	verdict $? "$name: training"
+	cp whole "$name.whole"
+	quietly "./$name" train --data log.csv --out other --threads 3 -q
+	same whole other "$name: another model with 3 threads"
+	quietly "./$name" train --data log.csv --epochs 3 --out part -q
+	quietly "./$name" train --data log.csv --resume part --out part -q
+	same whole part "$name: resumed, not as if never stopped"
+	awk -F'"loss":{"click":' '/"kind":"epoch"/ { split($2, v, ","); if (!n++) first = v[1]; last = v[1] } END { exit !(n == 4 && last < first) }' "$name.jsonl"
+	verdict $? "$name: nothing is learnt"
+done <<'END'
+fixed fixed
+uncertainty uncertainty
+dwa dwa(temperature: 1)
+gradnorm gradnorm(alpha: 0.5, lr: 0.1)
+pcgrad pcgrad
+mgda mgda
+pareto pareto(click: 0.2, buy: 0.1)
+cagrad cagrad(c: 0.5)
+END
+# Every method is another model: none of them is silently `fixed`.
+[ "$(cksum ./*.whole | awk '{ print $1 }' | sort -u | wc -l)" -eq 8 ]
+verdict $? "methods that leave the same model: $(cksum ./*.whole | sort)"
+
+# An interrupted epoch: dwa knows the losses of its first half.
+head -1001 log.csv >half.csv
+head -1 log.csv >first.csv
+for i in $(seq 40); do tail -n +2 log.csv; done >>first.csv
+quietly ./dwa train --data first.csv --epochs 4 --out whole -q
+./dwa train --data first.csv --epochs 4 --out stopped -q 2>err &
+sleep 0.06
+kill -INT $! 2>/dev/null
+wait $!
+[ -e stopped ] || quietly ./dwa train --data first.csv --epochs 1 --out stopped -q
+quietly ./dwa train --data first.csv --epochs 4 --resume stopped --out stopped -q
+same whole stopped "dwa: interrupted and resumed, not as if never stopped"
+
+# What was remembered by one method is no use to another.
+for pair in "gradnorm dwa" "fixed uncertainty" "uncertainty fixed"; do
+	quietly "./${pair% *}" train --data log.csv --epochs 1 --out part -q
+	"./${pair#* }" train --data log.csv --resume part --out other -q 2>err
+	[ $? -eq 5 ] && grep -q F0215 err
+	verdict $? "$pair: $(cat err)"
+done
+
+# Shares of the log: of pareto not below the least, and the sum is 1.
+awk -F'"share":' '/"kind":"epoch"/ { gsub(/[{}]/, "", $2); split($2, v, /[:,]/); n++; if (v[2] < 0.2 - 1e-9 || v[4] < 0.1 - 1e-9 || v[2] + v[4] > 1 + 1e-9 || v[2] + v[4] < 1 - 1e-9) bad = 1 }
+	END { exit !(n == 4 && !bad) }' pareto.jsonl
+verdict $? "pareto: shares $(grep -o '"share":{[^}]*}' pareto.jsonl | tr '\n' ' ')"
+# A scorer knows nothing of balancing.
+quietly "$MTLC" build --cpu=native cagrad.mtl --model cagrad.whole -o scorer && quietly ./scorer half.csv -o scores && [ "$(awk 'END { print NR }' scores)" -eq 1001 ]
+verdict $? "a scorer of a balanced model"
+
+echo "$pass passed, $fail failed"
+[ "$fail" -eq 0 ]
