@@ -20,7 +20,7 @@ enum {
 	LOGIT = 2 * PER,
 	INDEX = 3 * PER,
 	SORTED_WORDS = 3 * PER,
-	ECE_BINS = 10
+	ECE_BINS = MTL_BINS
 };
 
 struct MtlScores {
@@ -233,32 +233,76 @@ static double auc_end(Auc *a)
 	return a->pairs / (a->positive * a->negative); /* 0 / 0 with one class only */
 }
 
+/*
+ * Var(AUC) = sum_i w_i^2 (V_i - AUC)^2 / P^2 + sum_j w_j^2 (V_j - AUC)^2 / N^2, where V_i is the share of the
+ * negatives below positive i and V_j that of the positives above negative j, ties half (DeLong, DeLong and
+ * Clarke-Pearson 1988, with weights; divided by n where they divide by n - 1).
+ */
+static double auc_error(const MtlScores *s, double auc, double P, double N)
+{
+	double below[2] = {0, 0}, square[2] = {0, 0};
+	for (int64_t i = 0; i < s->n;) {
+		double at[2] = {0, 0};
+		int64_t end = i;
+		for (; end < s->n && key(&s->row[end], LOGIT) == key(&s->row[i], LOGIT); end++) {
+			double w = weight_of(&s->row[end]), y = label_of(&s->row[end]);
+			at[0] += w * (1 - y);
+			at[1] += w * y;
+		}
+		double won = (below[0] + 0.5 * at[0]) / N - auc, lost = (P - below[1] - 0.5 * at[1]) / P - auc;
+		for (; i < end; i++) {
+			double w = weight_of(&s->row[i]), y = label_of(&s->row[i]);
+			square[1] += w * y * w * y * won * won;
+			square[0] += w * (1 - y) * w * (1 - y) * lost * lost;
+		}
+		below[0] += at[0];
+		below[1] += at[1];
+	}
+	return sqrt(square[1] / (P * P) + square[0] / (N * N));
+}
+
+static void close_bin(MtlMetrics *m, MtlBin *b, double *off)
+{
+	*off += fabs(b->prediction - b->label);
+	if (b->weight > 0)
+		m->bin[m->n_bin++] = (MtlBin){b->weight, b->prediction / b->weight, b->label / b->weight};
+	*b = (MtlBin){0};
+}
+
 static void sums(const MtlScores *s, MtlMetrics *m)
 {
 	Auc auc = {0};
-	double loss = 0, predicted = 0, off = 0, bin = 0;
-	int bins = 0; /* closed */
+	double loss = 0, predicted = 0, off = 0, w2 = 0, w2l = 0, w2l2 = 0;
+	MtlBin bin = {0}; /* sums so far */
+	int bins = 0;	  /* closed */
 
 	for (int64_t i = 0; i < s->n; i++) {
 		const Record *r = &s->row[i];
 		double z = logit_of(r), y = label_of(r), w = weight_of(r), p = sigmoid(z);
 		auc_add(&auc, r);
 		/* Not y * sp(-z) + ... at once: 0 * inf would be NaN where the loss of the row is 0. */
-		if (y > 0) loss += w * y * softplus(-z);
-		if (y < 1) loss += w * (1 - y) * softplus(z);
+		double l = (y > 0 ? w * y * softplus(-z) : 0) + (y < 1 ? w * (1 - y) * softplus(z) : 0);
+		loss += l;
+		w2 += w * w;
+		w2l += w * l;
+		w2l2 += l * l;
 		m->weight += w;
 		m->positives += w * y;
 		predicted += w * p;
-		bin += w * (p - y);
+		bin.weight += w;
+		bin.prediction += w * p;
+		bin.label += w * y;
 		bool tie = i + 1 < s->n && key(r + 1, LOGIT) == key(r, LOGIT);
 		if (!tie && i + 1 >= s->n * (bins + 1) / ECE_BINS) {
-			off += fabs(bin);
-			bin = 0;
+			close_bin(m, &bin, &off);
 			while (bins < ECE_BINS && i + 1 >= s->n * (bins + 1) / ECE_BINS) bins++;
 		}
 	}
 	m->auc = auc_end(&auc);
+	m->auc_error = auc_error(s, m->auc, auc.positive, auc.negative);
 	m->logloss = loss / m->weight;
+	/* sum of (w l - w mean)^2, l being weighted already */
+	m->logloss_error = sqrt(fmax(0, w2l2 - 2 * m->logloss * w2l + m->logloss * m->logloss * w2)) / m->weight;
 	m->mean_prediction = predicted / m->weight;
 	m->mean_label = m->positives / m->weight;
 	m->ece = off / m->weight;
@@ -340,6 +384,8 @@ MtlStatus mtl_scores_metrics(MtlScores *s, MtlMetrics *out, MtlError *e)
 			    .gauc = NAN,
 			    .mean_prediction = NAN,
 			    .mean_label = NAN,
+			    .auc_error = NAN,
+			    .logloss_error = NAN,
 			    .rmse = NAN,
 			    .mae = NAN,
 			    .accuracy = NAN,

@@ -29,6 +29,12 @@ void mtl_scores_clear(MtlScores *s); /* keeps the memory */
 MtlStatus mtl_scores_add(MtlScores *s, const mtl_real *row, int64_t stride, int64_t n, const uint64_t *group,
 			 MtlError *e);
 
+/* Ten bins of the rows, by rising logit. */
+enum { MTL_BINS = 10 };
+typedef struct {
+	double weight, prediction, label; /* sum of weights; means */
+} MtlBin;
+
 /* Everything but `rows` is weighted.  NaN stands for what is not defined; without a row that is all but the
  * first three. */
 typedef struct {
@@ -44,6 +50,11 @@ typedef struct {
 	double gauc; /* mean of the groups' AUC by their weight, groups of one class left out; NaN without
 			groups */
 	double mean_prediction, mean_label;
+	/* Standard errors, rows taken as independent: of the AUC by its two-sample structure (DeLong), of the
+	 * log loss as of any mean.  An interval of 95 % is 1.96 times as wide to both sides. */
+	double auc_error, logloss_error;
+	MtlBin bin[MTL_BINS]; /* those of ece; fewer where ties join them */
+	int n_bin;
 	double rmse, mae;		/* of a value, which has a calibration too; NaN otherwise */
 	double accuracy, cross_entropy; /* of a class; NaN otherwise */
 } MtlMetrics;

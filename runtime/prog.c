@@ -8,6 +8,7 @@
 #include "grad.h"
 #include "gradcheck.h"
 #include "program.h"
+#include "runlog.h"
 #include "train.h"
 #include <errno.h>
 #include <inttypes.h>
@@ -274,10 +275,10 @@ static void on_tick(void *self, const MtlTrainTick *t)
 	g->wait = g->terminal ? 0.2 : g->wait < 60 ? 1.5 * g->wait : 60;
 }
 
-static void metrics_json(FILE *to, const MtlModel *m, const MtlMetrics *w)
+static void metrics_json(FILE *to, const MtlModel *m, const MtlMetrics *w, bool bins)
 {
 	for (int k = 0; k < m->n_watch; k++) {
-		enum { MOST = 8 };
+		enum { MOST = 10 };
 		struct {
 			const char *name;
 			double value;
@@ -288,6 +289,8 @@ static void metrics_json(FILE *to, const MtlModel *m, const MtlMetrics *w)
 			     {"ece", w[k].ece},
 			     {"mean_prediction", w[k].mean_prediction},
 			     {"mean_label", w[k].mean_label},
+			     {"auc_error", w[k].auc_error},
+			     {"logloss_error", w[k].logloss_error},
 			     {"gauc", w[k].gauc}};
 		size_t n = MOST - !m->group_column;
 		if (m->watch[k].kind == MTL_WATCH_VALUE) {
@@ -309,6 +312,7 @@ static void metrics_json(FILE *to, const MtlModel *m, const MtlMetrics *w)
 			fprintf(to, ",\"%s\":", v[i].name);
 			mtl_json_number(to, v[i].value);
 		}
+		if (bins && m->watch[k].kind == MTL_WATCH_PROB) mtl_runlog_bins(to, &w[k]);
 		fputc('}', to);
 	}
 	fputs(m->n_watch ? "}" : "{}", to);
@@ -414,7 +418,7 @@ static void on_epoch(void *self, const MtlTrainEpoch *t)
 		log_losses(g->log, g->m, t->loss, t->weight);
 		if (t->valid) {
 			fprintf(g->log, ",\"valid\":{\"rows\":%" PRId64 ",\"heads\":", t->valid->rows);
-			metrics_json(g->log, g->m, t->valid->watch);
+			metrics_json(g->log, g->m, t->valid->watch, true);
 			fputc('}', g->log);
 		}
 		log_end(g);
@@ -576,6 +580,7 @@ static MtlStatus train(MtlProgram *p, MtlError *e)
 		    &o, &o.reader, mtl_program_has(p, "steps"),
 		    d->schedule.kind == MTL_SCHEDULE_LINEAR || d->schedule.kind == MTL_SCHEDULE_COSINE, e);
 	if (!st) st = open_log(&g, mtl_program_text(p, "log"), o.resume != NULL, e);
+	if (!st && g.log) st = mtl_runlog_begin(g.log, p, &o, e);
 	if (!st) {
 		g.begin = g.epoch_begin = g.last = mtl_now();
 		listen();
@@ -603,7 +608,7 @@ static void say_eval(const MtlProgram *p, const MtlEvalResult *r)
 	const MtlModel *m = p->m;
 	if (mtl_program_has(p, "json")) {
 		printf("{\"rows\":%" PRId64 ",\"heads\":", r->rows);
-		metrics_json(stdout, m, r->watch);
+		metrics_json(stdout, m, r->watch, false);
 		log_losses(stdout, m, r->loss, r->weight);
 		puts("}");
 		return;

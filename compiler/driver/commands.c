@@ -275,6 +275,7 @@ int command_run(const Request *call)
 	char path[4096];
 	int code = cached_program(call, path, sizeof path, NULL);
 	if (code) return code;
+	if (report_asked(call)) return train_and_report(call, path);
 	/* PROG train ...: the operand goes, the rest is the program's. */
 	char **argv = calloc((size_t)call->argc + 1, sizeof *argv);
 	int n = 0;

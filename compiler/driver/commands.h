@@ -34,6 +34,15 @@ int command_data(const Request *c); /* data check, data stats */
 
 int command_compare(const Request *c);
 int command_lsp(const Request *c);
+int command_report(const Request *c);
+
+/* Shared: the task graph of a checked model as SVG, by Graphviz; false where that cannot be had. */
+bool graph_svg(Compilation *c, Text *svg);
+/* Shared: a file written whole or not at all (NULL, "-": stdout); false: said on stderr. */
+bool write_whole(const char *command, const char *path, const Text *t);
+/* Shared: does a command line of train want a report?  Then it is run so; the exit code. */
+bool report_asked(const Request *c);
+int train_and_report(const Request *c, const char *program);
 
 /*
  * Shared: the path of the model's program in the cache, where it is built unless it is there; 0 or an exit

@@ -684,6 +684,23 @@ static bool render(const Text *t, const char *form, const char *path)
 	return false;
 }
 
+bool graph_svg(Compilation *c, Text *svg)
+{
+	char name[] = "/tmp/mtlc-graph-XXXXXX";
+	int fd = mkstemp(name);
+	if (fd < 0) return false;
+	pass_share(c->spec);
+	Picture p = {.arena = c->arena, .s = c->spec, .g = c->spec->g, .ast = c->ast};
+	draw(&p);
+	bool ok = render(&p.out, "svg", name);
+	char block[1 << 14];
+	for (ssize_t n; ok && (n = read(fd, block, sizeof block)) > 0;) text_addn(svg, block, (size_t)n);
+	close(fd);
+	unlink(name);
+	text_free(&p.out);
+	return ok && svg->n;
+}
+
 int command_graph(const Request *call)
 {
 	CompileRequest r;

@@ -29,7 +29,8 @@ enum {
 	DATA_STATS,
 	GRAPH,
 	COMPARE,
-	LSP
+	LSP,
+	REPORT
 };
 #define C(x) (1u << (x))
 #define SPEC (C(CHECK) | C(BUILD) | C(BENCH) | C(GRADCHECK))
@@ -57,12 +58,13 @@ static const MtlCommand command[] = {
     {"compare", "F.mtl...",
      "Models, and values of their constants, trained side by side: one table, with intervals."},
     {"lsp", NULL, "For editors: messages, hover, definitions, completion and layout, by the language server protocol."},
+    {"report", "F.mtl", "A training run as a page: metrics with intervals, curves, calibration, the task graph."},
 };
 
 static const MtlOption option[] = {
-    {"output", 'o', MTL_ARG_TEXT, "FILE", C(BUILD) | C(GEN) | C(NEW) | C(GRAPH), C(GEN),
+    {"output", 'o', MTL_ARG_TEXT, "FILE", C(BUILD) | C(GEN) | C(NEW) | C(GRAPH) | C(REPORT), C(GEN) | C(REPORT),
      "where the result goes; - is stdout"},
-    {"define", 'D', MTL_ARG_TEXT, "NAME=VALUE", SPEC | RUN | LOGS | C(GRAPH) | C(COMPARE), 0,
+    {"define", 'D', MTL_ARG_TEXT, "NAME=VALUE", SPEC | RUN | LOGS | C(GRAPH) | C(COMPARE) | C(REPORT), 0,
      "give a const another value; may be repeated; compare: values, a,b,c"},
     {"optimize", 'O', MTL_ARG_COUNT, "N", C(BUILD) | C(BENCH) | C(GRADCHECK), 0,
      "effort of code generation, 0 to 3"},
@@ -93,6 +95,8 @@ static const MtlOption option[] = {
     {"valid", 0, MTL_ARG_TEXT, "F[,F...]", C(COMPARE), C(COMPARE), "logs to judge by"},
     {"seeds", 0, MTL_ARG_COUNT, "N", C(COMPARE), 0, "runs of each variant (3)"},
     {"jobs", 0, MTL_ARG_COUNT, "N", C(COMPARE), 0, "runs at once (as many as there are cores)"},
+    {"log", 0, MTL_ARG_TEXT, "RUN.jsonl", C(REPORT), C(REPORT), "what train --log wrote"},
+    {"report", 0, MTL_ARG_TEXT, "RUN.html", C(TRAIN), 0, "train, then write the report of the run"},
     {"from-data", 0, MTL_ARG_TEXT, "F", C(NEW), 0, "the log to propose a model for"},
     {"seed", 0, MTL_ARG_SEED, "N", C(GEN) | C(GRADCHECK), 0, "seed of the random numbers (1)"},
     {"correlation", 0, MTL_ARG_TEXT, "P", C(GEN), 0,
@@ -109,7 +113,7 @@ static int (*const run[])(const Request *) = {
     command_check, command_build,     command_run,   command_run,     command_run, command_gen,
     command_bench, command_gradcheck, command_fmt,   command_explain, command_new, command_pages,
     command_data,  command_data,      command_graph, command_compare,
-    command_lsp};
+    command_lsp,   command_report};
 
 /* Takes "-D name=value" out of argv (it may be repeated); false: something follows -D that is not a
  * definition. */

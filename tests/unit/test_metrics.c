@@ -368,6 +368,35 @@ static void classes(void)
 	CU_ASSERT(isnan(m.auc) && isnan(m.rmse));
 }
 
+/*
+ * Positives at 2 and 0, negatives at 1 and -1: AUC 3/4.  A positive is above 1 and 1/2 of the negatives, a negative
+ * below 1/2 and 1 of the positives: all off by 1/4, so the variance is (2/16) / 4 + (2/16) / 4 = 1/16.
+ * Log losses ln 2 and 2 ln 2 are off their mean by ln 2 / 2: its error is sqrt(2) / 2 / 2 ln 2.
+ */
+static void errors_of_auc_and_log_loss(void)
+{
+	MtlMetrics m = MEASURE(2, 1, 1, 0, 1, 1, 1, 0, 1, -1, 0, 1);
+	CU_ASSERT_DOUBLE_EQUAL(m.auc_error, 0.25, 1e-12);
+	m = MEASURE(0, 1, 1, LN3, 0, 1);
+	CU_ASSERT_DOUBLE_EQUAL(m.logloss_error, 0.5 * sqrt(0.5) * log(2), 1e-6);
+	/* Twice the weight everywhere changes nothing. */
+	m = MEASURE(2, 1, 2, 0, 1, 2, 1, 0, 2, -1, 0, 2);
+	CU_ASSERT_DOUBLE_EQUAL(m.auc_error, 0.25, 1e-12);
+	/* All tied: the AUC is 1/2 whatever the rows. */
+	m = MEASURE(1, 1, 1, 1, 0, 1, 1, 0, 1);
+	CU_ASSERT_DOUBLE_EQUAL(m.auc_error, 0, 1e-12);
+}
+
+static void bins_of_calibration(void)
+{
+	MtlMetrics m = MEASURE(-LN3, 0, 1, -LN3, 1, 2, LN3, 1, 1);
+	CU_ASSERT_EQUAL_FATAL(m.n_bin, 2); /* ties stay together */
+	CU_ASSERT_DOUBLE_EQUAL(m.bin[0].weight, 3, 1e-12);
+	CU_ASSERT_DOUBLE_EQUAL(m.bin[0].prediction, 0.25, 1e-6);
+	CU_ASSERT_DOUBLE_EQUAL(m.bin[0].label, 2.0 / 3, 1e-12);
+	CU_ASSERT_DOUBLE_EQUAL(m.bin[1].prediction, 0.75, 1e-6);
+}
+
 int main(void)
 {
 	CU_initialize_registry();
@@ -382,6 +411,8 @@ int main(void)
 	CU_ADD_TEST(s, one_class);
 	CU_ADD_TEST(s, no_rows);
 	CU_ADD_TEST(s, ece_bins);
+	CU_ADD_TEST(s, errors_of_auc_and_log_loss);
+	CU_ADD_TEST(s, bins_of_calibration);
 	CU_ADD_TEST(s, groups);
 	CU_ADD_TEST(s, groups_seen_late);
 	CU_ADD_TEST(s, bad_numbers);

@@ -1,0 +1,144 @@
+/*
+ * `mtlc report`, and `mtlc train --report`: a run's log and its model as a page.  The program that trains
+ * knows nothing of it: it writes its log.
+ */
+#define _GNU_SOURCE
+#include "driver/commands.h"
+#include "driver/run_report.h"
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+bool write_whole(const char *command, const char *path, const Text *t)
+{
+	if (!path || !strcmp(path, "-")) return fwrite(t->at, 1, t->n, stdout) == t->n;
+	Text tmp = {0};
+	text_printf(&tmp, "%s.tmp%ld", path, (long)getpid());
+	FILE *f = fopen(tmp.at, "wbe");
+	bool ok = f && fwrite(t->at, 1, t->n, f) == t->n;
+	if (f) ok &= !fflush(f) & !fsync(fileno(f));
+	if (f) ok &= !fclose(f);
+	if (ok) ok = !rename(tmp.at, path);
+	if (!ok) {
+		fprintf(stderr, "mtlc %s: cannot write %s: %s\n", command, path, strerror(errno));
+		unlink(tmp.at);
+	}
+	text_free(&tmp);
+	return ok;
+}
+
+static int make_report(const Request *call, const char *log, const char *out)
+{
+	Request front = *call;
+	front.o.command = -1;
+	CompileRequest r;
+	LinkRequest l;
+	if (!request_of(&front, &r, &l)) return 2;
+	Compilation c;
+	Text svg = {0}, page = {0};
+	compilation_init(&c);
+	int code = compile_front(&c, &r) ? 0 : 3;
+	if (code) say_messages(&c, false);
+	/* The text as it stands in the file, before the graph's passes: they do not touch it. */
+	const char *text = code ? NULL : c.sources.file.at[0].text;
+	if (!code && !graph_svg(&c, &svg))
+		fprintf(stderr, "mtlc report: without a picture of the tasks, which needs Graphviz (apt "
+				"install graphviz)\n");
+	if (!code && !run_report(log, svg.at, text, &page)) code = 4;
+	if (!code && !write_whole("report", out, &page)) code = 6;
+	text_free(&svg);
+	text_free(&page);
+	compilation_free(&c);
+	return code;
+}
+
+int command_report(const Request *call)
+{
+	const char *log = mtl_option(&call->o, call->table, "log")->text,
+		   *out = mtl_option(&call->o, call->table, "output")->text;
+	return make_report(call, log, out);
+}
+
+/* The value of --NAME in a command line, *at its place; NULL: not given. */
+static const char *given(int argc, char **argv, const char *name, int *at, int *words)
+{
+	size_t n = strlen(name);
+	for (int i = 1; i < argc; i++) {
+		if (strncmp(argv[i], "--", 2) || strncmp(argv[i] + 2, name, n)) continue;
+		*at = i;
+		*words = argv[i][2 + n] == '=' ? 1 : 2;
+		if (*words == 1) return argv[i] + 3 + n;
+		if (!argv[i][2 + n] && i + 1 < argc) return argv[i + 1];
+	}
+	return NULL;
+}
+
+bool report_asked(const Request *call)
+{
+	int at, words;
+	return !strcmp(call->argv[1], "train") && given(call->argc, call->argv, "report", &at, &words);
+}
+
+/*
+ * Waits for a child while signals wait for us: an interrupt is the child's, which saves and ends.  Those of a
+ * terminal it hears by itself.
+ */
+static int wait_for(pid_t child, const sigset_t *heard)
+{
+	siginfo_t info;
+	int status = -1;
+	while (waitpid(child, &status, WNOHANG) != child)
+		if (sigwaitinfo(heard, &info) > 0 && info.si_signo != SIGCHLD && info.si_pid)
+			kill(child, info.si_signo);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 6;
+}
+
+int train_and_report(const Request *call, const char *program)
+{
+	int at = 0, words = 0, other = 0, n = 0;
+	const char *out = given(call->argc, call->argv, "report", &at, &words);
+	char **argv = calloc((size_t)call->argc + 3, sizeof *argv), name[] = "/tmp/mtlc-run-XXXXXX";
+	const char *log = given(call->argc, call->argv, "log", &other, &other);
+	int fd = log ? -1 : mkstemp(name);
+	if (!argv || (!log && fd < 0)) {
+		fprintf(stderr, "mtlc: cannot make a log for the report: %s\n", strerror(errno));
+		free(argv);
+		return 6;
+	}
+	argv[n++] = (char *)(uintptr_t)program;
+	argv[n++] = call->argv[1];
+	for (int i = 3; i < call->argc; i++)
+		if (i < at || i >= at + words) argv[n++] = call->argv[i];
+	if (!log) {
+		close(fd);
+		argv[n++] = (char *)(uintptr_t) "--log";
+		argv[n++] = name;
+	}
+	fflush(NULL);
+	sigset_t heard, before;
+	sigemptyset(&heard);
+	sigaddset(&heard, SIGCHLD);
+	sigaddset(&heard, SIGINT);
+	sigaddset(&heard, SIGTERM);
+	sigprocmask(SIG_BLOCK, &heard, &before);
+	pid_t child = fork();
+	if (!child) {
+		sigprocmask(SIG_SETMASK, &before, NULL);
+		execv(program, argv);
+		fprintf(stderr, "mtlc: cannot run %s: %s\n", program, strerror(errno));
+		_exit(6);
+	}
+	int code = child > 0 ? wait_for(child, &heard) : 6;
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	if (code == 0 || code == 130) {
+		int made = make_report(call, log ? log : name, out);
+		if (!code) code = made;
+	}
+	if (!log) unlink(name);
+	free(argv);
+	return code;
+}
