@@ -42,6 +42,9 @@ enum { N_VARIANTS = sizeof variants / sizeof *variants };
 
 typedef void (*Entry)(void *const *buf, const int64_t *size);
 
+/* What printed code in double precision calls. */
+#define DOUBLES MTL_BUILD_DIR "/libmtlrt64.a"
+
 typedef struct {
 	char dir[64];
 	int made;
@@ -100,6 +103,7 @@ static void *through_c(Workshop *w, const Mod *m, const Variant *v, const char *
 			      "-fPIC",	 "-shared",
 			      "-o",	 library,
 			      source,	 march,
+			      DOUBLES,	 "-Wno-psabi",
 			      "-lm",	 NULL};
 #if !defined(__x86_64__)
 	argv[11] = "-lm";
@@ -118,7 +122,7 @@ static inline void *through_llvm(Workshop *w, const Mod *m, const Variant *v)
 	bool ok = emit_llvm(m, &t, EMIT_OBJECT, object, &error);
 	if (!ok) fprintf(stderr, "%s\n", error.at);
 	text_free(&error);
-	const char *argv[] = {"cc", "-shared", "-o", library, object, NULL};
+	const char *argv[] = {"cc", "-shared", "-o", library, object, DOUBLES, "-lm", NULL};
 	return ok && run_program(argv) ? open_library(library) : NULL;
 }
 

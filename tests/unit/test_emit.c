@@ -425,6 +425,74 @@ static void test_bits(void)
 	workshop_close(&w);
 }
 
+/* In double precision the interpreter's bits are those of its judges. */
+static void compare_doubles(const Mod *m, void *const *library, const char *const *how, int n_library)
+{
+	static const int64_t size[2] = {333, 7};
+	enum { X = 0, W = X_SIZE, Y = W + W_SIZE, ALL = Y + Y_SIZE };
+	Data *d = malloc(sizeof *d);
+	double *want = malloc(sizeof *want * ALL), *got = malloc(sizeof *got * ALL),
+	       *start = malloc(sizeof *start * ALL);
+	char fault[512];
+	fill(d);
+	/* More digits than a float has. */
+	for (int i = 0; i < ALL; i++) {
+		double x = i < W ? d->X[i] : i < Y ? d->W[i - W] : d->Y[i - Y];
+		start[i] = x == rint(x) ? x : x * (1 + 0x1p-40);
+	}
+	for (int fn = 0; fn < m->fn.n; fn++) {
+		if (!m->fn.at[fn]->exported) continue;
+		memcpy(want, start, sizeof *want * ALL);
+		bool ok = loop_run(
+		    m, fn,
+		    (Mem[]){{want + X, X_SIZE}, {d->I, I_SIZE}, {want + W, W_SIZE}, {want + Y, Y_SIZE}}, size,
+		    false, fault);
+		if (!ok) printf("\n    %s", fault);
+		CU_ASSERT(ok);
+		for (int k = 0; k < n_library; k++) {
+			Entry e = entry(library[k], m, m->fn.at[fn]->name);
+			CU_ASSERT_PTR_NOT_NULL(e);
+			if (!e) continue;
+			memcpy(got, start, sizeof *got * ALL);
+			e((void *const[]){got + X, d->I, got + W, got + Y}, size);
+			int bad = 0;
+			for (int i = W; i < ALL; i++) {
+				bool nan = isnan(want[i]) && (isnan(got[i]) || i < Y);
+				if (memcmp(&want[i], &got[i], sizeof *got) && !nan && !bad++)
+					printf("\n    at %d: %.17g, not %.17g", i - Y, got[i], want[i]);
+			}
+			if (bad)
+				printf("  %s %s %s: %d of bits in double precision", m->name,
+				       m->fn.at[fn]->name, how[k], bad);
+			CU_ASSERT(bad == 0);
+		}
+	}
+	free(d);
+	free(want);
+	free(got);
+	free(start);
+}
+
+static void test_doubles(void)
+{
+	Workshop w = workshop_open();
+	static const char *const how[] = {"gcc, loops", "gcc, expanded", "llvm"};
+	for (int k = 0; k < N_VARIANTS; k++) {
+		const Variant *v = &variants[k];
+		if (!runs_here(v)) continue;
+		Arena *a = arena_create();
+		Mod *m = build(a, v);
+		m->f64 = true;
+		void *library[3] = {through_c(&w, m, v, "gcc", false), through_c(&w, m, v, "gcc", true),
+				    through_llvm(&w, m, v)};
+		compare_doubles(m, library, how, 3);
+		for (int i = 0; i < 3; i++)
+			if (library[i]) dlclose(library[i]);
+		arena_destroy(a);
+	}
+	workshop_close(&w);
+}
+
 /* The kernels above hold every expression, statement and let. */
 static void test_coverage(void)
 {
@@ -492,6 +560,7 @@ int main(void)
 	CU_pSuite s = CU_add_suite("emit", NULL, NULL);
 	CU_add_test(s, "coverage", test_coverage);
 	CU_add_test(s, "same bits", test_bits);
+	CU_add_test(s, "bits in double precision", test_doubles);
 	CU_add_test(s, "another machine", test_other_machine);
 	CU_add_test(s, "errors", test_errors);
 	CU_basic_run_tests();

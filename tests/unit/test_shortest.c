@@ -184,6 +184,36 @@ static void never_the_locale(void)
 	setlocale(LC_NUMERIC, "C");
 }
 
+/* Doubles read back, in no more digits than printf needs, and fit. */
+static void doubles(void)
+{
+	static const struct {
+		double x;
+		const char *text;
+	} known[] = {{0.1, "0.1"},
+		     {1.0 / 3, "0.3333333333333333"},
+		     {-2.5e-300, "-2.5e-300"},
+		     {0x1p-1074, "4.94065645841247e-324"},
+		     {0x1.fffffffffffffp1023, "1.7976931348623157e+308"},
+		     {0, "0"}};
+	char text[MTL_FLOAT_TEXT];
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+		CU_ASSERT_EQUAL(mtl_print_double(text, known[i].x), (int)strlen(known[i].text));
+		CU_ASSERT_STRING_EQUAL(text, known[i].text);
+	}
+	uint64_t state = 5;
+	int wrong = 0;
+	for (int i = 0; i < 200000; i++) {
+		double x;
+		state = state * 6364136223846793005u + 1442695040888963407u;
+		memcpy(&x, &state, sizeof x);
+		if ((state >> 52 & 0x7ff) == 0x7ff) continue;
+		int n = mtl_print_double(text, x);
+		wrong += n > 24 || strtod(text, NULL) != x;
+	}
+	CU_ASSERT_EQUAL(wrong, 0);
+}
+
 int main(void)
 {
 	CU_initialize_registry();
@@ -193,6 +223,7 @@ int main(void)
 	CU_ADD_TEST(s, denormals_and_round_numbers);
 	CU_ADD_TEST(s, short_texts_come_back);
 	CU_ADD_TEST(s, never_the_locale);
+	CU_ADD_TEST(s, doubles);
 	CU_basic_run_tests();
 	int failures = (int)CU_get_number_of_failures();
 	CU_cleanup_registry();
