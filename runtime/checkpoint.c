@@ -31,6 +31,13 @@ void mtl_checkpoint_fresh(MtlInstance *in, uint64_t seed)
 
 enum { STATE_TEXT = 512 + 26 * MTL_REMEMBERED };
 
+static const char *optimizer_name(const MtlOptimizer *o)
+{
+	static const char *const name[] = {"sgd",      "adagrad", "adam",	"momentum",
+					   "nesterov", "ftrl",	  "row_adagrad"};
+	return name[o->kind];
+}
+
 static void state_text(const MtlRunState *s, const MtlModel *m, char text[STATE_TEXT])
 {
 	char best[64] = "null";
@@ -39,8 +46,9 @@ static void state_text(const MtlRunState *s, const MtlModel *m, char text[STATE_
 	snprintf(text, STATE_TEXT,
 		 "{\"step\":%" PRId64 ",\"epoch\":%" PRId64 ",\"rows\":%" PRId64 ",\"rows_seen\":%" PRId64
 		 ",\"batch\":%" PRId64 ",\"shuffle\":%" PRId64 ",\"seed\":\"%" PRIu64
-		 "\",\"best\":%s,\"since\":%" PRId64,
-		 s->step, s->epoch, s->rows, s->rows_seen, s->batch, s->shuffle, s->seed, best, s->since);
+		 "\",\"best\":%s,\"since\":%" PRId64 ",\"optimizer\":\"%s\",\"tables\":\"%s\"",
+		 s->step, s->epoch, s->rows, s->rows_seen, s->batch, s->shuffle, s->seed, best, s->since,
+		 optimizer_name(&m->train.dense), optimizer_name(&m->train.tables));
 	size_t n = strlen(text);
 	for (int i = 0; i < s->n_remembered && n < STATE_TEXT; i++) {
 		if (i == 0)
@@ -272,6 +280,15 @@ MtlStatus mtl_checkpoint_resume(MtlInstance *in, const MtlStore *s, const char *
 			mtl_fail(e, MTL_REFUSED, "F0215", where,
 				 "its tasks were balanced by %s, this program does it by %s: use --init",
 				 was ? was : "nothing that is remembered", now);
+	}
+	const MtlOptimizer *has[] = {&m->train.dense, &m->train.tables};
+	for (int i = 0; i < 2 && !e->status; i++) {
+		const char *made = json_string_value(json_object_get(o, i ? "tables" : "optimizer"));
+		if (!made || strcmp(made, optimizer_name(has[i])) != 0)
+			mtl_fail(e, MTL_REFUSED, "F0208", where,
+				 "its %s were trained by %s, this program does it by %s: use --init",
+				 i ? "tables" : "dense parameters", made ? made : "what is not told",
+				 optimizer_name(has[i]));
 	}
 	json_decref(o);
 	if (e->status) return e->status;

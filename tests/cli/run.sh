@@ -206,7 +206,9 @@ wants 5 'F0209' ./prog train --data log.csv --resume fresh --out x -q
 sed 's/batch: 32/batch: 32  optimizer: sgd(lr: 0.1)/' small.mtl >other.mtl
 "$MTLC" build --cpu=native other.mtl -o other_optimizer 2>err
 ./other_optimizer train --data log.csv --out bare -q # sgd keeps no moments, adam needs them
-wants 5 'F0208' ./prog train --data log.csv --resume bare --epochs 3 --out x -q
+wants 5 'error[F0208]: its dense parameters were trained by sgd' ./prog train --data log.csv --resume bare --epochs 3 --out x -q
+./prog train --data log.csv --out full -q # the other way round nothing is missing, and nothing is meant
+wants 5 'error[F0208]: its dense parameters were trained by adam' ./other_optimizer train --data log.csv --resume full --epochs 3 --out x -q
 
 # Passing over bad rows.
 awk -F, -v OFS=, 'NR == 5 { $2 = "x" } NR == 8 { $6 = 3 } NR == 11 { $6 = 0; $7 = 1 } { print }' log.csv >three.csv
