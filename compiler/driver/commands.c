@@ -49,7 +49,8 @@ static bool targets_of(CompileRequest *r, const char *cpu)
 
 bool request_of(const Request *c, CompileRequest *r, LinkRequest *l)
 {
-	*r = (CompileRequest){.path = c->operand, .defines = {c->n_define, c->define}};
+	*r = (CompileRequest){
+	    .path = c->operand, .defines = {c->n_define, c->define}, .only_loss = c->only_loss};
 	*l = (LinkRequest){.level = -1, .emit = "exe"};
 	r->blas = c->blas;
 	r->f64 = c->f64;
@@ -221,6 +222,7 @@ static bool cache_path(const Request *call, const Compilation *c, char *path, si
 	}
 	XXH3_64bits_update(&h, &call->blas, sizeof call->blas);
 	XXH3_64bits_update(&h, &call->f64, sizeof call->f64);
+	if (call->only_loss) XXH3_64bits_update(&h, call->only_loss, strlen(call->only_loss) + 1);
 	struct stat st;
 	if (!stat("/proc/self/exe", &st)) {
 		XXH3_64bits_update(&h, &st.st_mtim, sizeof st.st_mtim);
@@ -263,7 +265,7 @@ int cached_program(const Request *call, char *path, size_t size, int64_t sizes[3
 		l.out = path;
 		code = compile(&c, &r) ? link_program(&c, &r, &l, &error) : 3;
 	}
-	say_messages(&c, false);
+	if (!call->only_loss || code) say_messages(&c, false); /* of a task by itself they were said before */
 	if (error.at) fprintf(stderr, "mtlc: %s\n", error.at);
 	text_free(&error);
 	compilation_free(&c);

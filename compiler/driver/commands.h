@@ -13,6 +13,7 @@ typedef struct {
 	const char *operand;
 	Define define[DEFINES_MAX];
 	int n_define;
+	const char *only_loss; /* of CompileRequest */
 	bool blas,
 	    f64;  /* train, eval, score: --gemm=blas and --double, taken out of the program's command line */
 	int argc; /* train, eval, score: the program's own command line */

@@ -6,11 +6,16 @@
  * process a run and as many at once as there are cores.  Means come with a 95 % interval by Student's t over
  * the seeds; what differs from the first variant is judged pair by pair, seed by seed, because a seed's luck
  * is common to both.
+ *
+ * With --single each task of a variant is trained by itself too, with the same text but that one loss, and
+ * judged against the variant it is from.  With --keep what a run made stays in a folder: what is done is not
+ * done again, what was interrupted goes on where it stood.
  */
 #define _GNU_SOURCE
 #include "driver/commands.h"
 #include "driver/report.h"
 #include "front/parse.h"
+#include "pass/pass.h"
 #include "runtime/program.h"
 #include <dirent.h>
 #include <errno.h>
@@ -21,8 +26,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 enum { VARIANTS_MAX = 64, SEEDS_MAX = 100, HEADS_MAX = 64 };
 
@@ -37,6 +45,8 @@ typedef struct {
 	int n_define;
 	Define option[8]; /* of the program: lr, batch, ... */
 	int n_option;
+	const char *only_loss, *own; /* --single: the loss that is kept, and what it is of */
+	int base;		     /* the variant it is compared with: 0, or the one it is a task of */
 	char label[200], program[4096];
 	int64_t sizes[3];
 } Variant;
@@ -53,12 +63,16 @@ typedef struct {
 	Variant *variant;
 	int n_variant, n_seed;
 	const char *train, *valid;
-	char dir[64];
+	const char *keep; /* folder of --keep, or NULL */
+	char dir[4096];
 	Job *job; /* [variant][seed] */
 	VEC(const char *) head;
 	double *value; /* [variant][seed][head][METRICS]; NaN where there is none */
 	int64_t rows[HEADS_MAX];
 } Comparison;
+
+/* Larger is better of these; of the rest smaller, and calibration wants to be 1. */
+static bool larger(int m) { return m == 0 || m == 1 || m == 5; }
 
 static const char *const of_program[] = {"lr", "batch", "epochs", "shuffle", "early-stop", "threads"};
 
@@ -151,11 +165,79 @@ static bool add_file(Comparison *c, const char *file, bool *used)
 	return ok;
 }
 
+/* Each task of the variants there are by itself. */
+static bool add_singles(Comparison *c)
+{
+	int n = c->n_variant;
+	for (int v = 0; v < n; v++) {
+		const Variant *x = &c->variant[v];
+		Compilation k;
+		compilation_init(&k);
+		bool ok = compile_front(
+		    &k, &(CompileRequest){.path = x->file, .defines = {x->n_define, x->define}});
+		if (!ok) say_messages(&k, false);
+		if (ok) pass_share(k.spec);
+		for (int l = 0; ok && k.spec->loss.n > 1 && l < k.spec->loss.n; l++) {
+			int own = loss_watch(k.spec, l);
+			if (own < 0) continue; /* ties two tasks together: there is no such task */
+			if (c->n_variant == VARIANTS_MAX) {
+				fprintf(stderr, "mtlc compare: more than %d variants\n", VARIANTS_MAX);
+				ok = false;
+				break;
+			}
+			Variant *y = &c->variant[c->n_variant++];
+			*y = *x;
+			y->base = v;
+			y->only_loss = arena_strdup(c->arena, k.spec->loss.at[l].name);
+			y->own = arena_strdup(c->arena, k.spec->watch.at[own].name);
+			snprintf(y->label, sizeof y->label, "%.120s, %.60s alone", x->label, y->only_loss);
+		}
+		compilation_free(&k);
+		if (!ok) return false;
+	}
+	if (c->n_variant == n) fprintf(stderr, "mtlc compare: --single: no model here has two tasks\n");
+	return true;
+}
+
 /* ---- runs ---- */
+
+/* What tells a run from others: its program, which is named by what it was made of, settings, seed and data.
+ */
+static uint64_t run_key(const Comparison *c, int job)
+{
+	const Variant *v = &c->variant[job / c->n_seed];
+	Text t = {0};
+	text_printf(&t, "%s %d", base_of(v->program), job % c->n_seed + 1);
+	for (int i = 0; i < v->n_option; i++)
+		text_printf(&t, " %s=%s", v->option[i].name, v->option[i].value);
+	const char *const lists[] = {c->train, c->valid};
+	for (int k = 0; k < 2; k++) {
+		char list[8192];
+		snprintf(list, sizeof list, "%s", lists[k]);
+		for (char *save, *f = strtok_r(list, ",", &save); f; f = strtok_r(NULL, ",", &save)) {
+			struct stat st = {0};
+			stat(f, &st);
+			text_printf(&t, " %s %lld %lld.%ld", f, (long long)st.st_size,
+				    (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
+		}
+	}
+	uint64_t key = XXH3_64bits(t.at, t.n);
+	text_free(&t);
+	return key;
+}
 
 static const char *file_in(const Comparison *c, int job, const char *kind)
 {
+	if (c->keep)
+		return arena_printf(c->arena, "%s/%016llx.%s", c->dir, (unsigned long long)run_key(c, job),
+				    kind);
 	return arena_printf(c->arena, "%s/%d.%s", c->dir, job, kind);
+}
+
+/* --keep: this run was done before. */
+static bool was_done(const Comparison *c, int job)
+{
+	return c->keep && !access(file_in(c, job, "done"), F_OK);
 }
 
 static pid_t start(Comparison *c, int job)
@@ -176,7 +258,12 @@ static pid_t start(Comparison *c, int job)
 	argv[n++] = seed;
 	argv[n++] = "--log";
 	argv[n++] = log;
-	argv[n++] = "--no-state";
+	/* With --keep the file can be gone on with: there is one once the first epoch was saved. */
+	if (!c->keep) argv[n++] = "--no-state";
+	if (c->keep && !access(model, F_OK)) {
+		argv[n++] = "--resume";
+		argv[n++] = model;
+	}
 	argv[n++] = "--quiet";
 	argv[n++] = "--out";
 	argv[n++] = model;
@@ -212,10 +299,16 @@ static void on_signal(int n)
 static int run_all(Comparison *c, int cores)
 {
 	int n = c->n_variant * c->n_seed, next = 0, running = 0, done = 0, code = 0, bad = -1;
-	struct sigaction a = {.sa_handler = on_signal}, old;
+	struct sigaction a = {.sa_handler = on_signal}, old, old_term;
 	sigaction(SIGINT, &a, &old);
+	sigaction(SIGTERM, &a, &old_term);
 	while (running || (next < n && !code)) {
 		while (running < cores && next < n && !code && !stopped) {
+			if (was_done(c, next)) {
+				next++;
+				done++;
+				continue;
+			}
 			pid_t pid = start(c, next);
 			if (pid < 0) {
 				fprintf(stderr, "mtlc compare: cannot start a run: %s\n", strerror(errno));
@@ -225,7 +318,10 @@ static int run_all(Comparison *c, int cores)
 			c->job[next++].pid = pid;
 			running++;
 		}
-		if (stopped) code = 130; /* the runs hear the same signal */
+		/* The runs of a terminal hear the same signal; another's are told.  They save and end. */
+		for (int k = 0; stopped && !code && k < n; k++)
+			if (c->job[k].pid) kill(c->job[k].pid, SIGTERM);
+		if (stopped) code = 130;
 		int status;
 		pid_t pid = running ? wait(&status) : 0;
 		for (int i = 0; pid > 0 && i < n; i++) {
@@ -235,6 +331,10 @@ static int run_all(Comparison *c, int cores)
 			done++;
 			if (isatty(2)) fprintf(stderr, "\r%d of %d runs", done, n);
 			int ended = WIFEXITED(status) ? WEXITSTATUS(status) : 70;
+			if (!ended && c->keep) {
+				FILE *f = fopen(file_in(c, i, "done"), "we");
+				if (f) fclose(f);
+			}
 			if (ended && !code) {
 				code = ended;
 				bad = i;
@@ -245,6 +345,7 @@ static int run_all(Comparison *c, int cores)
 	}
 	if (isatty(2)) fputc('\n', stderr);
 	sigaction(SIGINT, &old, NULL);
+	sigaction(SIGTERM, &old_term, NULL);
 	if (bad >= 0 && code != 130) {
 		fprintf(stderr, "mtlc compare: %s, seed %d:\n", c->variant[bad / c->n_seed].label,
 			bad % c->n_seed + 1);
@@ -279,14 +380,16 @@ static bool read_run(Comparison *c, int job)
 	char *line = NULL;
 	size_t cap = 0;
 	json_t *kept = NULL;
+	double before = 0;
 	while (f && getline(&line, &cap, f) > 0) {
 		json_t *o = json_loads(line, 0, NULL);
 		const char *kind = json_string_value(json_object_get(o, "kind"));
 		bool epoch = kind && !strcmp(kind, "epoch");
-		/* Time and rows are those of the whole run. */
+		/* Time and rows are those of the whole run; the clock begins anew where one was resumed. */
+		if (kind && !strcmp(kind, "run")) before = c->job[job].seconds;
 		if (epoch) {
 			c->job[job].rows += json_number_value(json_object_get(o, "rows"));
-			c->job[job].seconds = json_number_value(json_object_get(o, "seconds"));
+			c->job[job].seconds = before + json_number_value(json_object_get(o, "seconds"));
 		}
 		if (epoch && (!kept || json_is_true(json_object_get(o, "best")))) {
 			json_decref(kept);
@@ -332,10 +435,17 @@ typedef struct {
 	double mean, half; /* half of the interval; NaN with one value */
 } Estimate;
 
+/* A task by itself is judged by its own head alone: the others were not trained. */
+static bool judged_by(const Comparison *c, int v, int head)
+{
+	return !c->variant[v].own || !strcmp(c->variant[v].own, c->head.at[head]);
+}
+
 /* Over the seeds, of variant a, or where b >= 0 of b - a. */
 static Estimate estimate(const Comparison *c, int a, int b, int head, int m)
 {
-	Estimate e = {.half = NAN};
+	Estimate e = {.half = NAN, .mean = NAN};
+	if (!judged_by(c, a, head) || (b >= 0 && !judged_by(c, b, head))) return e;
 	double sum = 0, square = 0;
 	for (int pass = 0; pass < 2; pass++) {
 		for (int s = 0; s < c->n_seed; s++) {
@@ -388,6 +498,101 @@ static double speed(const Comparison *c, int v)
 	return seconds > 0 ? rows / seconds : 0;
 }
 
+/* The metric a head is ranked by: AUC, accuracy or RMSE; -1: none of them was told. */
+static int rank_of(const Comparison *c, int head)
+{
+	static const int by[] = {0, 5, 6};
+	for (size_t i = 0; i < sizeof by / sizeof *by; i++)
+		for (int v = 0; v < c->n_variant; v++)
+			if (estimate(c, v, -1, head, by[i]).n) return by[i];
+	return -1;
+}
+
+/* How much better b is than a at a head; positive is better whatever the metric. */
+static Estimate gain(const Comparison *c, int a, int b, int head)
+{
+	int m = rank_of(c, head);
+	Estimate e = m < 0 ? (Estimate){.mean = NAN, .half = NAN} : estimate(c, a, b, head, m);
+	if (m >= 0 && !larger(m)) e.mean = -e.mean;
+	return e;
+}
+
+/* A whole model that is nowhere worse than v and somewhere better, by the means; -1. */
+static int better_everywhere(const Comparison *c, int v)
+{
+	for (int u = 0; u < c->n_variant; u++) {
+		bool never_worse = u != v && !c->variant[u].own, better = false;
+		int shared = 0;
+		for (int h = 0; never_worse && h < c->head.n; h++) {
+			Estimate e = gain(c, v, u, h);
+			if (!e.n) continue;
+			shared++;
+			never_worse = e.mean >= 0;
+			better |= e.mean > 0;
+		}
+		if (never_worse && better && shared) return u;
+	}
+	return -1;
+}
+
+/* Who is best at each head, and which whole models are not beaten by another everywhere. */
+static void winners(const Comparison *c, FILE *to)
+{
+	int whole = 0;
+	for (int v = 0; v < c->n_variant; v++) whole += !c->variant[v].own;
+	if (whole < 2) return;
+	fprintf(to, "\nbest at\n");
+	for (int h = 0; h < c->head.n; h++) {
+		int best = -1, m = rank_of(c, h);
+		if (m < 0) continue;
+		for (int v = 0; v < c->n_variant; v++)
+			if (!c->variant[v].own && estimate(c, v, -1, h, m).n &&
+			    (best < 0 || gain(c, best, v, h).mean > 0))
+				best = v;
+		if (best < 0) continue;
+		fprintf(to, "  %-24s %-8s %2d  %s", c->head.at[h], metric[m], best + 1,
+			c->variant[best].label);
+		int level = 0; /* whole models whose difference may be luck */
+		for (int v = 0; v < c->n_variant; v++) {
+			if (v == best || c->variant[v].own) continue;
+			Estimate e = gain(c, v, best, h);
+			if (!e.n || (e.mean > e.half)) continue;
+			fprintf(to, "%s%d", level++ ? ", " : "; not told apart from ", v + 1);
+		}
+		fputc('\n', to);
+	}
+	fprintf(to, "\nnot beaten everywhere at once:");
+	int front = 0;
+	for (int v = 0; v < c->n_variant; v++)
+		if (!c->variant[v].own && better_everywhere(c, v) < 0)
+			fprintf(to, "%s %d", front++ ? "," : "", v + 1);
+	fprintf(to, front > 1 ? " (by the means, each of these is better at something)\n" : "\n");
+}
+
+/* Do the tasks hurt each other?  Each by itself against the model it is from. */
+static void alone(const Comparison *c, FILE *to)
+{
+	bool begun = false;
+	for (int v = 0; v < c->n_variant; v++) {
+		const Variant *x = &c->variant[v];
+		for (int h = 0; x->own && h < c->head.n; h++) {
+			if (strcmp(c->head.at[h], x->own)) continue;
+			Estimate e = gain(c, v, x->base, h);
+			if (!e.n) continue;
+			if (!begun) fprintf(to, "\ntogether against alone\n");
+			begun = true;
+			bool sure = fabs(e.mean) > e.half;
+			fprintf(to, "  %-24s %-8s together %s %+.5f", x->own, metric[rank_of(c, h)],
+				!sure	     ? "not told apart from alone:"
+				: e.mean > 0 ? "is better by"
+					     : "is worse by",
+				e.mean);
+			if (!isnan(e.half)) fprintf(to, " ± %.5f", e.half);
+			fprintf(to, "  (%s)\n", x->label);
+		}
+	}
+}
+
 static void say(const Comparison *c, FILE *to)
 {
 	int width = 10;
@@ -416,17 +621,22 @@ static void say(const Comparison *c, FILE *to)
 				for (int m = 0; m < METRICS; m++) any |= estimate(c, v, -1, h, m).n > 0;
 				if (!any) continue;
 				char label[220];
-				snprintf(label, sizeof label, kind ? "%d - 1" : "%2d  %s", v + 1,
-					 c->variant[v].label);
+				if (kind)
+					snprintf(label, sizeof label, "%d - %d", v + 1,
+						 c->variant[v].base + 1);
+				else
+					snprintf(label, sizeof label, "%2d  %s", v + 1, c->variant[v].label);
 				fprintf(to, "%-*s", width + 4, label);
 				for (int m = 0; m < METRICS; m++) {
-					Estimate e =
-					    kind ? estimate(c, 0, v, h, m) : estimate(c, v, -1, h, m);
+					Estimate e = kind ? estimate(c, c->variant[v].base, v, h, m)
+							  : estimate(c, v, -1, h, m);
 					if (shown[m]) cell(&e, kind, to);
 				}
 				fputc('\n', to);
 			}
 	}
+	winners(c, to);
+	alone(c, to);
 	if (c->n_seed > 1)
 		fprintf(to,
 			"\n± is a 95 %% interval over %d seeds; differences are seed by seed, * where the "
@@ -449,6 +659,13 @@ static void json(const Comparison *c, FILE *to)
 			",\"parameters\":%lld,\"in_tables\":%lld,\"multiply_adds\":%lld,\"rows_per_second\":",
 			(long long)x->sizes[0], (long long)x->sizes[1], (long long)x->sizes[2]);
 		mtl_json_number(to, speed(c, v));
+		if (x->own) {
+			fputs(",\"alone\":", to);
+			mtl_json_text(to, x->own);
+		} else {
+			fprintf(to, ",\"beaten\":%s", better_everywhere(c, v) < 0 ? "false" : "true");
+		}
+		fprintf(to, ",\"against\":%d", x->base);
 		fputs(",\"heads\":{", to);
 		for (int h = 0, n = 0; h < c->head.n; h++) {
 			bool any = false;
@@ -458,7 +675,7 @@ static void json(const Comparison *c, FILE *to)
 			mtl_json_text(to, c->head.at[h]);
 			fprintf(to, ":{\"rows\":%lld", (long long)c->rows[h]);
 			for (int m = 0; m < METRICS; m++) {
-				Estimate e = estimate(c, v, -1, h, m), d = estimate(c, 0, v, h, m);
+				Estimate e = estimate(c, v, -1, h, m), d = estimate(c, x->base, v, h, m);
 				if (!e.n) continue;
 				fprintf(to, ",\"%s\":{\"values\":[", metric[m]);
 				for (int s = 0; s < c->n_seed; s++) {
@@ -496,7 +713,8 @@ static int build_all(Comparison *c)
 {
 	for (int v = 0; v < c->n_variant; v++) {
 		Variant *x = &c->variant[v];
-		Request r = {.operand = x->file, .n_define = x->n_define, .o.command = -1};
+		Request r = {
+		    .operand = x->file, .n_define = x->n_define, .only_loss = x->only_loss, .o.command = -1};
 		memcpy(r.define, x->define, sizeof r.define);
 		/* Messages of a text with the same values were said already. */
 		int code = cached_program(&r, x->program, sizeof x->program, x->sizes);
@@ -519,10 +737,16 @@ static int compare(Comparison *c)
 			    call->define[d].name);
 			return 2;
 		}
+	if (mtl_option(&call->o, call->table, "single")->given && !add_singles(c)) return 3;
 	int code = build_all(c);
 	if (code) return code;
-	snprintf(c->dir, sizeof c->dir, "/tmp/mtlc-compare-XXXXXX");
-	if (!mkdtemp(c->dir)) {
+	c->keep = mtl_option(&call->o, call->table, "keep")->text;
+	snprintf(c->dir, sizeof c->dir, "%s", c->keep ? c->keep : "/tmp/mtlc-compare-XXXXXX");
+	if (c->keep && mkdir(c->keep, 0777) && errno != EEXIST) {
+		fprintf(stderr, "mtlc compare: cannot make the folder %s: %s\n", c->keep, strerror(errno));
+		return 6;
+	}
+	if (!c->keep && !mkdtemp(c->dir)) {
 		fprintf(stderr, "mtlc compare: cannot make a folder in /tmp: %s\n", strerror(errno));
 		return 6;
 	}
@@ -539,7 +763,9 @@ static int compare(Comparison *c)
 	for (int i = 0; i < n && !code; i++)
 		if (!read_run(c, i)) code = 70;
 	if (!code) (mtl_option(&call->o, call->table, "json")->given ? json : say)(c, stdout);
-	remove_folder(c->dir);
+	if (!c->keep) remove_folder(c->dir);
+	if (c->keep && code == 130)
+		fprintf(stderr, "mtlc compare: interrupted; the same command goes on where it stood\n");
 	return code;
 }
 

@@ -58,6 +58,42 @@ static bool run_passes(Compilation *c, const CompileRequest *r, Graph *g, bool d
 	return true;
 }
 
+int loss_watch(const Spec *s, int loss)
+{
+	/* Operands come before users: of the probabilities a loss is made of, the last is its own. */
+	bool *of = arena_new(s->arena, bool, s->g->node.n);
+	of[s->loss.at[loss].row] = true;
+	int best = -1;
+	for (NodeId id = s->loss.at[loss].row + 1; id-- > 1;)
+		for (int i = 0; of[id] && i < s->g->node.at[id].n_in; i++) of[s->g->node.at[id].in[i]] = true;
+	for (int k = 0; k < s->watch.n; k++)
+		if (of[s->watch.at[k].logit] && (best < 0 || s->watch.at[k].logit > s->watch.at[best].logit))
+			best = k;
+	return best;
+}
+
+/*
+ * A task by itself: the other losses are gone, and with them the training of whatever they alone reach.  An
+ * early stop by another task's metric becomes one by its own.
+ */
+static void keep_loss(Spec *s, const char *name)
+{
+	pass_share(s);
+	for (int i = 0; i < s->loss.n; i++)
+		if (!strcmp(s->loss.at[i].name, name)) s->loss.at[0] = s->loss.at[i];
+	s->loss.n = 1;
+	const char *dot = s->stop_metric ? strrchr(s->stop_metric, '.') : NULL;
+	int own = loss_watch(s, 0);
+	if (!dot || own < 0) return;
+	static const char *const usual[] = {".logloss", ".rmse", ".cross_entropy"};
+	const Watch *w = &s->watch.at[own];
+	for (int k = 0; k < s->watch.n; k++) /* a metric of the same kind stays */
+		if (!strncmp(s->watch.at[k].name, s->stop_metric, (size_t)(dot - s->stop_metric)) &&
+		    s->watch.at[k].name[dot - s->stop_metric] == '\0' && s->watch.at[k].kind != w->kind)
+			dot = usual[w->kind];
+	s->stop_metric = str_printf(s->str, "%s%s", w->name, dot);
+}
+
 bool compile_front(Compilation *c, const CompileRequest *r)
 {
 	c->ast = parse_file(c->arena, c->str, &c->sources, c->diag, r->path, r->text, NULL);
@@ -68,7 +104,9 @@ bool compile_front(Compilation *c, const CompileRequest *r)
 		return c->dumped = true;
 	}
 	c->spec = check(c->arena, c->str, c->diag, c->ast, c->prelude, &r->defines);
-	return c->spec && !diag_errors(c->diag);
+	if (!c->spec || diag_errors(c->diag)) return false;
+	if (r->only_loss) keep_loss(c->spec, r->only_loss);
+	return true;
 }
 
 bool compile_serving(Compilation *c, const CompileRequest *r)

@@ -14,6 +14,7 @@ typedef struct {
 	Defines defines;
 	const Target *target[TARGETS_MAX];
 	int n_target;
+	const char *only_loss; /* NULL, or the one loss that is kept: a task by itself */
 	bool scorer;	  /* scoring only */
 	bool blas;	  /* products of matrices by a library */
 	bool f64;	  /* a program that computes in double precision */
@@ -42,6 +43,8 @@ void compilation_free(Compilation *c);
 bool compile_front(Compilation *c, const CompileRequest *r);
 /* Of what that left, the graphs of scoring.  False: a dump was asked for and made. */
 bool compile_serving(Compilation *c, const CompileRequest *r);
+/* Index among Spec.watch of what a loss is of; -1: nothing that is watched.  The graph is shared already. */
+int loss_watch(const Spec *s, int loss);
 /* All of it.  False: errors in diag.  c->dumped: stopped after the stage that was asked for. */
 bool compile(Compilation *c, const CompileRequest *r);
 /* Stages `--dump` knows, for messages: NULL-terminated. */
