@@ -338,6 +338,7 @@ MtlStatus mtl_balance_step(MtlStep *s, const MtlTouched *touched, MtlError *e)
 	MtlBalance *b = &s->balance;
 	MtlBalanceKind kind = m->train.balance.kind;
 	if (kind == MTL_FIXED || s->batch->n == 0) return MTL_OK;
+	memcpy(b->used, b->factor, sizeof b->used);
 	if (losses_fit(s, e)) return e->status;
 	if (m->tasks.of_tasks) {
 		MtlTaskGradients g = {.packed = true};

@@ -41,7 +41,8 @@ typedef struct {
 	int n;
 	double remembered[MTL_REMEMBERED]; /* by method: balance.c */
 	int n_remembered;
-	double factor[MTL_TASKS]; /* f of the running step */
+	double factor[MTL_TASKS]; /* f of the running step, or of the next once it was balanced */
+	double used[MTL_TASKS];	  /* f of the last step */
 	double share[MTL_TASKS];  /* a of the last step */
 	double mean[MTL_TASKS];	  /* sum of f a over the steps of the epoch in which a task had a row, */
 	int64_t steps[MTL_TASKS]; /* and their number */

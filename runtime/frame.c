@@ -32,6 +32,7 @@ static const void *base(const MtlFrame *f, const MtlSlot *s)
 	case MTL_SLOT_LOSS: return f->loss;
 	case MTL_SLOT_OUT: return f->out;
 	case MTL_SLOT_WATCH: return f->watch;
+	case MTL_SLOT_GATE: return f->gate;
 	case MTL_SLOT_REQUEST: return f->request;
 	case MTL_SLOT_HYPER: return f->hyper;
 	case MTL_SLOT_UNIQ: return f->touched->uniq;

@@ -15,7 +15,7 @@ typedef struct {
 	const MtlTouched *touched; /* of the table whose entry is called */
 	mtl_real *const *noise;	   /* [n_noise][cap * width] */
 	mtl_real *work;		   /* of this thread */
-	mtl_real *acc, *grad, *drows, *inv, *count, *loss, *out, *watch, *request;
+	mtl_real *acc, *grad, *drows, *inv, *count, *loss, *out, *watch, *request, *gate;
 	const mtl_real *hyper;
 } MtlFrame;
 

@@ -140,6 +140,11 @@ typedef struct {
 typedef struct {
 	const char *name;
 } MtlOutput;
+/* The weights of a mixture: columns first .. first + n of GATE. */
+typedef struct {
+	const char *name; /* "gate.f.click" */
+	int first, n;
+} MtlGate;
 
 /* ---- parameters ---- */
 
@@ -208,6 +213,7 @@ typedef struct {
  *   UPDATE  lo, hi   PARAM, MOMENTs, GRAD: one optimiser step on floats lo .. hi of PARAM
  *   REQUEST n        the request's columns -> REQUEST (a scorer's, as CANDIDATES; both absent where none is needed)
  *   CANDIDATES n     the candidates' columns, one row of REQUEST -> OUT, as SCORE would
+ *   GATES   n        rows -> GATE (absent where there are no gates)
  *   and per table    lo, hi   UNIQ[lo .. hi): sum of gradients and optimiser step on the records
  * n may be any number >= 0.  Results for a row do not depend on n or on its neighbours.
  */
@@ -221,6 +227,7 @@ typedef enum {
 	MTL_UPDATE,
 	MTL_REQUEST,
 	MTL_CANDIDATES,
+	MTL_GATES,
 	MTL_FIRST_TABLE
 } MtlEntryKind;
 
@@ -332,6 +339,8 @@ typedef struct {
 	const MtlLoss *loss;
 	int n_loss;
 	MtlTasks tasks;
+	const MtlGate *gate;
+	int n_gate, gate_floats; /* gates; experts of all */
 	const MtlWatch *watch;
 	int n_watch;
 	const MtlOutput *output;

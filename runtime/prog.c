@@ -78,6 +78,8 @@ static const MtlOption option[] = {
     {"rejects", 0, MTL_ARG_TEXT, "F", ON(TRAIN) | ON(EVAL), 0,
      "with --bad-rows skip: the rejected rows as they stood"},
     {"log", 0, MTL_ARG_TEXT, "F", ON(TRAIN), 0, "one JSON object per progress line and epoch"},
+    {"monitor", 0, MTL_ARG_COUNT, "N", ON(TRAIN), 0,
+     "in every N-th step look at the tasks' gradients and the use of experts: printed, and in --log"},
     {"no-state", 0, MTL_ARG_NONE, "", ON(TRAIN), 0, "leave the optimiser's state out of the file"},
     {"quiet", 'q', MTL_ARG_NONE, "", ON(TRAIN), 0, "no progress"},
     {"json", 0, MTL_ARG_NONE, "", ON(EVAL) | ON(INFO) | ON(BENCH), 0, "machine-readable"},
@@ -374,6 +376,80 @@ static void metrics_table(FILE *to, const MtlModel *m, const MtlMetrics *w, cons
 	}
 }
 
+/* ---- what was seen inside ---- */
+
+static double mean_of(double sum, int64_t n) { return n ? sum / (double)n : (double)NAN; }
+
+static const char *task_name(const MtlModel *m, int k) { return m->loss[m->tasks.loss[k]].name; }
+
+static void monitor_json(FILE *to, const MtlModel *m, const MtlMonitor *w)
+{
+	fprintf(to, ",\"monitor\":{\"steps\":%" PRId64 ",\"norm\":{", w->steps);
+	for (int k = 0; k < w->n; k++) {
+		if (k) fputc(',', to);
+		mtl_json_text(to, task_name(m, k));
+		fputc(':', to);
+		mtl_json_number(to, mean_of(w->norm[k], w->seen[k]));
+	}
+	fputs("},\"cosine\":[", to);
+	for (int k = 0; k < w->n; k++)
+		for (int j = 0; j < k; j++) {
+			int at = k * w->n + j;
+			fputs(k > 1 || j ? ",{\"of\":[" : "{\"of\":[", to);
+			mtl_json_text(to, task_name(m, j));
+			fputc(',', to);
+			mtl_json_text(to, task_name(m, k));
+			fprintf(to, "],\"steps\":%" PRId64 ",\"mean\":", w->both[at]);
+			mtl_json_number(to, mean_of(w->cosine[at], w->both[at]));
+			fputs(",\"negative\":", to);
+			mtl_json_number(to, mean_of((double)w->against[at], w->both[at]));
+			fputc('}', to);
+		}
+	fputs("],\"gates\":{", to);
+	for (int g = 0; g < m->n_gate; g++) {
+		const MtlGateUse *u = &w->use[g];
+		if (g) fputc(',', to);
+		mtl_json_text(to, m->gate[g].name);
+		fprintf(to, ":{\"rows\":%" PRId64 ",\"weight\":[", u->rows);
+		for (int i = 0; i < m->gate[g].n; i++) {
+			if (i) fputc(',', to);
+			mtl_json_number(to, mean_of(w->weight[m->gate[g].first + i], u->rows));
+		}
+		fputs("],\"entropy\":", to);
+		mtl_json_number(to, mean_of(u->entropy, u->rows));
+		fputs(",\"single\":", to);
+		mtl_json_number(to, mean_of(u->single, u->rows));
+		fputc('}', to);
+	}
+	fputs("}}", to);
+}
+
+static void monitor_table(FILE *to, const MtlModel *m, const MtlMonitor *w)
+{
+	if (w->n) fputs("  gradients of what tasks share:", to);
+	for (int k = 0; k < w->n; k++)
+		fprintf(to, " %s %.3g", task_name(m, k), mean_of(w->norm[k], w->seen[k]));
+	if (w->n) fputc('\n', to);
+	for (int k = 0; k < w->n; k++)
+		for (int j = 0; j < k; j++) {
+			int at = k * w->n + j;
+			if (w->both[at])
+				fprintf(to,
+					"  %s and %s: cosine %.3f, against each other in %.0f%% of steps\n",
+					task_name(m, j), task_name(m, k), mean_of(w->cosine[at], w->both[at]),
+					100 * mean_of((double)w->against[at], w->both[at]));
+		}
+	for (int g = 0; g < m->n_gate; g++) {
+		const MtlGateUse *u = &w->use[g];
+		fprintf(to, "  %s:", m->gate[g].name);
+		for (int i = 0; i < m->gate[g].n; i++)
+			fprintf(to, " %.2f", mean_of(w->weight[m->gate[g].first + i], u->rows));
+		fprintf(to, "; entropy %.2f of %.2f, one expert alone in %.0f%% of rows\n",
+			mean_of(u->entropy, u->rows), log((double)m->gate[g].n),
+			100 * mean_of(u->single, u->rows));
+	}
+}
+
 static void on_epoch(void *self, const MtlTrainEpoch *t)
 {
 	Progress *g = self;
@@ -389,6 +465,7 @@ static void on_epoch(void *self, const MtlTrainEpoch *t)
 		for (int l = 0; l < g->m->n_loss; l++)
 			if (t->weight[l] > 0) fprintf(stderr, " %s %.5f", g->m->loss[l].name, t->loss[l]);
 		fputs(!t->judged ? "\n" : t->best ? "; best so far\n" : "; not better\n", stderr);
+		if (t->monitor) monitor_table(stderr, g->m, t->monitor);
 		if (t->valid) metrics_table(stderr, g->m, t->valid->watch, "  ");
 		if (t->judged && t->best) g->best_epoch = t->epoch;
 		if (t->last && t->judged && !t->best && g->best_epoch)
@@ -416,6 +493,7 @@ static void on_epoch(void *self, const MtlTrainEpoch *t)
 			if (k == tasks->n - 1) fputc('}', g->log);
 		}
 		log_losses(g->log, g->m, t->loss, t->weight);
+		if (t->monitor) monitor_json(g->log, g->m, t->monitor);
 		if (t->valid) {
 			fprintf(g->log, ",\"valid\":{\"rows\":%" PRId64 ",\"heads\":", t->valid->rows);
 			metrics_json(g->log, g->m, t->valid->watch, true);
@@ -553,6 +631,7 @@ static MtlStatus train(MtlProgram *p, MtlError *e)
 			     .shuffle = mtl_program_count(p, "shuffle", d->shuffle),
 			     .steps = mtl_program_count(p, "steps", 0),
 			     .threads = mtl_program_threads(p, 0),
+			     .monitor = mtl_program_count(p, "monitor", 0),
 			     .no_state = mtl_program_has(p, "no-state"),
 			     .seed = d->seed};
 	const MtlOptionValue *lr = mtl_option(&p->o, p->table, "lr"),

@@ -162,23 +162,47 @@ static double over_blocks(const mtl_real *x, int64_t blocks, int n_loss, int l)
 	return sum;
 }
 
-MtlStatus mtl_step_gradients(MtlStep *s, const MtlBatch *b, bool mean, MtlError *e)
+/* Cuts the batch, and finds the denominators of the losses. */
+static void count_rows(MtlStep *s, const MtlBatch *b)
 {
 	const MtlModel *m = s->in->m;
-	int64_t blocks = ceil_div(b->n, MTL_BLOCK);
 	s->batch = b;
 	s->slice = MTL_SLICE_LEAST * ceil_div(b->n, MTL_SLICES * MTL_SLICE_LEAST);
 	s->n_slice = b->n ? (int)ceil_div(b->n, s->slice) : 0;
+	mtl_pool_run(s->pool, s->n_slice, count_slice, s);
+	for (int l = 0; l < m->n_loss; l++)
+		s->weight[l] = b->n ? over_blocks(s->count, ceil_div(b->n, MTL_BLOCK), m->n_loss, l) : 0;
+}
+
+/* What the slices summed, as gradients of parameters. */
+static void finish_sums(MtlStep *s)
+{
+	mtl_pool_run(s->pool, ceil_div(s->in->m->n_acc, PIECE), sum_slices, s);
+	MtlFrame f = frame(s, 0);
+	f.acc = s->acc[0];
+	mtl_frame_call(&f, MTL_POST, 0, 0, 0);
+}
+
+void mtl_step_of_loss(MtlStep *s, const MtlBatch *b, int only)
+{
+	count_rows(s, b);
+	for (int l = 0; l < s->in->m->n_loss; l++)
+		s->inv[l] = l == only && s->weight[l] > 0 ? (mtl_real)(1 / s->weight[l]) : 0;
+	mtl_pool_run(s->pool, s->n_slice, step_slice, s);
+	finish_sums(s);
+}
+
+MtlStatus mtl_step_gradients(MtlStep *s, const MtlBatch *b, bool mean, MtlError *e)
+{
+	const MtlModel *m = s->in->m;
+	count_rows(s, b);
 	if (b->n == 0) {
 		memset(s->grad, 0, (size_t)m->n_param * sizeof *s->grad);
-		for (int l = 0; l < m->n_loss; l++) s->loss[l] = s->weight[l] = 0;
+		for (int l = 0; l < m->n_loss; l++) s->loss[l] = 0;
 		return MTL_OK;
 	}
-	mtl_pool_run(s->pool, s->n_slice, count_slice, s);
-	for (int l = 0; l < m->n_loss; l++) {
-		s->weight[l] = over_blocks(s->count, blocks, m->n_loss, l);
+	for (int l = 0; l < m->n_loss; l++)
 		s->inv[l] = !mean ? 1 : s->weight[l] > 0 ? (mtl_real)(1 / s->weight[l]) : 0;
-	}
 	for (int k = 0; mean && s->balanced && k < m->tasks.n; k++) {
 		int l = m->tasks.loss[k];
 		if (s->weight[l] > 0) s->inv[l] = (mtl_real)(s->balance.factor[k] / s->weight[l]);
@@ -186,16 +210,13 @@ MtlStatus mtl_step_gradients(MtlStep *s, const MtlBatch *b, bool mean, MtlError 
 	mtl_pool_run(s->pool, s->n_slice, step_slice, s);
 	s->rows_seen += b->n;
 	for (int l = 0; l < m->n_loss; l++) {
-		double sum = over_blocks(s->losses, blocks, m->n_loss, l);
+		double sum = over_blocks(s->losses, ceil_div(b->n, MTL_BLOCK), m->n_loss, l);
 		s->loss[l] = !mean ? sum : s->weight[l] > 0 ? sum / s->weight[l] : 0;
 		if (!isfinite(s->loss[l]))
 			return mtl_fail(e, MTL_NUMBERS, "", NULL, "loss %s is %s", m->loss[l].name,
 					isnan(s->loss[l]) ? "not a number" : "infinite");
 	}
-	mtl_pool_run(s->pool, ceil_div(m->n_acc, PIECE), sum_slices, s);
-	MtlFrame f = frame(s, 0);
-	f.acc = s->acc[0];
-	mtl_frame_call(&f, MTL_POST, 0, 0, 0);
+	finish_sums(s);
 	if (!s->balanced) mtl_balance_join(s, NULL);
 	return MTL_OK;
 }

@@ -62,6 +62,9 @@ void mtl_step_free(MtlStep *s);
  * With `mean` false no loss is divided: loss[] are sums.  MTL_NUMBERS names a loss that is not finite.
  */
 MtlStatus mtl_step_gradients(MtlStep *s, const MtlBatch *b, bool mean, MtlError *e);
+/* Gradients of loss l alone, without its own weight in the balance; before those of the step: its dropout is
+ * the same. */
+void mtl_step_of_loss(MtlStep *s, const MtlBatch *b, int l);
 /* One step of the optimisers on what the losses with rows in this batch reach, then PRE. */
 void mtl_step_apply(MtlStep *s, const MtlTouched *touched /* [n_table] */);
 /* Weighted sum of the means of the last batch. */

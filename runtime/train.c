@@ -21,6 +21,7 @@ typedef struct {
 	MtlThreads *pool;
 	MtlStep step;
 	MtlGroups groups;
+	MtlMonitor monitor;
 	MtlRunState state;
 	MtlStopMetric stop;
 	double *sum, *weight; /* [n_loss] of the epoch */
@@ -166,6 +167,7 @@ static MtlStatus begin(Run *r, MtlError *e)
 		r->step.tables.lr *= o->lr / r->step.dense.lr;
 		r->step.dense.lr = o->lr;
 	}
+	if (o->monitor && mtl_monitor_init(&r->monitor, &r->step, o->monitor, e)) return e->status;
 	if (count_steps(r, e)) return e->status;
 	mtl_instance_pack(&r->in);
 	return MTL_OK;
@@ -205,8 +207,11 @@ static MtlStatus one_batch(Run *r, const MtlFed *fed, MtlError *e)
 {
 	MtlStep *s = &r->step;
 	const MtlTouched *touched = mtl_groups_of(&r->groups, fed->slot);
+	bool looked_at = mtl_monitor_due(&r->monitor);
+	if (looked_at) mtl_monitor_before(&r->monitor, &fed->batch, touched);
 	MtlStatus st = mtl_step_gradients(s, &fed->batch, true, e);
 	if (!st) st = mtl_balance_step(s, touched, e);
+	if (!st && looked_at) mtl_monitor_after(&r->monitor, &fed->batch);
 	if (st == MTL_NUMBERS) {
 		MtlError why = *e;
 		*e = (MtlError){0};
@@ -330,6 +335,7 @@ static MtlStatus end_epoch(Run *r, const MtlRowCounts *counts, bool *enough, Mtl
 							 .steps = r->step.step,
 							 .lr = r->step.lr,
 							 .share = share,
+							 .monitor = o->monitor ? &r->monitor : NULL,
 							 .loss = r->sum,
 							 .weight = r->weight,
 							 .counts = counts,
@@ -339,6 +345,7 @@ static MtlStatus end_epoch(Run *r, const MtlRowCounts *counts, bool *enough, Mtl
 							 .saved = best && o->out,
 							 .last = *enough || r->state.epoch >= o->epochs});
 	mtl_eval_free(&valid, r->sys);
+	if (o->monitor) mtl_monitor_clear(&r->monitor);
 	return st;
 }
 
@@ -367,6 +374,7 @@ MtlStatus mtl_train(const MtlSys *sys, const MtlModel *m, const MtlTrainOptions 
 	Run r = {.sys = sys, .m = m, .o = o, .h = h};
 	MtlStatus st = begin(&r, e);
 	if (!st) st = epochs(&r, e);
+	mtl_monitor_free(&r.monitor);
 	mtl_groups_free(&r.groups);
 	mtl_step_free(&r.step);
 	mtl_release(sys, r.sum);

@@ -7,6 +7,7 @@
 #define MTL_TRAIN_H
 #include "checkpoint.h"
 #include "eval.h"
+#include "monitor.h"
 
 typedef struct {
 	const char *const *data;
@@ -26,7 +27,8 @@ typedef struct {
 	    reader; /* of the training data; validation shares format and policy, but has no rejects file */
 	const char *stop_metric; /* NULL: no early stop */
 	int64_t stop_patience;
-	bool no_state; /* save parameters only */
+	int64_t monitor; /* look inside in every so manieth step; 0: never */
+	bool no_state;	 /* save parameters only */
 } MtlTrainOptions;
 
 /* After each batch.  loss and weight: as in MtlStep. */
@@ -46,6 +48,7 @@ typedef struct {
 	    *share; /* [tasks] mean factor of each one's gradient of what is shared; NaN: it had no row */
 	const double *loss,
 	    *weight; /* means over the rows of the epoch this call has seen, each when its batch was met */
+	const MtlMonitor *monitor; /* NULL: not asked for */
 	const MtlRowCounts *counts;
 	const MtlEvalResult *valid; /* NULL without validation */
 	bool judged, best;	    /* early stop is on; this epoch is the best so far */

@@ -117,6 +117,7 @@ bool compile_serving(Compilation *c, const CompileRequest *r)
 	if (dump_graph(c, r, "after:share", s->g)) return false;
 	pass_reach(s);
 	pass_boundary(s);
+	pass_gates(s);
 	pass_order(s);
 	c->digest = digest(s);
 

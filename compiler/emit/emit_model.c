@@ -365,6 +365,18 @@ static void schedule(Text *o, const Spec *s)
 	number(o, s->clip);
 }
 
+static void gates(Text *o, const Spec *s)
+{
+	if (!s->gate.n) return;
+	text_add(o, "static const MtlGate gates[] = {\n");
+	for (int i = 0; i < s->gate.n; i++) {
+		text_add(o, "\t{.name = ");
+		quoted(o, s->gate.at[i].name);
+		text_printf(o, ", .first = %d, .n = %d},\n", s->gate.at[i].first, s->gate.at[i].n);
+	}
+	text_add(o, "};\n");
+}
+
 /* Tasks, and their least shares. */
 static void tasks(Text *o, const Spec *s)
 {
@@ -408,6 +420,7 @@ void emit_model(Text *o, const EmitModel *m)
 	parameters(o, s);
 	reports(o, s, scorer);
 	if (!scorer) tasks(o, s);
+	if (!scorer) gates(o, s);
 	kernels(o, s, m->n, m->variant);
 	if (m->weights) {
 		text_add(o, "__asm__(\".section .rodata\\n.balign 64\\nmtl_weights_begin:\\n.incbin ");
@@ -450,6 +463,9 @@ void emit_model(Text *o, const EmitModel *m)
 	if (s->task.n && !scorer)
 		text_printf(o, "\t.tasks = {tasks, %d, %s, %lld, %d, %d},\n", s->task.n,
 			    flag(s->task_gradients), (long long)s->n_shared, s->n_block, s->first_block);
+	if (s->gate.n && !scorer)
+		text_printf(o, "\t.gate = gates, .n_gate = %d, .gate_floats = %d,\n", s->gate.n,
+			    s->gate.at[s->gate.n - 1].first + s->gate.at[s->gate.n - 1].n);
 	text_printf(o, "\t.watch = %s, .n_watch = %d,\n", ARRAY(s->watch.n && !scorer, "watches"),
 		    scorer ? 0 : s->watch.n);
 	text_printf(o, "\t.output = %s, .n_output = %d,\n", ARRAY(s->output.n, "outputs"), s->output.n);

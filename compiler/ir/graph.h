@@ -84,12 +84,13 @@ typedef enum {
 	ROOT_GRAD,
 	ROOT_DROW,
 	ROOT_GIVEN,
+	ROOT_GATE,
 	ROOT_TASK_GRAD,
 	ROOT_TASK_DROW
 } RootKind;
 /*
  * What must be computed.  index: output, 3*watch + {0 logit, 1 label, 2 weight}, loss, loss, parameter,
- * lookup, first float in REQUEST. LOSS and COUNT roots are per-row values [n] that the lowering sums over
+ * lookup, first float in REQUEST, first column in GATE. LOSS and COUNT roots are per-row values [n] that the lowering sums over
  * rows; GRAD roots are sums over rows that are added into the parameter's gradient (several roots for one
  * parameter add up); DROW roots are [n, dim].  TASK_GRAD and TASK_DROW are the same of one task, index: task
  * * parameters + parameter, task

@@ -71,6 +71,13 @@ typedef struct {
 		       block */
 } Lookup;
 
+/* The weights of a mixture, [n, experts]: a node of the model's graph. */
+typedef struct {
+	Str name;
+	NodeId node;
+	int first, n; /* column in GATE, experts */
+} Gate;
+
 /* Columns of a task's block that a joined gradient is computed in. */
 typedef struct {
 	int at, width;
@@ -205,6 +212,7 @@ typedef struct {
 	bool task_gradients; /* each task has a gradient of its own of what is shared */
 	int64_t n_shared; /* floats of shared parameters; a task's block lies behind those of PARAM in GRAD */
 	VEC(Region) region;
+	VEC(Gate) gate; /* by pass_gates */
 	int n_block,
 	    first_block; /* DROWS: columns of a block, and the first's; block 0 is the sum, then the tasks' */
 	int batch, epochs;

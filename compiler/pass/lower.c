@@ -448,12 +448,13 @@ static void carry_out(Plan *p)
 
 static bool any_root(const Root *r)
 {
-	return r->kind == ROOT_OUTPUT || r->kind == ROOT_WATCH || r->kind == ROOT_LOSS ||
-	       r->kind == ROOT_COUNT || r->kind == ROOT_GRAD || r->kind == ROOT_DROW ||
-	       r->kind == ROOT_TASK_GRAD || r->kind == ROOT_TASK_DROW;
+	return r->kind == ROOT_OUTPUT || r->kind == ROOT_WATCH || r->kind == ROOT_GATE ||
+	       r->kind == ROOT_LOSS || r->kind == ROOT_COUNT || r->kind == ROOT_GRAD ||
+	       r->kind == ROOT_DROW || r->kind == ROOT_TASK_GRAD || r->kind == ROOT_TASK_DROW;
 }
 static bool output_root(const Root *r) { return r->kind == ROOT_OUTPUT; }
 static bool watch_root(const Root *r) { return r->kind == ROOT_WATCH; }
+static bool gate_root(const Root *r) { return r->kind == ROOT_GATE; }
 static bool count_root(const Root *r) { return r->kind == ROOT_COUNT; }
 static bool step_root(const Root *r)
 {
@@ -519,6 +520,11 @@ static Loc root_place(Lower *w, Lowering *l, const Root *r)
 	case ROOT_WATCH: at = lo_slot(l, SLOT_WATCH, 0, 3 * w->spec->watch.n, false); break;
 	case ROOT_LOSS: at = lo_slot(l, SLOT_LOSS, 0, w->spec->loss.n, true); break;
 	case ROOT_COUNT: at = lo_slot(l, SLOT_COUNT, 0, w->spec->loss.n, true); break;
+	case ROOT_GATE: {
+		const Gate *last = &w->spec->gate.at[w->spec->gate.n - 1];
+		at = lo_slot(l, SLOT_GATE, 0, last->first + last->n, false);
+		break;
+	}
 	case ROOT_DROW:
 	case ROOT_TASK_DROW:
 		at = lo_slot(l, SLOT_DROWS, 0, w->spec->n_drow, false);
@@ -765,7 +771,10 @@ Lowered *pass_lower(Arena *a, Spec *s, const Graphs *all, const Target *t)
 	     "split",
 	     2,
 	     {{ENTRY_REQUEST, "request", given_root}, {ENTRY_CANDIDATES, "candidates", output_root}}},
-	    {all->watch, "watch", 1, {{ENTRY_WATCH, "watch", watch_root}}},
+	    {all->watch,
+	     "watch",
+	     s->gate.n ? 2 : 1,
+	     {{ENTRY_WATCH, "watch", watch_root}, {ENTRY_GATES, "gates", gate_root}}},
 	    {train, "train", 2, {{ENTRY_COUNT, "count", count_root}, {ENTRY_STEP, "step", step_root}}},
 	};
 	for (size_t i = 0; i < sizeof graphs / sizeof *graphs; i++) {

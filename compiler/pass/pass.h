@@ -29,6 +29,8 @@ void pass_dce(Graph *g);
 void pass_reach(Spec *s);
 /* What several losses teach, and which losses those are. */
 void pass_boundary(Spec *s);
+/* The gates of mixtures, so that their use can be looked at. */
+void pass_gates(Spec *s);
 /* gradcheck: what was stopped becomes an input. */
 void pass_hold(Spec *s, Graph *g);
 /* Lays out DROWS: where in a row of it each lookup's gradient lies. */

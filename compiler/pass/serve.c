@@ -39,6 +39,8 @@ void pass_serve(Spec *s, Graph *g, bool watches)
 		graph_root(g, ROOT_WATCH, 3 * i + 1, s->watch.at[i].label);
 		graph_root(g, ROOT_WATCH, 3 * i + 2, weighted(s, g, s->watch.at[i].weight));
 	}
+	for (int i = 0; watches && i < s->gate.n; i++)
+		graph_root(g, ROOT_GATE, s->gate.at[i].first, s->gate.at[i].node);
 	settle(g);
 	for (NodeId id = 1; id < g->node.n; id++)
 		if (g->node.at[id].op == OP_NOISE) {

@@ -105,6 +105,44 @@ done
 awk -F'"share":' '/"kind":"epoch"/ { gsub(/[{}]/, "", $2); split($2, v, /[:,]/); n++; if (v[2] < 0.2 - 1e-9 || v[4] < 0.1 - 1e-9 || v[2] + v[4] > 1 + 1e-9 || v[2] + v[4] < 1 - 1e-9) bad = 1 }
 	END { exit !(n == 4 && !bad) }' pareto.jsonl
 verdict $? "pareto: shares $(grep -o '"share":{[^}]*}' pareto.jsonl | tr '\n' ' ')"
+# ---- --monitor ----
+
+"${CC:-cc}" -std=gnu11 -O1 -I"$here" -I"$here/runtime" "$here/tests/run/tensors.c" "$MTL_BUILD/libmtlrt.a" -lz -lzstd -ljansson -lpthread -lm -o tensors || exit 1
+head -251 log.csv >step.csv
+# What was seen in a single step: norms of click and buy, and their cosine.
+seen() { # NAME
+	quietly "./$1" train --data step.csv --epochs 1 --out x -q --monitor 1 --log seen.jsonl
+	sed -n 's/.*"monitor":{"steps":1,"norm":{"click":\([^,]*\),"buy":\([^}]*\)},"cosine":\[{"of":\["click","buy"\],"steps":1,"mean":\([^,]*\),.*/\1 \2 \3/p' seen.jsonl
+}
+# The same from the gradients of a model with that loss alone.
+alone() { # LOSS
+	grep -v "^loss $([ "$1" = click ] && echo buy || echo click)" fixed.mtl >alone.mtl
+	quietly "$MTLC" build --cpu=native alone.mtl -o alone && quietly ./alone init --data step.csv --out fresh && quietly ./alone grad --data step.csv --model fresh --out g
+	./tensors g grad.shared >"$1.g"
+	./tensors g grad.embed >>"$1.g"
+	./tensors g grad.tower.a >>"$1.g" # P(buy) is a product: click's tower is shared
+}
+alone click
+alone buy
+want=$(paste click.g buy.g | awk '{ if ($1 != $3) bad = 1; a += $2 * $2; b += $4 * $4; ab += $2 * $4 } END { if (!bad && NR > 100) print sqrt(a), sqrt(b), ab / sqrt(a * b) }')
+for name in fixed pcgrad gradnorm; do
+	got=$(seen $name)
+	echo "$want $got" | awk '{ for (i = 1; i <= 3; i++) { d = $i - $(i + 3); if (!(d < 1e-5 && d > -1e-5)) bad = 1 } exit !(NF == 6 && !bad) }'
+	verdict $? "$name: norms and cosine $got, by gradients of single losses $want"
+	quietly "./$name" train --data log.csv --out other -q --monitor 3
+	same "$name.whole" other "$name: looking at it changes the model"
+done
+
+# Gates: what experts get adds up to 1, entropy is between 0 and that of equal shares.
+quietly "$MTLC" build --cpu=native -D codes=500 "$here/examples/mmoe/mmoe.mtl" -o mmoe && ./mmoe info --json >info &&
+	awk -v rows=1024 -f "$here/tests/train/log.awk" info >gates.csv && quietly ./mmoe train --data gates.csv --epochs 2 --batch 128 --out x -q --monitor 2 --log gates.jsonl
+awk '/"kind":"epoch"/ { n++; if (!match($0, /"gates":[{].*/)) bad = 1; t = substr($0, RSTART)
+	while (match(t, /"rows":[0-9]+,"weight":\[[^]]*\],"entropy":[0-9.e-]+,"single":[0-9.e-]+/)) { g++; u = substr(t, RSTART, RLENGTH); t = substr(t, RSTART + RLENGTH)
+		k = split(u, v, /[][,:]/); sum = 0; for (i = 4; i <= k; i++) if (v[i] ~ /entropy/) { e = v[i + 1]; break } else sum += v[i]
+		if (v[2] != 512 || sum < 0.9999 || sum > 1.0001 || e <= 0 || e > log(8) + 1e-6) bad = 1 } }
+	END { exit !(n == 2 && g == 4 && !bad) }' gates.jsonl
+verdict $? "gates: $(grep -o '"gates":.*' gates.jsonl | head -1)"
+
 # A scorer knows nothing of balancing.
 quietly "$MTLC" build --cpu=native cagrad.mtl --model cagrad.whole -o scorer && quietly ./scorer half.csv -o scores && [ "$(awk 'END { print NR }' scores)" -eq 1001 ]
 verdict $? "a scorer of a balanced model"
