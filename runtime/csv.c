@@ -61,6 +61,7 @@ MtlStatus mtl_csv_start(MtlCsv *c, const MtlSys *sys, const char *path, char sep
 	mtl_jsonl_free(c->json);
 	c->json = NULL;
 	c->max_cell = 0;
+	c->blanks = false;
 	c->at = c->end = 0;
 	c->eof = false;
 	c->line = 1;
@@ -70,11 +71,17 @@ MtlStatus mtl_csv_start(MtlCsv *c, const MtlSys *sys, const char *path, char sep
 		c->cap = FIRST_BUFFER;
 		if (!c->buf) st = no_memory(c, e);
 	}
-	while (!st && c->end < 3 && !c->eof) /* a byte order mark, if there is one */
+	/* A byte order mark, if there is one. */
+	while (!st && c->end < 3 && !c->eof && (!c->end || *c->buf == '\xef'))
 		if (refill(c, e) == FAILED) st = e->status;
 	if (!st && c->end >= 3 && memcmp(c->buf, "\xef\xbb\xbf", 3) == 0) c->at = 3;
 	if (st) mtl_csv_stop(c);
 	return st;
+}
+
+bool mtl_csv_waits(const MtlCsv *c)
+{
+	return !c->eof && !memchr(c->buf + c->at, '\n', c->end - c->at) && mtl_stream_waits(&c->in);
 }
 
 void mtl_csv_stop(MtlCsv *c) { mtl_stream_close(&c->in); }
@@ -293,6 +300,7 @@ static MtlRowResult next_line(MtlCsv *c, MtlError *e)
 		take_record(c, end, nl ? nl + 1 : end);
 		for (size_t i = 0; i < c->n_raw; i++)
 			if (c->raw[i] != ' ' && c->raw[i] != '\t') return MTL_ROW_OK;
+		if (c->blanks) return MTL_ROW_OK;
 	}
 }
 
@@ -321,7 +329,7 @@ MtlRowResult mtl_csv_next(MtlCsv *c, MtlError *e)
 			if (refill(c, e) == FAILED) return MTL_ROW_FAIL;
 			continue;
 		}
-		if (c->max_cell > 1 && (*p == '\n' || (*p == '\r' && p[1] == '\n'))) {
+		if (c->max_cell > 1 && !c->blanks && (*p == '\n' || (*p == '\r' && p[1] == '\n'))) {
 			c->at += *p == '\n' ? 1 : 2;
 			if (c->at > c->end) c->at = c->end;
 			c->line++;

@@ -30,6 +30,7 @@ typedef struct {
 	const MtlSys *sys;
 	char separator;
 	bool quotes;	  /* TSV has none */
+	bool blanks;	  /* a line without a byte is a record all the same; set after the header */
 	int64_t max_cell; /* cells beyond are counted, not kept; 0: all are kept */
 	char *buf;	  /* text not yet split: buf[at .. end) */
 	size_t cap, at, end;
@@ -52,12 +53,15 @@ typedef struct {
 MtlStatus mtl_csv_start(MtlCsv *c, const MtlSys *sys, const char *path, char separator, bool quotes,
 			MtlError *e);
 /*
- * The next record.  Lines without a byte are no records where a record has several cells (max_cell > 1).
+ * The next record.  Lines without a byte are no records where a record has several cells (max_cell > 1),
+ * unless `blanks` says so.
  * BAD: a quote error (the record then ends at its first line end, so that one stray quote does not eat the
  * file), a NUL byte (one in quotes counts as a quote error), or more than MTL_LONGEST_ROW bytes.  FAIL: *e
  * says why.
  */
 MtlRowResult mtl_csv_next(MtlCsv *c, MtlError *e);
+/* Would the next record have to wait for whoever writes the input? */
+bool mtl_csv_waits(const MtlCsv *c);
 void mtl_csv_stop(MtlCsv *c);
 void mtl_csv_free(MtlCsv *c);
 #endif

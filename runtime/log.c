@@ -104,18 +104,10 @@ static MtlStatus absent(const MtlLog *l, const MtlWant *w, const char *file, con
 			w->what, where, mtl_excerpt(best->p, best->n).s);
 }
 
-/* Reads the first record and finds the wanted columns in it. */
-static MtlStatus read_header(MtlLog *l, const char *file, MtlError *e)
+/* Finds the wanted columns in the header, which is the record at hand. */
+static MtlStatus find_columns(MtlLog *l, const char *file, MtlError *e)
 {
 	char place[512];
-	MtlRowResult r = mtl_csv_next(&l->csv, e);
-	snprintf(place, sizeof place, "%s:1:1", file);
-	if (r == MTL_ROW_FAIL) return e->status;
-	if (r == MTL_ROW_END)
-		return mtl_fail(e, MTL_DATA, "D0001", place, "no header line; the file is empty");
-	if (r == MTL_ROW_BAD)
-		return mtl_fail(e, MTL_DATA, "D0001", place, "the header line cannot be read: %s",
-				l->csv.why);
 	l->n_field = l->csv.n_cell;
 	for (int w = 0; w < l->n_want; w++) {
 		MtlWant *want = &l->want[w];
@@ -140,6 +132,36 @@ static MtlStatus read_header(MtlLog *l, const char *file, MtlError *e)
 	}
 	l->csv.max_cell = l->n_field;
 	return MTL_OK;
+}
+
+static MtlStatus read_header(MtlLog *l, const char *file, MtlError *e)
+{
+	char place[512];
+	MtlRowResult r = mtl_csv_next(&l->csv, e);
+	snprintf(place, sizeof place, "%s:1:1", file);
+	if (r == MTL_ROW_FAIL) return e->status;
+	l->keyless = l->blanks && l->csv.json && (r == MTL_ROW_END || l->csv.n_cell == 0);
+	l->csv.blanks = l->blanks;
+	if (l->keyless) return MTL_OK;
+	if (r == MTL_ROW_END)
+		return mtl_fail(e, MTL_DATA, "D0001", place, "no header line; the file is empty");
+	if (r == MTL_ROW_BAD)
+		return mtl_fail(e, MTL_DATA, "D0001", place, "the header line cannot be read: %s",
+				l->csv.why);
+	return find_columns(l, file, e);
+}
+
+/* The first object among JSON lines is the header, and then a record. */
+static MtlRowResult late_header(MtlLog *l, MtlError *e)
+{
+	const char *raw = l->csv.raw;
+	size_t n = l->csv.n_raw;
+	if (mtl_jsonl_header(&l->csv, raw, n, e) == MTL_ROW_FAIL) return MTL_ROW_FAIL;
+	if (find_columns(l, shown(l->path[l->at]), e)) return MTL_ROW_FAIL;
+	l->keyless = false;
+	l->csv.raw = raw;
+	l->csv.n_raw = n;
+	return mtl_jsonl_record(&l->csv, e);
 }
 
 static bool ends(const char *s, const char *tail)
@@ -185,13 +207,13 @@ static MtlStatus start_file(MtlLog *l, MtlError *e)
 	l->header = mtl_new(l->sys, char, l->csv.n_raw + 1);
 	if (!l->header) return mtl_fail(e, MTL_LIMIT, "F0105", NULL, "no memory for the header");
 	l->n_header = l->csv.n_raw;
-	memcpy(l->header, l->csv.raw, l->n_header);
+	if (l->n_header) memcpy(l->header, l->csv.raw, l->n_header);
 	return MTL_OK;
 }
 
 static MtlStatus all_seen(const MtlLog *l, const char *file, MtlError *e)
 {
-	for (int w = 0; w < l->n_want; w++)
+	for (int w = 0; w < l->n_want && !l->keyless; w++)
 		if (!l->want[w].seen) return absent(l, &l->want[w], file, "D0004", e);
 	return MTL_OK;
 }
@@ -232,6 +254,7 @@ MtlRowResult mtl_log_next(MtlLog *l, MtlError *e)
 			if (start_file(l, e)) return MTL_ROW_FAIL;
 		}
 		MtlRowResult r = mtl_csv_next(&l->csv, e);
+		if (r == MTL_ROW_OK && l->keyless) r = late_header(l, e);
 		if (r == MTL_ROW_OK && l->csv.n_cell != l->n_field) {
 			l->csv.code = "D0101";
 			l->csv.why = NULL;

@@ -26,6 +26,8 @@ typedef struct {
 	int n_want;
 	int64_t *field; /* [n_want] index of the cell in this file's records, -1: absent */
 	MtlCsv csv;
+	bool blanks;  /* each line is a row, one without a byte a bad one */
+	bool keyless; /* JSON lines, and none so far is an object: the first that is one says the keys */
 	bool open, new_header; /* new_header: the record just read is the first under another header */
 	char *header;	       /* header of the file in work, as it stood */
 	size_t n_header;

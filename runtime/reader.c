@@ -455,6 +455,7 @@ static void forget_items(MtlReader *r, const MtlBatch *b)
 static MtlStatus next_rows(MtlReader *r, MtlBatch *b, MtlError *e)
 {
 	while (b->n < b->cap && !r->ended) {
+		if (r->o.prompt && b->n > 0 && r->log.open && mtl_csv_waits(&r->log.csv)) return MTL_OK;
 		MtlRowResult split = mtl_log_next(&r->log, e);
 		if (split == MTL_ROW_FAIL) return e->status;
 		if (split == MTL_ROW_END) {
@@ -568,6 +569,7 @@ MtlStatus mtl_reader_open(MtlReader **out, const MtlSys *sys, const MtlModel *m,
 	    n_path > 0 ? take_memory(r, c, e) : mtl_fail(e, MTL_USAGE, "", NULL, "no file to read");
 	if (!st) {
 		want_columns(r);
+		r->log.blanks = o->bad_rows == MTL_BAD_NULL;
 		st = mtl_log_open(&r->log, path, n_path, o->format, o->format_given, e);
 	}
 	if (!st) st = open_rejects(r, e);

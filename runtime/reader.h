@@ -16,7 +16,8 @@ typedef struct {
 			read */
 	MtlFormat format;
 	bool format_given; /* false: by the name (.tsv, .jsonl, .tsv.gz, ...), else CSV */
-	MtlBadRows bad_rows;
+	MtlBadRows bad_rows; /* NULL: blank lines are bad rows too, so that each line in is a row out */
+	bool prompt;	     /* a batch ends where the input would have to be waited for */
 	int64_t max_bad_rows; /* SKIP: one more than this is an error; < 0: no limit */
 	const char *rejects;  /* SKIP: file that receives the rejected rows as they stood, with their header;
 				 or NULL */

@@ -248,6 +248,7 @@ static MtlStatus feed_open(MtlFeed **feed, const Job *j, const char *const *path
 {
 	MtlFeedOptions fo = {.path = path, .n_path = 1, .reader = j->o->reader, .batch = BATCH};
 	fo.reader.sides = sides;
+	fo.reader.prompt = true; /* whoever writes row by row is answered row by row */
 	if (sides == MTL_REQUEST_SIDE) fo.reader.n_passthrough = 0;
 	return mtl_feed_open(feed, j->in->sys, j->in->m, &j->in->codes, &fo, e);
 }

@@ -7,6 +7,7 @@
 #include "stream.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <zlib.h>
@@ -113,7 +114,10 @@ MtlStatus mtl_stream_open(MtlStream *s, const MtlSys *sys, const char *path, Mtl
 	if (fstat(s->fd, &info) == 0 && S_ISDIR(info.st_mode))
 		st = mtl_fail(e, MTL_SYSTEM, "F0102", s->name, "is a directory, not a file");
 	if (!st && !s->raw && !(s->raw = mtl_new(sys, unsigned char, RAW))) st = no_memory(s, e);
-	if (!st) st = fill(s, 4, e);
+	/* No more than it takes: whoever writes one short line waits for its answer. */
+	if (!st) st = fill(s, 1, e);
+	if (!st && s->end && (*s->raw == gzip[0] || *s->raw == zstd[0] || (*s->raw & 0xf0) == 0x50))
+		st = fill(s, 4, e);
 	if (!st && s->end >= 2 && memcmp(s->raw, gzip, 2) == 0) {
 		s->kind = MTL_STREAM_GZIP;
 		st = start_gzip(s, e);
@@ -217,6 +221,12 @@ MtlStatus mtl_stream_read(MtlStream *s, char *p, size_t n, size_t *got, MtlError
 	case MTL_STREAM_ZSTD: return read_zstd(s, p, n, got, e);
 	default: return read_plain(s, p, n, got, e);
 	}
+}
+
+bool mtl_stream_waits(const MtlStream *s)
+{
+	struct pollfd p = {.fd = s->fd, .events = POLLIN};
+	return !s->eof && s->fd >= 0 && s->at == s->end && poll(&p, 1, 0) == 0;
 }
 
 void mtl_stream_close(MtlStream *s)

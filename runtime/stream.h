@@ -29,6 +29,8 @@ typedef struct {
 MtlStatus mtl_stream_open(MtlStream *s, const MtlSys *sys, const char *path, MtlError *e);
 /* Up to n bytes; *got = 0 at the end only. */
 MtlStatus mtl_stream_read(MtlStream *s, char *p, size_t n, size_t *got, MtlError *e);
+/* Has the file nothing at the moment, and nothing been read ahead? */
+bool mtl_stream_waits(const MtlStream *s);
 void mtl_stream_close(MtlStream *s);
 /* Also gives the buffer back. */
 void mtl_stream_free(MtlStream *s);
