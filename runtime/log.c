@@ -71,6 +71,18 @@ static int distance(const char *a, const MtlCell *b)
 	return row[m];
 }
 
+/* Not one of the columns is in the header: it may be a row. */
+static bool names_nothing(const MtlLog *l)
+{
+	for (int w = 0; w < l->n_want; w++)
+		for (int64_t i = 0; i < l->csv.n_cell; i++) {
+			const MtlCell *c = &l->csv.cell[i];
+			size_t n = strlen(l->want[w].name);
+			if (c->n == n && memcmp(c->p, l->want[w].name, n) == 0) return false;
+		}
+	return l->csv.separator != 0;
+}
+
 static MtlStatus absent(const MtlLog *l, const MtlWant *w, const char *file, const char *code, MtlError *e)
 {
 	const MtlCell *best = NULL;
@@ -93,6 +105,8 @@ static MtlStatus absent(const MtlLog *l, const MtlWant *w, const char *file, con
 		cut = "; the header holds commas and no tab: is it a CSV (--input-format csv)?";
 	else if (only && memchr(only->p, ';', only->n))
 		cut = "; the header is cut by semicolons: a CSV needs commas";
+	else if (!best && names_nothing(l))
+		cut = ", nor any other: is the first line a header?";
 	char place[512];
 	snprintf(place, sizeof place, "%s:1:1", file);
 	MtlExcerpt name = mtl_excerpt(w->name, strlen(w->name));

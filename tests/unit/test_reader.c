@@ -484,6 +484,10 @@ static void columns_by_name(void)
 	Run u = run(&mtl_sys, two_ids, path, 1, training, 64);
 	says(&u, MTL_DATA, "names.csv:1:1: error[D0002]: no column \"b c\" (feature); did you mean \"b_c\"?");
 	done(&u, &mtl_sys);
+	path[0] = text_file("headless.csv", "1700,shoe,0.5\n1800,hats,1.5\n");
+	u = run(&mtl_sys, two_ids, path, 1, training, 64);
+	says(&u, MTL_DATA, "no column \"a\" (feature), nor any other: is the first line a header?");
+	done(&u, &mtl_sys);
 	path[0] = text_file("twice.csv", "a,x,x,b c,a\n");
 	u = run(&mtl_sys, two_ids, path, 1, training, 64);
 	says(&u, MTL_DATA, "twice.csv:1:5: error[D0003]: column \"a\" is there twice, also at 1");
