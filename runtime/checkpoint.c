@@ -189,7 +189,8 @@ MtlStatus mtl_checkpoint_save(const MtlInstance *in, const char *path, const Mtl
 	for (int i = 0; !st && i < p.n; i++)
 		if (!is_finite(&p.tensor[i]))
 			st = mtl_fail(e, MTL_NUMBERS, "", path,
-				      "not saved: %s holds a number that is not finite", p.tensor[i].name);
+				      "not saved: %s holds a number that is not finite%s", p.tensor[i].name,
+				      state ? "; a smaller --lr may keep training from running away" : "");
 	for (int i = 0; i < n_best; i++) add(&p, BEST, *mtl_store_tensor(best, i));
 
 	char now[STATE_TEXT];

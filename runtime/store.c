@@ -244,8 +244,10 @@ static MtlStatus read_entry(MtlStore *s, const char *name, const json_t *entry, 
 	if (!element)
 		return REFUSE("F0006", "tensor \"%s\": its dtype is %s; only " MTL_REAL_DTYPE " is read%s",
 			      name, json_is_string(type) ? json_string_value(type) : "not a text",
-			      json_is_string(type) && element_of(json_string_value(type), true)
-				  ? " (F32 by train --init)"
+			      !json_is_string(type)			  ? ""
+			      : element_of(json_string_value(type), true) ? " (F32 by train --init)"
+			      : !strcmp(json_string_value(type), "F64")
+				  ? " (F64 by programs built with --double)"
 				  : "");
 	if (s->element && s->element != element)
 		return REFUSE("F0006", "tensor \"%s\": its dtype is not that of the tensors before it", name);

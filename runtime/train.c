@@ -352,6 +352,10 @@ static MtlStatus end_epoch(Run *r, const MtlRowCounts *counts, bool *enough, Mtl
 static MtlStatus epochs(Run *r, MtlError *e)
 {
 	bool enough = r->o->stop_metric && r->state.since >= r->o->stop_patience && r->state.has_best;
+	if (r->o->resume && enough)
+		note(r, "this run was ended by its early stop: nothing is left to do (--early-stop none)");
+	else if (r->o->resume && r->state.epoch >= r->o->epochs && r->state.epoch)
+		note(r, "this run has had its epochs: nothing is left to do (more of them: --epochs N)");
 	r->step.step = r->state.step;
 	r->step.rows_seen = r->state.rows_seen;
 	while (r->state.epoch < r->o->epochs && !enough) {
