@@ -658,6 +658,11 @@ static MtlStatus train(MtlProgram *p, MtlError *e)
 		st = check_train(
 		    &o, &o.reader, mtl_program_has(p, "steps"),
 		    d->schedule.kind == MTL_SCHEDULE_LINEAR || d->schedule.kind == MTL_SCHEDULE_COSINE, e);
+	static const char *const written[] = {"out", "log", "rejects"};
+	for (int i = 0; i < 3; i++) {
+		if (!st) st = mtl_program_apart(p, written[i], data, o.n_data, e);
+		if (!st) st = mtl_program_apart(p, written[i], valid, o.n_valid, e);
+	}
 	if (!st) st = open_log(&g, mtl_program_text(p, "log"), o.resume != NULL, e);
 	if (!st && g.log) st = mtl_runlog_begin(g.log, p, &o, e);
 	if (!st) {
@@ -719,6 +724,7 @@ static MtlStatus eval(MtlProgram *p, MtlError *e)
 	MtlStatus st = e->status;
 	fo.path = data;
 	reader_options(p, &fo.reader);
+	if (!st) st = mtl_program_apart(p, "rejects", data, fo.n_path, e);
 	if (!st) st = mtl_instance_init(&in, p->sys, p->m, e);
 	if (!st) st = mtl_instance_open(&in, mtl_program_text(p, "model"), e);
 	if (!st) st = mtl_pool_new(&pool, p->sys, mtl_program_threads(p, 0), e);
@@ -748,7 +754,10 @@ static MtlStatus grad(MtlProgram *p, MtlError *e)
 	int64_t rows = 0;
 	const char **data = files(p, "data", &n, e);
 	MtlStatus st = e->status;
+	const char *model = mtl_program_text(p, "model");
 	reader_options(p, &ro);
+	if (!st) st = mtl_program_apart(p, "out", data, n, e);
+	if (!st) st = mtl_program_apart(p, "out", &model, 1, e);
 	if (!st) st = mtl_instance_init(&in, p->sys, p->m, e);
 	if (!st) st = mtl_instance_open(&in, mtl_program_text(p, "model"), e);
 	if (!st) st = mtl_pool_new(&pool, p->sys, mtl_program_threads(p, 0), e);
@@ -766,6 +775,7 @@ static MtlStatus fresh(const MtlProgram *p, MtlInstance *in, bool training, MtlE
 	int n = 0;
 	const char **data = files(p, "data", &n, e);
 	MtlStatus st = e->status;
+	if (!st && p->o.command == INIT) st = mtl_program_apart(p, "out", data, n, e);
 	if (!st) st = mtl_instance_init(in, p->sys, p->m, e);
 	if (!st && !in->codes.complete) {
 		if (!data)

@@ -57,12 +57,10 @@ static const MtlOption option[] = {
     {"max-body", 0, MTL_ARG_COUNT, "BYTES", ON(SERVE), 0, "size of a request's body (4194304)"},
     {"max-buffered", 0, MTL_ARG_COUNT, "BYTES", ON(SERVE), 0, "size of all bodies at a time (268435456)"},
     {"max-rows", 0, MTL_ARG_COUNT, "N", ON(SERVE), 0, "rows of a request (10000)"},
-    {"max-depth", 0, MTL_ARG_COUNT, "N", ON(SERVE), 0,
-     "arrays and objects within each other in a body (8)"},
+    {"max-depth", 0, MTL_ARG_COUNT, "N", ON(SERVE), 0, "arrays and objects within each other in a body (8)"},
     {"max-connections", 0, MTL_ARG_COUNT, "N", ON(SERVE), 0, "connections at a time (256)"},
     {"max-queue", 0, MTL_ARG_COUNT, "N", ON(SERVE), 0, "requests that wait for a thread (64)"},
-    {"deadline", 0, MTL_ARG_COUNT, "MS", ON(SERVE), 0,
-     "milliseconds a request may wait for a thread (1000)"},
+    {"deadline", 0, MTL_ARG_COUNT, "MS", ON(SERVE), 0, "milliseconds a request may wait for a thread (1000)"},
     {"timeout", 0, MTL_ARG_COUNT, "S", ON(SERVE), 0,
      "seconds for a request to arrive, and for its answer to be fetched (5)"},
     {"idle", 0, MTL_ARG_COUNT, "S", ON(SERVE), 0, "seconds a connection may rest between requests (60)"},
@@ -199,6 +197,19 @@ void mtl_json_text(FILE *to, const char *s)
 	fputc('"', to);
 }
 
+MtlStatus mtl_program_apart(const MtlProgram *p, const char *name, const char *const *path, int n,
+			    MtlError *e)
+{
+	const char *out = mtl_program_text(p, name);
+	struct stat a, b;
+	if (!out || stat(out, &a) != 0 || !S_ISREG(a.st_mode)) return MTL_OK;
+	for (int i = 0; i < n; i++)
+		if (path[i] && stat(path[i], &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino)
+			return mtl_fail(e, MTL_USAGE, "", NULL, "--%s %s would replace what is read", name,
+					out);
+	return MTL_OK;
+}
+
 /* ---- score ---- */
 
 /* A file appears under its name when it is complete; what is no plain file (a pipe, a device) is written as
@@ -300,6 +311,9 @@ MtlStatus mtl_program_score(MtlProgram *p, MtlError *e)
 	if (!st && mtl_program_has(p, "passthrough") &&
 	    !(pass = mtl_options_list(p->sys, mtl_program_text(p, "passthrough"), &n_pass)))
 		st = mtl_fail(e, MTL_LIMIT, "", NULL, "no memory");
+	const char *read[] = {p->o.operand, mtl_program_text(p, "request"), mtl_program_text(p, "candidates"),
+			      mtl_program_text(p, "model")};
+	if (!st) st = mtl_program_apart(p, "output", read, sizeof read / sizeof *read, e);
 	if (!st) st = output_open(&out, p->sys, mtl_program_text(p, "output"), e);
 	if (!st) st = score_into(p, &in, pool, &out, pass, n_pass, e);
 	mtl_release(p->sys, pass);

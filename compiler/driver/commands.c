@@ -173,6 +173,16 @@ static int unwritable(const char *path)
 	return why ? 6 : 0;
 }
 
+/* `build m.mtl -o m.mtl` is a slip; it must not cost the model. */
+static int replaces(const char *out, const char *read)
+{
+	struct stat a, b;
+	if (!out || !read || stat(out, &a) || stat(read, &b) || a.st_dev != b.st_dev || a.st_ino != b.st_ino)
+		return 0;
+	fprintf(stderr, "mtlc build: -o %s would replace what is read\n", out);
+	return 2;
+}
+
 int command_build(const Request *call)
 {
 	CompileRequest r;
@@ -181,6 +191,7 @@ int command_build(const Request *call)
 	int bad = unreadable(r.path);
 	if (bad) return bad;
 	if (!r.dump && (bad = unwritable(l.out))) return bad;
+	if (!r.dump && ((bad = replaces(l.out, r.path)) || (bad = replaces(l.out, l.model)))) return bad;
 	Compilation c;
 	Text error = {0};
 	compilation_init(&c);

@@ -85,6 +85,24 @@ wants 2 "did you mean '--format'?" ./scorer log.csv --fromat csv
 wants 2 "MTL_VARIANT=v9: this program holds" env MTL_VARIANT=v9 ./prog score log.csv --model model
 wants 2 "--epochs 1" ./prog train --data - --out x
 wants 2 "--early-stop needs --valid" ./prog train --data log.csv --out x --early-stop buy.auc
+# What is written is not what is read, under whatever name; a model file may take the place of that it goes on from.
+cp log.csv read.csv
+cp model read.model
+cp small.mtl read.mtl
+ln -s read.csv link.csv
+wants 2 "--out link.csv would replace what is read" ./prog train --data log.csv,read.csv --out link.csv
+wants 2 "--out read.csv would" ./prog train --data log.csv --valid read.csv --out read.csv
+wants 2 "--log read.csv would" ./prog train --data read.csv --out x --log read.csv
+wants 2 "--rejects read.csv would" ./prog eval --data read.csv --model model --bad-rows skip --rejects read.csv
+wants 2 "--out read.model would" ./prog grad --data log.csv --model read.model --out read.model
+wants 2 "--output read.csv would" ./prog score read.csv --model model -o read.csv
+wants 2 "--output read.csv would" ./scorer read.csv -o read.csv
+wants 2 "-o ./read.mtl would replace what is read" "$MTLC" build read.mtl -o ./read.mtl
+wants 2 "-o read.model would" "$MTLC" build read.mtl --model read.model -o read.model
+same read.csv log.csv "a log was replaced"
+same read.model model "a model was replaced"
+same read.mtl small.mtl "a text was replaced"
+wants 0 "" ./prog train -q --data log.csv --epochs 3 --resume read.model --out read.model
 # A conditional one by the name of the table and by that of the model; groups only where there are groups.
 for metric in 'buy|click.logloss:1' 'P(buy | click).logloss:1' 'P(click).auc'; do
 	wants 0 "" ./prog train -q --data log.csv --valid log.csv --out stopped --epochs 1 --early-stop "$metric"
