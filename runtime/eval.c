@@ -43,7 +43,7 @@ static MtlStatus one_batch(MtlEvalResult *r, Watching *w, MtlThreads *pool, MtlS
 }
 
 MtlStatus mtl_eval(MtlEvalResult *r, MtlInstance *in, MtlThreads *pool, const MtlFeedOptions *o,
-		   MtlStep *step, bool (*interrupted)(void *self), void *self, MtlError *e)
+		   MtlStep *step, const MtlEvalHooks *h, MtlError *e)
 {
 	const MtlModel *m = in->m;
 	const MtlSys *sys = in->sys;
@@ -72,12 +72,13 @@ MtlStatus mtl_eval(MtlEvalResult *r, MtlInstance *in, MtlThreads *pool, const Mt
 	MtlFeed *feed = NULL;
 	if (!st) st = mtl_feed_open(&feed, sys, m, &in->codes, &fo, e);
 	for (MtlFed *fed = NULL; !st;) {
-		if (interrupted && interrupted(self)) {
+		if (h && h->interrupted && h->interrupted(h->self)) {
 			st = mtl_fail(e, MTL_INTERRUPTED, "", NULL, "interrupted");
 			break;
 		}
 		if ((st = mtl_feed_next(feed, &fed, e)) || !fed) break;
 		st = one_batch(r, &w, pool, scores, &fed->batch, step, e);
+		if (!st && h && h->rows) h->rows(h->rows_self, &fed->batch, w.watch);
 	}
 	if (feed) r->counts = mtl_feed_counts(feed);
 	MtlStatus closed = mtl_feed_close(feed, e);

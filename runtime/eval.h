@@ -17,13 +17,20 @@ typedef struct {
 	MtlRowCounts counts; /* filled on failure too */
 } MtlEvalResult;
 
+/* All may be NULL.  watch: [n, 3 * n_watch], as the WATCH entry leaves it. */
+typedef struct {
+	void *self;
+	bool (*interrupted)(void *self); /* asked before each batch */
+	void (*rows)(void *rows_self, const MtlBatch *b, const mtl_real *watch);
+	void *rows_self;
+} MtlEvalHooks;
+
 /*
  * `o` names the files; its batch, shuffle and prepare are not used.  With a `step` (for batches of
- * MTL_EVAL_BATCH at least) the losses are computed too.  `interrupted` (NULL: never) is asked before each
- * batch.
+ * MTL_EVAL_BATCH at least) the losses are computed too.  h may be NULL.
  */
 MtlStatus mtl_eval(MtlEvalResult *r, MtlInstance *in, MtlThreads *pool, const MtlFeedOptions *o,
-		   MtlStep *step, bool (*interrupted)(void *self), void *self, MtlError *e);
+		   MtlStep *step, const MtlEvalHooks *h, MtlError *e);
 void mtl_eval_free(MtlEvalResult *r, const MtlSys *sys);
 
 /* "buy.auc": which watch, which of the metrics below.  MTL_USAGE with the names there are. */

@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include "eval.h"
+#include "evalrows.h"
 #include "grad.h"
 #include "gradcheck.h"
 #include "program.h"
@@ -83,6 +84,8 @@ static const MtlOption option[] = {
     {"no-state", 0, MTL_ARG_NONE, "", ON(TRAIN), 0, "leave the optimiser's state out of the file"},
     {"quiet", 'q', MTL_ARG_NONE, "", ON(TRAIN), 0, "no progress"},
     {"json", 0, MTL_ARG_NONE, "", ON(EVAL) | ON(INFO) | ON(BENCH), 0, "machine-readable"},
+    {"rows", 0, MTL_ARG_TEXT, "F", ON(EVAL), 0,
+     "also write what is measured of each row to F, as CSV: logit, label and weight of every head"},
     {"output", 'o', MTL_ARG_TEXT, "F", ON(SCORE), 0, "write the scores to F (default: stdout)"},
     {"format", 0, MTL_ARG_CHOICE, "csv|tsv|jsonl", ON(SCORE), 0,
      "form of the scores; also of the rows where they come from stdin (csv)"},
@@ -730,7 +733,16 @@ static MtlStatus eval(MtlProgram *p, MtlError *e)
 	if (!st) st = mtl_pool_new(&pool, p->sys, mtl_program_threads(p, 0), e);
 	if (!st) st = mtl_step_init(&step, &in, pool, MTL_EVAL_BATCH, e);
 	listen();
-	if (!st) st = mtl_eval(&r, &in, pool, &fo, &step, was_interrupted, NULL, e);
+	MtlEvalRows rows = {0};
+	const char *each = mtl_program_text(p, "rows");
+	if (!st && each) st = mtl_evalrows_open(&rows, p->m, each, e);
+	if (!st)
+		st = mtl_eval(
+		    &r, &in, pool, &fo, &step,
+		    &(MtlEvalHooks){.interrupted = was_interrupted, .rows = each ? mtl_evalrows_add : NULL, .rows_self = &rows},
+		    e);
+	MtlStatus closed = mtl_evalrows_close(&rows, e);
+	if (!st) st = closed;
 	if (!st) {
 		say_eval(p, &r);
 		if (r.counts.rejected || isatty(STDERR_FILENO)) mtl_say_counts(stderr, &r.counts);

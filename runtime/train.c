@@ -294,7 +294,8 @@ static MtlStatus end_epoch(Run *r, const MtlRowCounts *counts, bool *enough, Mtl
 	MtlEvalResult valid = {0};
 	MtlFeedOptions vo = {.path = o->valid, .n_path = o->n_valid, .reader = o->reader};
 	vo.reader.rejects = NULL;
-	if (o->n_valid && mtl_eval(&valid, &r->in, r->pool, &vo, NULL, r->h->interrupted, r->h->self, e)) {
+	if (o->n_valid && mtl_eval(&valid, &r->in, r->pool, &vo, NULL,
+				  &(MtlEvalHooks){.self = r->h->self, .interrupted = r->h->interrupted}, e)) {
 		/* The epoch is not over before it is judged: an interrupt leaves it open, with all its rows
 		 * done. */
 		mtl_eval_free(&valid, r->sys);

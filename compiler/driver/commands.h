@@ -36,6 +36,7 @@ int command_data(const Request *c); /* data check, data stats */
 int command_compare(const Request *c);
 int command_lsp(const Request *c);
 int command_report(const Request *c);
+int command_tune(const Request *c);
 
 /* Shared: the task graph of a checked model as SVG, by Graphviz; false where that cannot be had. */
 bool graph_svg(Compilation *c, Text *svg);

@@ -30,7 +30,8 @@ enum {
 	GRAPH,
 	COMPARE,
 	LSP,
-	REPORT
+	REPORT,
+	TUNE
 };
 #define C(x) (1u << (x))
 #define SPEC (C(CHECK) | C(BUILD) | C(BENCH) | C(GRADCHECK))
@@ -59,12 +60,14 @@ static const MtlCommand command[] = {
      "Models, and values of their constants, trained side by side: one table, with intervals."},
     {"lsp", NULL, "For editors: messages, hover, definitions, completion and layout, by the language server protocol."},
     {"report", "F.mtl", "A training run as a page: metrics with intervals, curves, calibration, the task graph."},
+    {"tune", "F.mtl",
+     "The exponents of output rank = P(a)^x * P(b)^y that order a log best: one goal, and floors."},
 };
 
 static const MtlOption option[] = {
     {"output", 'o', MTL_ARG_TEXT, "FILE", C(BUILD) | C(GEN) | C(NEW) | C(GRAPH) | C(REPORT), C(GEN) | C(REPORT),
      "where the result goes; - is stdout"},
-    {"define", 'D', MTL_ARG_TEXT, "NAME=VALUE", SPEC | RUN | LOGS | C(GRAPH) | C(COMPARE) | C(REPORT), 0,
+    {"define", 'D', MTL_ARG_TEXT, "NAME=VALUE", SPEC | RUN | LOGS | C(GRAPH) | C(COMPARE) | C(REPORT) | C(TUNE), 0,
      "give a const another value; may be repeated; compare: values, a,b,c"},
     {"optimize", 'O', MTL_ARG_COUNT, "N", C(BUILD) | C(BENCH) | C(GRADCHECK), 0,
      "effort of code generation, 0 to 3"},
@@ -76,7 +79,13 @@ static const MtlOption option[] = {
      "who computes matrix products: the compiler's own tiles, or OpenBLAS (own)"},
     {"double", 0, MTL_ARG_NONE, NULL, C(BUILD) | C(BENCH) | C(GRADCHECK), 0,
      "compute in double precision throughout, to judge what single precision costs"},
-    {"model", 0, MTL_ARG_TEXT, "M", C(BUILD), 0, "build a standalone scorer with the weights of M inside"},
+    {"model", 0, MTL_ARG_TEXT, "M", C(BUILD) | C(TUNE), C(TUNE),
+     "model file; build: makes a standalone scorer with the weights of M inside"},
+    {"goal", 0, MTL_ARG_TEXT, "NAME.auc", C(TUNE), C(TUNE),
+     "what is to be large: NAME.auc or NAME.gauc, NAME as in the table of eval: like, buy|click"},
+    {"floor", 0, MTL_ARG_TEXT, "NAME.auc:X", C(TUNE), 0,
+     "what must not fall below X; several are joined by commas"},
+    {"rank", 0, MTL_ARG_TEXT, "NAME", C(TUNE), 0, "the output to tune (the first product of powers)"},
     {"serve", 0, MTL_ARG_NONE, NULL, C(BUILD), 0, "of a scorer: put an HTTP server into it (SCORER serve)"},
     {"emit", 0, MTL_ARG_TEXT, "LIST", C(BUILD), 0,
      "exe, obj, c, llvm, asm, graph, loops; of a scorer static, shared, header; with several, -o is a stem"},
@@ -84,9 +93,9 @@ static const MtlOption option[] = {
      "a scorer that needs nothing where it runs, or one that needs the system's libraries (static)"},
     {"dump", 0, MTL_ARG_TEXT, "STAGE", C(CHECK) | C(BUILD), 0,
      "print the model after a stage and stop: ast, graph, grad, serve, loops, after:PASS"},
-    {"json", 0, MTL_ARG_NONE, NULL, C(CHECK) | LOGS | C(COMPARE), 0, "what is found as JSON on stdout"},
-    {"data", 0, MTL_ARG_LIST, "F[,F...]", LOGS, LOGS, "logs: CSV, TSV or JSONL, plain, gzip or zstd"},
-    {"input-format", 0, MTL_ARG_CHOICE, "csv|tsv|jsonl", LOGS, 0,
+    {"json", 0, MTL_ARG_NONE, NULL, C(CHECK) | LOGS | C(COMPARE) | C(TUNE), 0, "what is found as JSON on stdout"},
+    {"data", 0, MTL_ARG_LIST, "F[,F...]", LOGS | C(TUNE), LOGS | C(TUNE), "logs: CSV, TSV or JSONL, plain, gzip or zstd"},
+    {"input-format", 0, MTL_ARG_CHOICE, "csv|tsv|jsonl", LOGS | C(TUNE), 0,
      "form of the logs (default: by the file's name)"},
     {"verbose", 'v', MTL_ARG_NONE, NULL, C(CHECK) | C(GRAPH) | C(BUILD) | C(BENCH) | C(GRADCHECK), 0,
      "say more"},
@@ -117,7 +126,7 @@ static int (*const run[])(const Request *) = {
     command_check, command_build,     command_run,   command_run,     command_run, command_gen,
     command_bench, command_gradcheck, command_fmt,   command_explain, command_new, command_pages,
     command_data,  command_data,      command_graph, command_compare,
-    command_lsp,   command_report};
+    command_lsp,   command_report, command_tune};
 
 /* Takes "-D name=value" out of argv (it may be repeated); false: something follows -D that is not a
  * definition. */

@@ -58,7 +58,7 @@ for f in $(grep -oE '`[a-z_]+/[a-z_/.]+\.(c|h|y|l|def|mtl|sh|md|txt)`' docs/arch
 done
 
 # ---- every option is one that some program has ----
-for c in check build "data gen" "data check" "data stats" bench gradcheck fmt explain new pages graph compare train report lsp; do
+for c in check build "data gen" "data check" "data stats" bench gradcheck fmt explain new pages graph compare train report lsp tune; do
 	# shellcheck disable=SC2086
 	"$MTLC" $c --help
 done >"$tmp/help" 2>&1

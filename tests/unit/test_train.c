@@ -663,8 +663,8 @@ static void evaluation_counts_rows(void)
 	MtlEvalResult r[2];
 	CU_ASSERT_EQUAL_FATAL(mtl_pool_new(&pool, &mtl_sys, 3, &e), MTL_OK);
 	CU_ASSERT_EQUAL_FATAL(mtl_step_init(&step, &in, pool, MTL_EVAL_BATCH, &e), MTL_OK);
-	CU_ASSERT_EQUAL_FATAL(mtl_eval(&r[0], &in, pool, &fo, &step, NULL, NULL, &e), MTL_OK);
-	CU_ASSERT_EQUAL_FATAL(mtl_eval(&r[1], &in, pool, &fo, NULL, NULL, NULL, &e), MTL_OK);
+	CU_ASSERT_EQUAL_FATAL(mtl_eval(&r[0], &in, pool, &fo, &step, NULL, &e), MTL_OK);
+	CU_ASSERT_EQUAL_FATAL(mtl_eval(&r[1], &in, pool, &fo, NULL, NULL, &e), MTL_OK);
 	CU_ASSERT_EQUAL(r[0].rows, ROWS);
 	for (int k = 0; k < 3; k++) CU_ASSERT_EQUAL(r[0].watch[k].rows, rows[k]);
 	CU_ASSERT(r[0].watch[0].auc > 0.6 && r[0].watch[0].auc < 0.9);
