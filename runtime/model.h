@@ -184,7 +184,8 @@ typedef struct {
 	int width;
 	double p;
 	const char *name;
-} MtlNoise; /* one dropout */
+	bool logistic; /* samples of the logistic distribution instead */
+} MtlNoise;	       /* one dropout */
 
 /* ---- kernels ---- */
 

@@ -122,6 +122,17 @@ void mtl_dropout_fill(mtl_real *out, int64_t rows, int width, double p, uint64_t
 	if (i < end) *out = factor[(at(start, i / 2) & 0xffffffffu) >= least];
 }
 
+void mtl_logistic_fill(mtl_real *out, int64_t rows, int width, uint64_t seed, uint64_t stream,
+		       uint64_t first_row)
+{
+	uint64_t start = start_of(seed, stream), first = first_row * (uint64_t)width;
+	for (int64_t i = 0; i < rows * width; i++) {
+		/* An odd multiple of 2^-53: neither 0 nor 1, and 1 - u is exact. */
+		double u = ((double)(at(start, first + (uint64_t)i) >> 12) + 0.5) * 0x1p-52;
+		out[i] = (mtl_real)(plain_log(u) - plain_log(1 - u));
+	}
+}
+
 static void fill_normal(mtl_real *out, uint64_t start, uint64_t i, int64_t n, double mean, double deviation)
 {
 	double pair[2];

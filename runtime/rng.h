@@ -25,6 +25,12 @@ double mtl_normal(uint64_t seed, uint64_t stream, uint64_t index);
 void mtl_dropout_fill(mtl_real *out, int64_t rows, int width, double p, uint64_t seed, uint64_t stream,
 		      uint64_t first_row);
 /*
+ * Samples of the logistic distribution, log u - log(1 - u), u uniform in (0, 1), at the places of
+ * mtl_dropout_fill.
+ */
+void mtl_logistic_fill(mtl_real *out, int64_t rows, int width, uint64_t seed, uint64_t stream,
+		       uint64_t first_row);
+/*
  * Fresh values for a parameter of [rows, dim] whose rows lie `stride` floats apart.  They depend on the seed,
  * the name and the place within the parameter, so a table that grows keeps the values of its first rows.
  */

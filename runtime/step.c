@@ -92,7 +92,7 @@ MtlStatus mtl_step_init(MtlStep *s, MtlInstance *in, MtlThreads *pool, int64_t c
 	for (int i = 0; ok && i < m->n_noise; i++) {
 		int64_t n = cap * m->noise[i].width;
 		ok = (s->noise[i] = mtl_new(sys, mtl_real, n + 1));
-		for (int64_t j = 0; ok && j < n; j++) s->noise[i][j] = 1;
+		for (int64_t j = 0; ok && j < n; j++) s->noise[i][j] = m->noise[i].logistic ? 0 : 1;
 	}
 	if (!ok)
 		return mtl_fail(e, MTL_LIMIT, "", NULL, "no memory for training batches of %lld rows",
@@ -128,14 +128,23 @@ static void count_slice(void *arg, int64_t i, int worker)
 	mtl_frame_call(&f, MTL_COUNT, i * s->slice, slice_rows(s, i), 0);
 }
 
+static void fill_noise(MtlStep *s, int k, int64_t row, int64_t n)
+{
+	const MtlNoise *z = &s->in->m->noise[k];
+	mtl_real *out = s->noise[k] + row * z->width;
+	uint64_t first = (uint64_t)(s->rows_seen + row);
+	if (z->logistic)
+		mtl_logistic_fill(out, n, z->width, s->seed, (uint64_t)k, first);
+	else
+		mtl_dropout_fill(out, n, z->width, z->p, s->seed, (uint64_t)k, first);
+}
+
 static void step_slice(void *arg, int64_t i, int worker)
 {
 	MtlStep *s = arg;
 	const MtlModel *m = s->in->m;
 	int64_t row = i * s->slice, n = slice_rows(s, i);
-	for (int k = 0; s->dropout && k < m->n_noise; k++)
-		mtl_dropout_fill(s->noise[k] + row * m->noise[k].width, n, m->noise[k].width, m->noise[k].p,
-				 s->seed, (uint64_t)k, (uint64_t)(s->rows_seen + row));
+	for (int k = 0; s->dropout && k < m->n_noise; k++) fill_noise(s, k, row, n);
 	MtlFrame f = frame(s, worker);
 	f.acc = s->acc[i];
 	memset(f.acc, 0, (size_t)m->n_acc * sizeof *f.acc);

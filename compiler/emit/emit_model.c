@@ -225,7 +225,7 @@ static void reports(Text *o, const Spec *s, bool scorer)
 		for (int i = 0; i < s->noise.n; i++) {
 			text_printf(o, "\t{.width = %d, .p = ", s->noise.at[i].width);
 			number(o, s->noise.at[i].p);
-			text_add(o, ", .name = ");
+			text_printf(o, ", .logistic = %s, .name = ", flag(s->noise.at[i].logistic));
 			quoted(o, s->noise.at[i].name);
 			text_add(o, "},\n");
 		}

@@ -249,6 +249,21 @@ static NodeId gate_dropout(Check *c, NodeId z, double p, Span at)
 	return push_op(c, OP_TRAINING, 2, (NodeId[]){masked, z}, (Attr){0}, at);
 }
 
+/*
+ * The k largest logits as they are, log 0 in place of the others, which have then no part and no gradient.
+ * The k-th largest is found by taking the largest away k - 1 times; logits equal to it stay too.
+ */
+static NodeId gate_largest(Check *c, NodeId z, int k, Span at)
+{
+	NodeId never = graph_const(c->g, -3e38, at), left = z;
+	NodeId least = push_op(c, OP_MAX_LAST, 1, &left, (Attr){0}, at);
+	for (int i = 1; i < k; i++) {
+		left = push_op(c, OP_SELLT, 4, (NodeId[]){left, least, left, never}, (Attr){0}, at);
+		least = push_op(c, OP_MAX_LAST, 1, &left, (Attr){0}, at);
+	}
+	return push_op(c, OP_SELLT, 4, (NodeId[]){z, least, never, z}, (Attr){0}, at);
+}
+
 /* softmax(x W / temperature) over the experts: no bias, no hidden layer. */
 static const Value *call_mix(Check *c, const CallSite *site)
 {
@@ -259,7 +274,6 @@ static const Value *call_mix(Check *c, const CallSite *site)
 	    !want_number(c, b.value[3], b.at[3], "the share of experts that is left out", &drop))
 		return poison(c);
 	if (!want_share(c, drop, b.at[3])) return poison(c);
-	if (b.value[4]) unsupported(c, b.at[4], "topk: of a gate");
 	double temperature = 1;
 	if (b.value[2] && !want_number(c, b.value[2], b.at[2], "temperature", &temperature)) return poison(c);
 	if (temperature <= 0) {
@@ -285,10 +299,27 @@ static const Value *call_mix(Check *c, const CallSite *site)
 	if (temperature != 1)
 		z = push_op(c, OP_MUL, 2, (NodeId[]){z, graph_const(c->g, 1 / temperature, at)}, (Attr){0},
 			    at);
+	int64_t largest = experts.n;
+	if (b.value[4] && !want_whole(c, b.value[4], b.at[4], "the number of experts that a row uses", 1,
+				      experts.n, &largest))
+		return poison(c);
 	if (drop > 0) z = gate_dropout(c, z, drop, at);
+	if (largest < experts.n) z = gate_largest(c, z, (int)largest, at);
 	NodeId gate = push_op(c, OP_SOFTMAX, 1, &z, (Attr){0}, at);
 	if (gate && c->into) c->g->node.at[gate].name = str_intern(c->str, c->into->prefix);
 	return tensor_value(c, push_op(c, OP_MIX, 2, (NodeId[]){gate, all}, (Attr){0}, at), at);
+}
+
+/* [n, width]: log u - log(1 - u) of a uniform u in training, 0 otherwise. */
+static const Value *call_noise(Check *c, const CallSite *site)
+{
+	BOUND("width");
+	Span at = site->call->span;
+	int64_t width;
+	if (!want_whole(c, b.value[0], b.at[0], "the width of the noise", 1, 65536, &width)) return poison(c);
+	NodeId z = new_noise(c, (int)width, 0, at);
+	c->s->noise.at[c->s->noise.n - 1].logistic = true;
+	return tensor_value(c, z, at);
 }
 
 static const Value *call_dropout(Check *c, const CallSite *site)
@@ -478,7 +509,9 @@ static const Value *call_train_only(Check *c, const CallSite *site)
 	if (!x || !y) return poison(c);
 	Shape s = shape_of(c, x), t = shape_of(c, y);
 	if (!shape_eq(s, t)) {
-		bool fits = t.rows <= s.rows && shape_size(t) == 1;
+		Shape per_row = t;
+		per_row.rows = s.rows;
+		bool fits = t.rows <= s.rows && (shape_size(t) == 1 || shape_eq(per_row, s));
 		if (!fits) {
 			told(c, b.at[1], "M0204", "train_only needs %s to serve, or one number; %s is %s",
 			     shape_text(c->a, s), describe(c, b.value[1]), shape_text(c->a, t));
@@ -576,6 +609,7 @@ static const struct {
     {"stack", call_stack},
     {"mix", call_mix},
     {"dropout", call_dropout},
+    {"noise", call_noise},
     {"sum", call_sum},
     {"mean", call_sum},
     {"sum_fields", call_sum_fields},

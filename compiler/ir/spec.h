@@ -86,6 +86,8 @@ typedef struct {
 typedef struct {
 	int width;
 	double p;
+	bool logistic; /* a sample of the logistic distribution, 0 at rest; else a factor of dropout, 1 at
+			  rest */
 	Str name;
 	Span span;
 } Noise;

@@ -21,5 +21,5 @@ INPUT(op_can0, "can0", "1 where an event may not have happened (false or unknown
 INPUT(op_weight, "weight", "What the row counts.");
 INPUT(op_sample, "sample", "A real-valued outcome, or the number of a class; 0 where it is unknown.");
 INPUT(op_known, "known", "1 where a real-valued or class outcome is known, else 0.");
-INPUT(op_noise, "noise", "Dropout factors: 0 or 1/(1-p) in training, absent in scoring.");
+INPUT(op_noise, "noise", "In training factors of dropout, 0 or 1/(1-p), or samples of the logistic distribution; 1 or 0 in scoring.");
 INPUT(op_inv, "inv", "1 over the denominator of a loss in this batch; 0 where it has no row.");

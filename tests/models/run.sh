@@ -71,7 +71,7 @@ example youtube "$tmp/positions.csv"
 example ple "$tmp/census.csv"
 if [ -z "${MTL_QUICK:-}" ]; then
 	for name in aitm dbmtl escm2 dcn meituan; do example $name "$tmp/funnel.csv"; done
-	for name in cross_stitch stem; do example $name "$tmp/census.csv"; done
+	for name in cross_stitch stem snr dselect; do example $name "$tmp/census.csv"; done
 	example ple "$tmp/census.csv" -D levels=1
 	example meitu "$tmp/kuairand.csv"
 fi
@@ -119,6 +119,29 @@ for k in 0 1; do
 done
 paste -d, "$tmp/fm.0" "$tmp/fm.1" >"$tmp/fm"
 holds "FwFM: weights of 1 are not the square trick" 'BEGIN { FS = ","; ok = 1 } NR > 1 { n++; d = $1 - $3; size += $1 > 0 ? $1 : -$1; ok = ok && d < 1e-6 && d > -1e-6 } END { ok = ok && n == 300 && size / n > 1e-3 }' "$tmp/fm"
+
+# ---- layers held to their definitions, row by row ----
+rows "$tmp/parts.csv" 200 a,level $here/parts.mtl
+build $here/parts.mtl "$tmp/p" && "$tmp/p" init --seed 1 --out "$tmp/p.model" >/dev/null &&
+	"$tmp/p" score "$tmp/parts.csv" --model "$tmp/p.model" >"$tmp/parts"
+near='function near(a, b, most) { d = a - b; return d < most && d > -most } BEGIN { FS = ","; ok = 1 } NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next } { n++ }'
+holds "topk: of three shares one is 0, and the others sum to 1" "$near"' { zero = ($1 == 0) + ($2 == 0) + ($3 == 0); ok = ok && zero == 1 && near($1 + $2 + $3, 1, 1e-6) } END { ok = ok && n == 200 }' "$tmp/parts"
+holds "dselect: at most two of four experts, and their shares sum to 1" "$near"' { some = sum = 0; for (k = 0; k < 4; k++) { x = $at["d" k]; some += x != 0; sum += x; used[k] += x != 0 }
+	ok = ok && some >= 1 && some <= 2 && near(sum, 1, 1e-6) && $at["entropy"] == 0; two += some == 2 } END { for (k in used) kinds += used[k] > 0; ok = ok && n == 200 && two > 20 && kinds > 2 }' "$tmp/parts"
+holds "layer_norm: mean 0, mean square 1" "$near"' { ok = ok && near($at["mean"], 0, 1e-6) && near($at["square"], 1, 1e-3) } END { ok = ok && n == 200 }' "$tmp/parts"
+holds "hard_concrete: gates of logits -5, 5 and 2 are 0, 1 and between" "$near"' { ok = ok && $at["closed"] == 0 && $at["opened"] == 1 && near($at["middle"], 1.2 / (1 + exp(-2)) - 0.1, 0.01) } END { ok = ok && n == 200 }' "$tmp/parts"
+holds "ordinal: not the differences of sigmoids at -1.5, -.5, .5, 1.5" "$near"' function s(z) { return 1 / (1 + exp(-z)) } { z = $at["s"]
+	for (k = 0; k < 5; k++) { hi = k == 4 ? 1 : s(k - 1.5 - z); lo = k == 0 ? 0 : s(k - 2.5 - z); ok = ok && near($at["p" k], hi - lo, 2e-5) } } END { ok = ok && n == 200 }' "$tmp/parts"
+
+# ---- SNR: the noise of its gates is a matter of the seed alone; a dear gate closes ----
+build examples/snr/snr.mtl "$tmp/p" -D l0=3 -D lr=0.02
+for k in 1 2; do "$tmp/p" train -q --epochs 10 --batch 64 --threads $k --data "$tmp/census.csv" --out "$tmp/snr.$k" --no-state >"$tmp/out" 2>&1; done
+cmp -s "$tmp/snr.1" "$tmp/snr.2"
+verdict $? "SNR: another number of threads, another model"
+"$tmp/p" init --seed 1 --out "$tmp/snr.0" >/dev/null
+for k in 0 1; do "$tmp/p" eval --data "$tmp/census.csv" --model "$tmp/snr.$k" | awk '/^loss open/ { print $3 / 3 }' >"$tmp/open.$k"; done
+awk -v a="$(cat "$tmp/open.0")" -v b="$(cat "$tmp/open.1")" 'BEGIN { exit !(a > 23 && a < 24 && b < 2) }'
+verdict $? "SNR: $(cat "$tmp/open.0") gates of 24 are open at first, and $(cat "$tmp/open.1") after a training in which each costs much"
 
 # ---- gate dropout: shares sum to 1, a seed gives the same bits, scoring knows nothing of it ----
 build $here/gate.mtl "$tmp/p" && build $here/gate.mtl "$tmp/plain" -D drop=0

@@ -113,6 +113,27 @@ static void dropout_depends_on_the_place_only(void)
 	CU_ASSERT_NOT_EQUAL(memcmp(all, part, sizeof all), 0);
 }
 
+/* Mean 0, variance pi^2 / 3, fourth moment 7 pi^4 / 15; P(x < -2) = 1 / (1 + e^2); a place alone decides. */
+static void logistic_samples(void)
+{
+	static float x[N], part[70];
+	mtl_logistic_fill(x, N / 10, 10, 42, 1, 100);
+	double sum = 0, square = 0, below = 0;
+	for (int i = 0; i < N; i++) {
+		sum += (double)x[i];
+		square += (double)x[i] * (double)x[i];
+		below += x[i] < -2;
+	}
+	const double pi2 = 9.869604401089358, variance = pi2 / 3, fourth = 7 * pi2 * pi2 / 15;
+	NEAR(sum, N, 0, variance);
+	NEAR(square, N, variance, fourth - variance * variance);
+	NEAR(below, N, 0.11920292202211755, 0.105);
+	mtl_logistic_fill(part, 7, 10, 42, 1, 105);
+	CU_ASSERT_EQUAL(memcmp(part, x + 50, sizeof part), 0);
+	mtl_logistic_fill(part, 7, 10, 42, 2, 105);
+	CU_ASSERT_NOT_EQUAL(memcmp(part, x + 50, sizeof part), 0);
+}
+
 static void dropout_shares(void)
 {
 	static const double p[] = {0.1, 0.5, 0.75};
@@ -199,6 +220,7 @@ int main(void)
 	CU_ADD_TEST(s, normal_is_box_muller);
 	CU_ADD_TEST(s, dropout_depends_on_the_place_only);
 	CU_ADD_TEST(s, dropout_shares);
+	CU_ADD_TEST(s, logistic_samples);
 	CU_ADD_TEST(s, init_by_name);
 	CU_ADD_TEST(s, init_kinds);
 	CU_basic_run_tests();
