@@ -11,13 +11,13 @@ static const struct {
 	const char *name, *arg[MOST_ARGS];
 	double k, lr;
 } method[] = {
-    [BALANCE_FIXED] = {"fixed"},
-    [BALANCE_UNCERTAINTY] = {"uncertainty"},
+    [BALANCE_FIXED] = {.name = "fixed"},
+    [BALANCE_UNCERTAINTY] = {.name = "uncertainty"},
     [BALANCE_DWA] = {"dwa", {"temperature"}, 2, 0},
     [BALANCE_GRADNORM] = {"gradnorm", {"alpha", "lr"}, 1.5, 0.025},
-    [BALANCE_PCGRAD] = {"pcgrad"},
-    [BALANCE_MGDA] = {"mgda"},
-    [BALANCE_PARETO] = {"pareto"},
+    [BALANCE_PCGRAD] = {.name = "pcgrad"},
+    [BALANCE_MGDA] = {.name = "mgda"},
+    [BALANCE_PARETO] = {.name = "pareto"},
     [BALANCE_CAGRAD] = {"cagrad", {"c"}, 0.4, 0},
 };
 enum { N_METHOD = sizeof method / sizeof *method };

@@ -66,6 +66,24 @@ static void test_equal(void)
 	}
 }
 
+/* PCGrad of three as the paper writes it, on the vectors; bit i of orders: the others of i in falling order.
+ */
+static void in_order(const Gradients *x, int orders, double *d)
+{
+	memset(d, 0, DIM * sizeof *d);
+	for (int i = 0; i < 3; i++) {
+		double g[DIM];
+		memcpy(g, x->g[i], sizeof g);
+		for (int turn = 0; turn < 3; turn++) {
+			int j = orders >> i & 1 ? 2 - turn : turn;
+			double product = j == i ? 0 : dot(g, x->g[j]);
+			for (int c = 0; product < 0 && c < DIM; c++)
+				g[c] -= product / dot(x->g[j], x->g[j]) * x->g[j][c];
+		}
+		for (int c = 0; c < DIM; c++) d[c] += g[c];
+	}
+}
+
 static void test_pcgrad(void)
 {
 	double a[MOST], work[MOST];
@@ -87,19 +105,28 @@ static void test_pcgrad(void)
 	/* A gradient of 0 conflicts with none. */
 	mtl_pcgrad(2, (const double[]){0, 0, 0, 2}, 1, 1, a, work);
 	CU_ASSERT(a[0] == 1 && a[1] == 1);
-	/* Three gradients that conflict: each order of the other two occurs, the same seed and step give the
-	 * same. */
-	Gradients x = random_gradients(3, 0, 0);
-	for (uint64_t seed = 1; x.G[1] >= 0 || x.G[2] >= 0 || x.G[5] >= 0; seed++)
-		x = random_gradients(3, 0, seed);
-	double first[3];
-	int other = 0;
+	/* Three gradients that conflict: every step takes one order for each, and in time all eight occur. */
+	Gradients x = {.n = 3}; /* what is left of one after another still points against the third */
+	for (int k = 0; k < 3; k++)
+		for (int i = 0; i < 3; i++) x.g[k][i] = (i == k ? 1 : -0.6) + 0.01 * k * i;
+	products(&x);
+	double want[8][DIM], first[3], d[DIM];
+	for (int orders = 0; orders < 8; orders++) in_order(&x, orders, want[orders]);
+	int met = 0;
 	mtl_pcgrad(3, x.G, 7, 0, first, work);
-	for (uint64_t step = 1; step < 64; step++) {
+	for (uint64_t step = 0; step < 64; step++) {
 		mtl_pcgrad(3, x.G, 7, step, a, work);
-		other += memcmp(a, first, sizeof first) != 0;
+		joined(&x, a, d);
+		int found = 0;
+		for (int orders = 0; orders < 8; orders++) {
+			double far = 0;
+			for (int i = 0; i < DIM; i++) far = fmax(far, fabs(d[i] - want[orders][i]));
+			if (far < 1e-9) found |= 1 << orders;
+		}
+		CU_ASSERT(found != 0);
+		met |= found;
 	}
-	CU_ASSERT(other > 40 && other < 64); /* 7 of 8 orders differ */
+	CU_ASSERT_EQUAL(met, 255);
 	mtl_pcgrad(3, x.G, 7, 0, a, work);
 	CU_ASSERT(!memcmp(a, first, sizeof first));
 }
