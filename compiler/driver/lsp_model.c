@@ -408,6 +408,9 @@ static const struct {
     {"shuffle", "shuffle: ROWS of the buffer"},
     {"stop", "stop: early(buy.auc, 2)"},
     {"seed", "seed: N"},
+    {"schedule", "schedule: cosine(warmup: STEPS)"},
+    {"clip", "clip: NORM"},
+    {"balance", "balance: pcgrad"},
 };
 
 static void complete_layers(const Ast *file, void (*each)(void *, const char *, LspKind, const char *),
