@@ -149,12 +149,6 @@ HEAP_SORT(sort_words, uint32_t, LESS_WORD)
 
 /* ---- codes of the spec ---- */
 
-int mtl_code_root(const MtlModel *m, int f)
-{
-	while (m->feature[f].same_code >= 0) f = m->feature[f].same_code;
-	return f;
-}
-
 static bool needs_words(const MtlFeature *f) { return f->code == MTL_VOCAB_AUTO; }
 static bool needs_edges(const MtlFeature *f) { return f->code == MTL_QUANTILES; }
 static bool needs_normal(const MtlFeature *f)
@@ -264,19 +258,6 @@ static int32_t row_of_digits(const char *p, size_t n, int64_t limit)
 	return (int32_t)x + MTL_ROW_FIRST;
 }
 
-int32_t mtl_code_bucket(const MtlCodeBook *b, double value)
-{
-	int64_t lo = 0, hi = b->n_edges; /* edges below lo are <= value, those from hi on are above */
-	while (lo < hi) {
-		int64_t mid = lo + (hi - lo) / 2;
-		if (b->edges[mid] <= value)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return (int32_t)lo + MTL_ROW_FIRST;
-}
-
 bool mtl_code_row(const MtlFeature *f, const MtlCodeBook *b, const char *p, size_t n, int32_t *row)
 {
 	switch (f->code) {
@@ -298,18 +279,6 @@ bool mtl_code_row(const MtlFeature *f, const MtlCodeBook *b, const char *p, size
 	case MTL_PLAIN: break;
 	}
 	*row = MTL_ROW_UNKNOWN;
-	return true;
-}
-
-bool mtl_code_real(const MtlFeature *f, const MtlCodeBook *b, double value, mtl_real *out)
-{
-	if (f->normal == MTL_LOG1P) {
-		if (value <= -1) return false;
-		value = log1p(value);
-	}
-	mtl_real x = (mtl_real)((value - b->shift) * b->scale);
-	if (!isfinite(x)) return false;
-	*out = x;
 	return true;
 }
 
@@ -335,16 +304,6 @@ bool mtl_list_item(const char **p, const char *end, char separator, const char *
 		return true;
 	}
 	return false;
-}
-
-void mtl_list_shares(mtl_real *scale, int64_t n, bool weighted)
-{
-	double sum = (double)n;
-	if (weighted) {
-		sum = 0;
-		for (int64_t i = 0; i < n; i++) sum += scale[i];
-	}
-	for (int64_t i = 0; i < n; i++) scale[i] = sum > 0 ? (mtl_real)(scale[i] / sum) : 0;
 }
 
 /* ---- statistics ---- */
