@@ -336,6 +336,13 @@ int mtl_library_candidates(const MtlLibrary *l, void *work, const void *rows, si
 
 /* ---- opening and closing ---- */
 
+void mtl_library_close(MtlLibrary *l)
+{
+	if (!l) return;
+	mtl_instance_free(&l->in);
+	mtl_release(&mtl_sys, l);
+}
+
 int mtl_library_open(const MtlDoor *d, int abi, const char *interface, const char *path, MtlLibrary **out,
 		     MtlDoorError *error)
 {
@@ -359,13 +366,6 @@ int mtl_library_open(const MtlDoor *d, int abi, const char *interface, const cha
 	l->bytes = lay_out(l, NULL, NULL);
 	*out = l;
 	return MTL_OK;
-}
-
-void mtl_library_close(MtlLibrary *l)
-{
-	if (!l) return;
-	mtl_instance_free(&l->in);
-	mtl_release(&mtl_sys, l);
 }
 
 int mtl_library_verify(const MtlLibrary *l, MtlDoorError *error)

@@ -195,6 +195,7 @@ int command_build(const Request *call)
 	Compilation c;
 	Text error = {0};
 	compilation_init(&c);
+	if (l.model) link_targets(&l, &r);
 	int code = compile(&c, &r) ? 0 : 3;
 	say_messages(&c, false);
 	if (!code && c.dumped)

@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include "driver/link.h"
 #include "driver/freeze.h"
+#include "driver/numbers.h"
 #include "emit/emit.h"
 #include "emit/emit_header.h"
 #include "emit/emit_model.h"
@@ -451,6 +452,23 @@ static bool emit_text(Shop *s, const char *path, Text *t)
 	return ok;
 }
 
+/* A scorer as one C file. */
+static bool alone(Shop *s, Compilation *c, const CompileRequest *r, const char *weights, const char *path)
+{
+	EmitModel m = model_of(c, r, weights);
+	EmitNumbers n;
+	MtlStore *store = NULL;
+	Text t = {0};
+	if (r->f64 || r->blas)
+		return fail(s, "--emit=c with --model is of single precision and its own products");
+	m.weights = NULL;
+	m.library = m.alone = true;
+	bool ok = !numbers_read(c, weights, &n, &store, s->error);
+	if (ok) emit_alone(&t, &m, &n);
+	mtl_store_close(store);
+	return ok && emit_text(s, path, &t);
+}
+
 static bool emit_kind(Shop *s, Compilation *c, const CompileRequest *r, const LinkRequest *l,
 		      const char *kind, const char *weights, bool several)
 {
@@ -480,6 +498,7 @@ static bool emit_kind(Shop *s, Compilation *c, const CompileRequest *r, const Li
 		for (int i = 0; i < c->lowered.n; i++) mod_dump(c->lowered.at[i]->mod, &t);
 		return emit_text(s, path, &t);
 	}
+	if (!strcmp(kind, "c") && l->model) return alone(s, c, r, weights, path);
 	if (!strcmp(kind, "c")) {
 		emit_c(c->lowered.at[0]->mod, &t, l->expand);
 		return emit_text(s, path, &t);
@@ -492,6 +511,18 @@ static bool emit_kind(Shop *s, Compilation *c, const CompileRequest *r, const Li
 	return fail(
 	    s, "--emit: there is no kind '%s' (exe, static, shared, header, obj, c, llvm, asm, graph, loops)",
 	    kind);
+}
+
+void link_targets(const LinkRequest *l, CompileRequest *r)
+{
+	const Target *last = r->n_target > 1 ? r->target[r->n_target - 1] : NULL, *neon = target_find("neon");
+	if (!last || !neon || r->n_target == TARGETS_MAX ||
+	    (strcmp(l->emit, "c") && strcmp(l->emit, "c,header") && strcmp(l->emit, "header,c")))
+		return;
+	for (int i = 0; i < r->n_target; i++)
+		if (r->target[i] == neon) return;
+	r->target[r->n_target - 1] = neon;
+	r->target[r->n_target++] = last;
 }
 
 int link_program(Compilation *c, const CompileRequest *r, const LinkRequest *l, Text *error)

@@ -14,6 +14,8 @@ typedef struct {
 	bool verbose;
 } LinkRequest;
 
+/* A C file holds kernels for other families of machines too, the most general last: before compile. */
+void link_targets(const LinkRequest *l, CompileRequest *r);
 /* 0 or an exit code; *error then holds one line. */
 int link_program(Compilation *c, const CompileRequest *r, const LinkRequest *l, Text *error);
 /* A shared object of the kernels alone, loaded: symbols by dlsym.  NULL with *error. */

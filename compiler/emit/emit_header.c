@@ -314,14 +314,15 @@ void emit_doors(Text *o, const EmitModel *m)
 	const Spec *s = m->spec;
 	const char *prefix = library_prefix(s), *big = upper(s, prefix);
 	int n = 0;
-	text_add(
-	    o,
-	    "\n#include \"library.h\"\n#include \"doors.h\"\n"
-	    "/* The JSON reader's function that takes a FILE, which nobody calls here, asks whether it is "
-	    "stdin.  Under\n"
-	    " * the linker's --wrap=stdin it asks this instead, and a shared library can be made of it. */\n"
-	    "extern const void *const __wrap_stdin;\n"
-	    "const void *const __wrap_stdin = NULL;\n");
+	if (!m->alone)
+		text_add(o, "\n#include \"library.h\"\n#include \"doors.h\"\n"
+			    "/* The JSON reader's function that takes a FILE, which nobody calls here, asks "
+			    "whether it is "
+			    "stdin.  Under\n"
+			    " * the linker's --wrap=stdin it asks this instead, and a shared library can be "
+			    "made of it. */\n"
+			    "extern const void *const __wrap_stdin;\n"
+			    "const void *const __wrap_stdin = NULL;\n");
 	put(o,
 	    "_Static_assert($_ABI == MTL_DOOR_ABI && sizeof(@_error) == sizeof(MtlDoorError) &&\n"
 	    "\tsizeof(@_text) == sizeof(MtlDoorText) && sizeof(@_texts) == sizeof(MtlDoorList), \"one "

@@ -4,12 +4,13 @@
  * Words and numbers are printed by the names of runtime/model.h, so that a mismatch is a compile error.
  */
 #include "emit/emit_model.h"
+#include "emit/emit_alone.h"
 #include "emit/emit_header.h"
 #include "base/diag.h"
 #include <math.h>
 #include <string.h>
 
-static void quoted(Text *o, const char *s)
+void emit_quoted(Text *o, const char *s)
 {
 	if (!s) {
 		text_add(o, "NULL");
@@ -53,7 +54,7 @@ bool scoring_reads(const Lowered *l, int feature)
 }
 
 /* scoring: the variant of a scorer, which reads no more than it must; or NULL. */
-static void features(Text *o, const Spec *s, const Lowered *scoring)
+static void features(Text *o, const Spec *s, const Lowered *scoring, bool alone)
 {
 	static const char *const kind[] = {"MTL_ID", "MTL_BAG", "MTL_NUMBER"};
 	static const char *const code[] = {"MTL_PLAIN", "MTL_HASH",   "MTL_VOCAB",    "MTL_VOCAB_AUTO",
@@ -63,11 +64,12 @@ static void features(Text *o, const Spec *s, const Lowered *scoring)
 					      "MTL_MISSING_OWN"};
 	for (int i = 0; i < s->feature.n; i++) {
 		const Feature *f = &s->feature.at[i];
+		if (alone) break; /* words and edges stand in the code books */
 		if (f->vocab.n) {
 			text_printf(o, "static const char *const vocab%d[] = {", i);
 			for (int k = 0; k < f->vocab.n; k++) {
 				text_add(o, k ? ", " : "");
-				quoted(o, f->vocab.at[k]);
+				emit_quoted(o, f->vocab.at[k]);
 			}
 			text_add(o, "};\n");
 		}
@@ -85,19 +87,19 @@ static void features(Text *o, const Spec *s, const Lowered *scoring)
 	for (int i = 0; i < s->feature.n; i++) {
 		const Feature *f = &s->feature.at[i];
 		text_add(o, "\t{.name = ");
-		quoted(o, f->name);
+		emit_quoted(o, f->name);
 		text_add(o, ", .group = ");
-		quoted(o, s->group.at[f->group].name);
+		emit_quoted(o, s->group.at[f->group].name);
 		text_add(o, ", .column = ");
-		quoted(o, f->column);
+		emit_quoted(o, f->column);
 		text_printf(o,
 			    ", .kind = %s, .code = %s, .candidate = %s, .train_only = %s, .n = %lld, "
 			    ".min_count = %lld,\n\t ",
 			    kind[f->kind], code[f->code], flag(s->group.at[f->group].candidate),
 			    flag(f->train_only || (scoring && !scoring_reads(scoring, i))), (long long)f->n,
 			    (long long)f->min_count);
-		if (f->vocab.n) text_printf(o, ".vocab = vocab%d, .n_vocab = %d, ", i, f->vocab.n);
-		if (f->edges.n) text_printf(o, ".edges = edges%d, .n_edges = %d, ", i, f->edges.n);
+		if (f->vocab.n && !alone) text_printf(o, ".vocab = vocab%d, .n_vocab = %d, ", i, f->vocab.n);
+		if (f->edges.n && !alone) text_printf(o, ".edges = edges%d, .n_edges = %d, ", i, f->edges.n);
 		text_printf(o, ".normal = %s, .missing = %s, .missing_value = ", normal[f->normal],
 			    missing[f->missing]);
 		number(o, f->missing_value);
@@ -127,7 +129,7 @@ static void names(Text *o, const char *array, int n, const Str *name)
 	text_printf(o, "static const char *const %s[] = {", array);
 	for (int i = 0; i < n; i++) {
 		text_add(o, i ? ", " : "");
-		quoted(o, name[i]);
+		emit_quoted(o, name[i]);
 	}
 	text_add(o, "};\n");
 }
@@ -148,7 +150,7 @@ static void events(Text *o, const Spec *s)
 	for (int i = 0; i < e->event.n; i++) {
 		const Event *v = &e->event.at[i];
 		text_add(o, "\t{.name = ");
-		quoted(o, v->name);
+		emit_quoted(o, v->name);
 		text_printf(o, ", .parent = %d", v->parent);
 		if (v->label.n) text_printf(o, ", .label = label%d, .n_label = %d", i, v->label.n);
 		text_add(o, "},\n");
@@ -165,9 +167,9 @@ static void samples(Text *o, const Spec *s)
 	for (int i = 0; i < s->sample.n; i++) {
 		const Sample *v = &s->sample.at[i];
 		text_add(o, "\t{.name = ");
-		quoted(o, v->name);
+		emit_quoted(o, v->name);
 		text_add(o, ", .column = ");
-		quoted(o, v->column);
+		emit_quoted(o, v->column);
 		if (v->classes) text_printf(o, ", .n_class = %d", v->classes);
 		if (v->word.n) text_printf(o, ", .class = classes%d", i);
 		text_printf(o, ", .positive = %s},\n", flag(v->positive));
@@ -192,7 +194,7 @@ static void parameters(Text *o, const Spec *s)
 	for (int i = 0; i < s->param.n; i++) {
 		const Param *p = &s->param.at[i];
 		text_add(o, "\t{.name = ");
-		quoted(o, p->name);
+		emit_quoted(o, p->name);
 		text_printf(o, ", .n_dim = %d, .dim = {%d, %d, %d}, .offset = %lld, .size = %lld, ",
 			    p->shape.nd, p->shape.d[0], p->shape.d[1], p->shape.d[2],
 			    (long long)spec_param_offset(s, i), (long long)shape_size(p->shape));
@@ -207,7 +209,7 @@ static void parameters(Text *o, const Spec *s)
 	for (int i = 0; i < s->table.n; i++) {
 		const Table *t = &s->table.at[i];
 		text_add(o, "\t{.name = ");
-		quoted(o, t->name);
+		emit_quoted(o, t->name);
 		text_printf(o, ", .rows = %lld, .feature = %d, .dim = %d, .stride = %d, ", (long long)t->rows,
 			    t->feature, t->dim, t->stride);
 		init(o, t->init);
@@ -226,7 +228,7 @@ static void reports(Text *o, const Spec *s, bool scorer)
 			text_printf(o, "\t{.width = %d, .p = ", s->noise.at[i].width);
 			number(o, s->noise.at[i].p);
 			text_printf(o, ", .logistic = %s, .name = ", flag(s->noise.at[i].logistic));
-			quoted(o, s->noise.at[i].name);
+			emit_quoted(o, s->noise.at[i].name);
 			text_add(o, "},\n");
 		}
 		text_add(o, "};\n");
@@ -235,7 +237,7 @@ static void reports(Text *o, const Spec *s, bool scorer)
 		text_add(o, "static const MtlLoss losses[] = {\n");
 		for (int i = 0; i < s->loss.n; i++) {
 			text_add(o, "\t{.name = ");
-			quoted(o, s->loss.at[i].name);
+			emit_quoted(o, s->loss.at[i].name);
 			text_add(o, ", .weight = ");
 			number(o, s->loss.at[i].weight);
 			text_printf(o, ", .regression = %s},\n", flag(s->loss.at[i].regression));
@@ -248,12 +250,12 @@ static void reports(Text *o, const Spec *s, bool scorer)
 		for (int i = 0; i < s->watch.n; i++) {
 			const Watch *w = &s->watch.at[i];
 			text_add(o, "\t{.name = ");
-			quoted(o, w->name);
+			emit_quoted(o, w->name);
 			text_printf(o, ", .kind = %s", kind[w->kind]);
 			text_add(o, ", .label_text = ");
-			quoted(o, w->label_text);
+			emit_quoted(o, w->label_text);
 			text_add(o, ", .rows_text = ");
-			quoted(o, w->rows_text);
+			emit_quoted(o, w->rows_text);
 			text_printf(o, ", .head = %s},\n", flag(w->head));
 		}
 		text_add(o, "};\n");
@@ -262,7 +264,7 @@ static void reports(Text *o, const Spec *s, bool scorer)
 		text_add(o, "static const MtlOutput outputs[] = {\n");
 		for (int i = 0; i < s->output.n; i++) {
 			text_add(o, "\t{.name = ");
-			quoted(o, s->output.at[i].name);
+			emit_quoted(o, s->output.at[i].name);
 			text_add(o, "},\n");
 		}
 		text_add(o, "};\n");
@@ -290,9 +292,35 @@ static void same_slots(int n, Lowered *const *v)
 		}
 }
 
-static void kernels(Text *o, const Spec *s, int n, Lowered *const *v)
+/* The variant's kernels are named in an array.  Declared, or, in a C file that stands alone, printed. */
+static void variant_kernels(Text *o, const Lowered *v, int i, bool alone)
 {
-	(void)s;
+	if (alone) emit_static_c(o, v->mod);
+	for (int e = 0; e < v->entry.n && !alone; e++)
+		if (v->entry.at[e].fn)
+			text_printf(o, "extern MtlKernel %s_%s;\n", v->mod->name, v->entry.at[e].fn->name);
+	text_printf(o, "static MtlKernel *const kernel%d[] = {\n", i);
+	for (int e = 0; e < v->entry.n; e++)
+		if (v->entry.at[e].fn)
+			text_printf(o, "\t%s_%s,\n", v->mod->name, v->entry.at[e].fn->name);
+		else
+			text_add(o, "\tNULL,\n");
+	text_printf(o, "};\nstatic const int64_t work%d[] = {", i);
+	for (int e = 0; e < v->entry.n; e++)
+		text_printf(o, "%s%lld", e ? ", " : "", (long long)v->entry.at[e].work);
+	text_add(o, "};\n");
+}
+
+static void variant(Text *o, const Lowered *v, int i)
+{
+	text_add(o, "\t{.name = ");
+	emit_quoted(o, v->target->name);
+	text_printf(o, ", .level = %d, .kernel = kernel%d, .work = work%d, .packed = %lld},\n",
+		    v->target->level, i, i, (long long)v->packed);
+}
+
+static void kernels(Text *o, int n, Lowered *const *v, bool alone)
+{
 	int entries = v[0]->entry.n;
 	same_slots(n, v);
 	for (int e = 0; e < entries; e++) {
@@ -313,28 +341,16 @@ static void kernels(Text *o, const Spec *s, int n, Lowered *const *v)
 			text_add(o, "\t{NULL, 0},\n");
 	text_add(o, "};\n");
 	for (int i = 0; i < n; i++) {
-		for (int e = 0; e < entries; e++)
-			if (v[i]->entry.at[e].fn)
-				text_printf(o, "extern MtlKernel %s_%s;\n", v[i]->mod->name,
-					    v[i]->entry.at[e].fn->name);
-		text_printf(o, "static MtlKernel *const kernel%d[] = {\n", i);
-		for (int e = 0; e < entries; e++)
-			if (v[i]->entry.at[e].fn)
-				text_printf(o, "\t%s_%s,\n", v[i]->mod->name, v[i]->entry.at[e].fn->name);
-			else
-				text_add(o, "\tNULL,\n");
-		text_printf(o, "};\nstatic const int64_t work%d[] = {", i);
-		for (int e = 0; e < entries; e++)
-			text_printf(o, "%s%lld", e ? ", " : "", (long long)v[i]->entry.at[e].work);
-		text_add(o, "};\n");
+		if (alone) emit_when(o, v[i]->target, i, n);
+		variant_kernels(o, v[i], i, alone);
+		if (!alone) continue;
+		text_add(o, "static const MtlVariant variants[] = {\n");
+		variant(o, v[i], i);
+		text_add(o, i + 1 < n ? "};\n" : "};\n#endif\n");
 	}
+	if (alone) return;
 	text_add(o, "static const MtlVariant variants[] = {\n");
-	for (int i = 0; i < n; i++) {
-		text_add(o, "\t{.name = ");
-		quoted(o, v[i]->target->name);
-		text_printf(o, ", .level = %d, .kernel = kernel%d, .work = work%d, .packed = %lld},\n",
-			    v[i]->target->level, i, i, (long long)v[i]->packed);
-	}
+	for (int i = 0; i < n; i++) variant(o, v[i], i);
 	text_add(o, "};\n");
 }
 
@@ -371,7 +387,7 @@ static void gates(Text *o, const Spec *s)
 	text_add(o, "static const MtlGate gates[] = {\n");
 	for (int i = 0; i < s->gate.n; i++) {
 		text_add(o, "\t{.name = ");
-		quoted(o, s->gate.at[i].name);
+		emit_quoted(o, s->gate.at[i].name);
 		text_printf(o, ", .first = %d, .n = %d},\n", s->gate.at[i].first, s->gate.at[i].n);
 	}
 	text_add(o, "};\n");
@@ -410,10 +426,12 @@ void emit_model(Text *o, const EmitModel *m)
 	const Spec *s = m->spec;
 	const Events *e = s->events;
 	bool scorer = m->scorer;
-	text_printf(o,
+	if (!m->alone)
+		text_printf(
+		    o,
 		    "/* %s: what the runtime knows of the model.  Made by %s. */\n#include \"model.h\"\n\n",
 		    s->name, m->compiler);
-	features(o, s, scorer ? m->variant[0] : NULL);
+	features(o, s, scorer ? m->variant[0] : NULL, m->alone);
 	lookups(o, s);
 	events(o, s);
 	samples(o, s);
@@ -421,11 +439,11 @@ void emit_model(Text *o, const EmitModel *m)
 	reports(o, s, scorer);
 	if (!scorer) tasks(o, s);
 	if (!scorer) gates(o, s);
-	kernels(o, s, m->n, m->variant);
+	kernels(o, m->n, m->variant, m->alone);
 	if (m->weights) {
 		text_add(o, "__asm__(\".section .rodata\\n.balign 64\\nmtl_weights_begin:\\n.incbin ");
 		Text path = {0};
-		quoted(&path, m->weights);
+		emit_quoted(&path, m->weights);
 		for (const char *c = path.at; *c; c++)
 			text_printf(o, *c == '"' || *c == '\\' ? "\\%c" : "%c", *c);
 		text_free(&path);
@@ -434,11 +452,11 @@ void emit_model(Text *o, const EmitModel *m)
 	}
 	text_add(o, "\nstatic const MtlModel mtl_model = {\n");
 	text_add(o, "\t.abi = MTL_ABI, .name = ");
-	quoted(o, s->name);
+	emit_quoted(o, s->name);
 	text_add(o, ", .digest = ");
-	quoted(o, m->digest);
+	emit_quoted(o, m->digest);
 	text_add(o, ", .compiler = ");
-	quoted(o, m->compiler);
+	emit_quoted(o, m->compiler);
 	text_printf(o, ",\n\t.feature = %s, .n_feature = %d,\n", ARRAY(s->feature.n, "features"),
 		    s->feature.n);
 	text_printf(o, "\t.lookup = %s, .n_lookup = %d, .n_drow = %d,\n", ARRAY(s->lookup.n, "lookups"),
@@ -448,9 +466,9 @@ void emit_model(Text *o, const EmitModel *m)
 	text_printf(o, "\t.event = %s, .n_event = %d,\n", ARRAY(e->event.n, "events"), e->event.n);
 	text_printf(o, "\t.sample = %s, .n_sample = %d,\n\t.weight_column = ", ARRAY(s->sample.n, "samples"),
 		    s->sample.n);
-	quoted(o, s->weight_column);
+	emit_quoted(o, s->weight_column);
 	text_add(o, ", .group_column = ");
-	quoted(o, s->group_column);
+	emit_quoted(o, s->group_column);
 	text_printf(o, ", .contradiction = MTL_CONTRADICTION_%s,\n", contradiction[s->contradiction]);
 	text_printf(o, "\t.param = %s, .n_param_block = %d, .n_param = %lld, .n_acc = %lld,\n",
 		    ARRAY(s->param.n, "params"), s->param.n, (long long)spec_param_floats(s),
@@ -471,7 +489,7 @@ void emit_model(Text *o, const EmitModel *m)
 	text_printf(o, "\t.output = %s, .n_output = %d,\n", ARRAY(s->output.n, "outputs"), s->output.n);
 	text_printf(o, "\t.n_request = %lld,\n", (long long)m->variant[0]->request);
 	text_printf(o, "\t.entry = entries, .n_entry = %d,\n\t.variant = variants, .n_variant = %d,\n",
-		    m->variant[0]->entry.n, m->n);
+		    m->variant[0]->entry.n, m->alone ? 1 : m->n);
 	text_add(o, "\t.train = {.dense = ");
 	optimizer(o, &s->dense);
 	text_add(o, ", .tables = ");
@@ -484,7 +502,7 @@ void emit_model(Text *o, const EmitModel *m)
 	}
 	text_printf(o, ",\n\t\t.batch = %d, .epochs = %d, .shuffle = %lld, .seed = %lluu, .stop_metric = ",
 		    s->batch, s->epochs, (long long)s->shuffle, (unsigned long long)s->seed);
-	quoted(o, s->stop_metric);
+	emit_quoted(o, s->stop_metric);
 	text_printf(o, ", .stop_patience = %d},\n", s->stop_patience);
 	if (m->weights)
 		text_printf(o, "\t.weights = mtl_weights_begin, .n_weights = %lluu,\n",

@@ -12,6 +12,7 @@ typedef struct {
 	const char *weights; /* path of the model file to hold inside, or NULL */
 	uint64_t n_weights;
 	bool server;  /* a scorer that can serve */
+	bool alone;   /* part of a C file that holds the runtime and all kernels (emit_alone.h) */
 	bool library; /* the doors of a library (emit_header.h) instead of main */
 } EmitModel;
 
@@ -19,4 +20,6 @@ typedef struct {
 bool scoring_reads(const Lowered *l, int feature);
 
 void emit_model(Text *o, const EmitModel *m);
+/* As a string of C; NULL for NULL. */
+void emit_quoted(Text *o, const char *s);
 #endif

@@ -183,9 +183,30 @@ static Str slot_name(const Lowering *l, const Slot *s)
 	return same > 1 || s->index ? str_printf(l->str, "%s%d", low, s->index) : str_intern(l->str, low);
 }
 
+/* Places that were looked up and then not needed are not asked for. */
+static void drop_unused(Lowering *l)
+{
+	int *now = arena_new(l->arena, int, l->slot.n + 1), n = 0;
+	for (int c = 0; c < l->call.n; c++)
+		for (int a = 0; a < l->call.at[c].arg.n; a++)
+			if (l->call.at[c].arg.at[a].slot >= 0) now[l->call.at[c].arg.at[a].slot] = 1;
+	for (int s = 0; s < l->slot.n; s++) {
+		if (!now[s]) continue;
+		l->slot.at[n] = l->slot.at[s];
+		now[s] = n++;
+	}
+	l->slot.n = n;
+	for (int c = 0; c < l->call.n; c++)
+		for (int a = 0; a < l->call.at[c].arg.n; a++) {
+			Loc *at = &l->call.at[c].arg.at[a];
+			if (at->slot >= 0) at->slot = now[at->slot];
+		}
+}
+
 Fn *lowering_finish(Lowering *l)
 {
 	int home = -1;
+	if (l->rows) drop_unused(l);
 	plan(l);
 	if (l->work) home = lo_slot(l, SLOT_WORK, 0, 0, false).slot;
 	Fn *f = fn_new(l->m, l->name);

@@ -101,6 +101,41 @@ grep -v passed, "$t/out"
 p=${line%% passed*} f=${line##*, }
 passed=$((passed + ${p:-0}))
 case $line in *" passed, "*) failed=$((failed + ${f%% failed})) ;; *) verdict 1 "doors ended with: $line" ;; esac
+# The same as one C file each, by both compilers and for each machine; without a warning.
+doors_alone() { # CC FLAGS... ; RUN is what runs the program
+	for name in kinds esmm; do
+		quiet "$@" -std=c11 -O2 -ffp-contract=off -Wall -Wextra -Werror -pedantic -c "$t/one/$name.c" -o "$t/one/$name.o" || return 1
+	done
+	quiet "$@" -std=gnu99 -O1 -I"$t/one" tests/embed/doors.c "$t/one/kinds.o" "$t/one/esmm.o" -lm -pthread -o "$t/one/doors" &&
+		$RUN "$t/one/doors" "$t/kinds.csv" "$t/scores.csv" >"$t/out"
+	case $? in 0) ;; *) grep -v passed, "$t/out"; return 1 ;; esac
+	tail -1 "$t/out" | grep -q '[1-9][0-9]* passed, 0 failed'
+}
+mkdir "$t/one"
+quiet "$MTLC" build tests/embed/kinds.mtl --model "$t/kinds.model" --emit=c,header -o "$t/one/kinds" &&
+	quiet "$MTLC" build examples/esmm/esmm.mtl --model "$t/esmm.model" --emit=c,header -o "$t/one/esmm"
+verdict $? "no C file of a scorer"
+RUN=
+for compiler in gcc clang; do
+	command -v $compiler >/dev/null || continue
+	for march in x86-64-v4 x86-64-v3; do
+		case $(/lib64/ld-linux-x86-64.so.2 --help 2>/dev/null) in *"$march (supported"*) ;; *) continue ;; esac
+		doors_alone $compiler -march=$march
+		verdict $? "one C file by $compiler for $march"
+	done
+done
+if command -v aarch64-linux-gnu-gcc >/dev/null && command -v qemu-aarch64 >/dev/null; then
+	RUN=qemu-aarch64
+	doors_alone aarch64-linux-gnu-gcc -static
+	verdict $? "one C file for aarch64, under emulation"
+fi
+# Names, and what is refused: products and sums that contract, another file's weights.
+nm -g --defined-only "$t/one/kinds.o" | awk 'NF == 3 && $3 !~ /^kinds_/ { print; bad = 1 } END { exit bad }'
+verdict $? "one C file has global names beside its own"
+quiet $CC -O2 -march=native -ffp-contract=fast -I"$t/one" -c "$t/one/esmm.c" -o "$t/one/fast.o" &&
+	quiet $CC -I"$t/one" examples/embed/score.c "$t/one/fast.o" -lm -o "$t/one/fast" && "$t/one/fast" >"$t/said" 2>&1
+[ $? -ne 0 ] && grep -q ffp-contract "$t/said"
+verdict $? "contraction is not noticed: $(cat "$t/said")"
 # Every kernel variant with fused multiply-add gives the same bits.
 for v in v3 v4; do
 	quiet env MTL_VARIANT=$v "$t/kinds" "$t/served.csv" -o "$t/$v.csv" || continue # not on this machine
