@@ -298,7 +298,7 @@ static void compiler(Shop *s, Words *w)
 }
 
 /* What no program that is handed on should be without. */
-static void hardened(Shop *s, Words *w) { word(s, w, "-Wl,-z,relro,-z,now"); }
+static void hardened(Shop *s, Words *w) { word(s, w, "-Wl,-z,relro,-z,now,-z,noexecstack"); }
 
 static bool program(Shop *s, Compilation *c, const CompileRequest *r, const LinkRequest *l,
 		    const char *weights, const char *path)
@@ -320,6 +320,9 @@ static bool program(Shop *s, Compilation *c, const CompileRequest *r, const Link
 		/* runtime/zstd_current.c; should libzstd want more than is there, it brings its own. */
 		word(s, &w, "-Wl,-u,mtl_zstd_current,-z,muldefs");
 		if (l->serve) word(s, &w, "-Wl,-u,mtl_no_tls"); /* runtime/no_tls.c */
+	} else {
+		word(s, &w, "-fPIE");
+		word(s, &w, "-pie");
 	}
 	hardened(s, &w);
 	words_of(s, &w, "LDFLAGS", "");

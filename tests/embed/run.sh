@@ -266,6 +266,22 @@ verdict $? "the static scorer has $static bytes beside its weights"
 [ "$dynamic" -le 250000 ] && [ "$shared" -le 250000 ]
 verdict $? "linked dynamically: $dynamic and $shared bytes beside the weights"
 
+# ---- what no program that is handed on should be without ----
+hard() { # FILE WORD...: lines of readelf and the dynamic symbols
+	readelf -hldW --dyn-syms "$1" >"$t/elf" 2>/dev/null
+	shift
+	for word; do grep -q "$word" "$t/elf" || { echo "no $word"; return 1; }; done
+	grep GNU_STACK "$t/elf" | grep -q 'RW ' && ! grep -q TEXTREL "$t/elf"
+}
+hard "$t/dynamic" 'DYN (' 'PIE' GNU_RELRO BIND_NOW __stack_chk_fail _chk@
+verdict $? "the dynamic scorer is not hardened"
+hard "$t/kinds.prog" 'DYN (' 'PIE' GNU_RELRO BIND_NOW __stack_chk_fail _chk@
+verdict $? "the program is not hardened"
+hard "$t/kinds.so" GNU_RELRO BIND_NOW __stack_chk_fail _chk@
+verdict $? "the shared library is not hardened"
+hard "$t/kinds" GNU_RELRO
+verdict $? "the static scorer is not hardened"
+
 # ---- what is refused ----
 "$MTLC" build examples/esmm/esmm.mtl --emit=static -o "$t/none.a" >"$t/said" 2>&1
 [ $? -eq 2 ] && grep -q -- --model "$t/said" && [ ! -e "$t/none.a" ]
