@@ -51,7 +51,7 @@ static Ast *outcome(Parser *p, AstKind kind, Span span, Ident name, Ast *of, Ast
 %token MODEL "model" USE "use" CONST "const" FEATURES "features" PER "per" EMBED "embed" ROWS "rows"
 %token EVENT "event" CLASS "class" VALUE "value" OF "of" LABEL "label" INDEPENDENT "independent" GIVEN "given"
 %token LAYER "layer" TRAIN "train" SHARED "shared" EXPERTS "experts" GATE "gate" TOWER "tower" LET "let"
-%token WEIGHTS "weights" RETURN "return" FOR "for" IN "in" IF "if" ELSE "else" LOSS "loss" WEIGHT "weight"
+%token WEIGHTS "weights" RETURN "return" FOR "for" IN "in" SCAN "scan" ALONG "along" IF "if" ELSE "else" LOSS "loss" WEIGHT "weight"
 %token OUTPUT "output" PROB "P" EXPECT "E"
 %token ARROW "->" DOTS ".." LE "<=" GE ">=" EQ "==" NE "!="
 %token <Str> NAME "a name" STRING "a text"
@@ -62,7 +62,7 @@ static Ast *outcome(Parser *p, AstKind kind, Span span, Ident name, Ast *of, Ast
 %type <AstKind> role
 %type <Ast *> items item statement block body otherwise
 %type <Ast *> features feature fields settings setting params param_list param outputs output
-%type <Ast *> of label size names given indices index weight
+%type <Ast *> states state of label size names given indices index weight
 %type <Ast *> expr primary prob layer_use args arg_list arg exprs
 
 /* loosest first */
@@ -167,6 +167,8 @@ statement: role names indices '=' expr
                         { $$ = ast_item(ARENA, AST_RETURN, @$, NONE, NULL, NULL, NULL, $2); }
          | "for" name "in" expr block
                         { $$ = ast_item(ARENA, AST_FOR, @$, $2, $4, $5, NULL, NULL); }
+         | "scan" states "along" expr block
+                        { $$ = ast_item(ARENA, AST_SCAN, @$, NONE, $4, $5, NULL, $2); }
          | "if" expr block otherwise
                         { $$ = ast_item(ARENA, AST_IF, @$, NONE, $2, $3, $4, NULL); }
          | "loss" name index ':' expr weight
@@ -181,6 +183,11 @@ role: "shared"          { $$ = AST_SHARED; }
     | "gate"            { $$ = AST_GATE; }
     | "tower"           { $$ = AST_TOWER; }
     | "let"             { $$ = AST_LET; }
+
+states: state           { $$ = ast_add(ARENA, ast_new(ARENA, AST_BLOCK, @$), $1); }
+      | states ',' state        { $$ = ast_add(ARENA, $1, $3); }
+
+state: name '[' expr ']'        { $$ = ast_arg(ARENA, @$, $1, $3); }
 
 indices: %empty         { $$ = ast_new(ARENA, AST_BLOCK, @$); }
        | indices '[' expr ']'   { $$ = ast_add(ARENA, $1, $3); }

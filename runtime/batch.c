@@ -43,12 +43,54 @@ static void free_columns(mtl_real **c, const MtlSys *sys, int n)
 	mtl_release(sys, c);
 }
 
+static bool steps_init(MtlSteps *s, const MtlSys *sys, const MtlSeq *q, int64_t cap)
+{
+	int64_t blocks = (cap + MTL_BLOCK - 1) / MTL_BLOCK;
+	s->cap = cap * ITEMS_PER_ROW;
+	return (s->at = mtl_new(sys, int32_t, s->cap + 1)) && (s->row = mtl_new(sys, int32_t, 2 * cap + 1)) &&
+	       (s->block = mtl_new(sys, int32_t, blocks * (q->max + MTL_STEP_HEAD) + 1));
+}
+
+int64_t mtl_batch_n_steps(const MtlBatch *b, const MtlModel *m, int q)
+{
+	return b->n ? b->column[m->seq[q].first].bag_start[b->n] : 0;
+}
+
+int64_t mtl_batch_drows(const MtlBatch *b, const MtlModel *m, int q)
+{
+	int64_t at = b->n * m->n_drow;
+	for (int i = 0; i < q; i++) at += mtl_batch_n_steps(b, m, i) * m->seq[i].n_drow;
+	return at;
+}
+
+MtlStatus mtl_batch_steps(MtlBatch *b, const MtlSys *sys, const MtlModel *m, MtlError *e)
+{
+	for (int q = 0; q < m->n_seq; q++) {
+		MtlSteps *s = &b->steps[q];
+		int64_t n = mtl_batch_n_steps(b, m, q);
+		if (n > s->cap) {
+			int64_t cap = 2 * s->cap > n ? 2 * s->cap : n;
+			int32_t *at = mtl_new(sys, int32_t, cap);
+			if (!at)
+				return mtl_fail(e, MTL_LIMIT, "F0105", NULL,
+						"no memory for the %lld steps of a batch", (long long)n);
+			mtl_release(sys, s->at);
+			s->at = at;
+			s->cap = cap;
+		}
+		mtl_steps_fill(s, b->column[m->seq[q].first].bag_start, b->n, m->seq[q].max);
+	}
+	return MTL_OK;
+}
+
 MtlStatus mtl_batch_init(MtlBatch *b, const MtlSys *sys, const MtlModel *m, int64_t cap, MtlError *e)
 {
 	*b = (MtlBatch){.cap = cap};
 	bool good = (b->column = mtl_new(sys, MtlColumn, m->n_feature + 1)) != NULL;
 	for (int f = 0; good && f < m->n_feature; f++)
 		good = column_init(&b->column[f], sys, &m->feature[f], cap);
+	good = good && (b->steps = mtl_new(sys, MtlSteps, m->n_seq + 1)) != NULL;
+	for (int q = 0; good && q < m->n_seq; q++) good = steps_init(&b->steps[q], sys, &m->seq[q], cap);
 	good = good && columns(&b->can1, sys, m->n_event, cap) && columns(&b->can0, sys, m->n_event, cap);
 	good =
 	    good && columns(&b->sample, sys, m->n_sample, cap) && columns(&b->known, sys, m->n_sample, cap);
@@ -72,6 +114,12 @@ void mtl_batch_free(MtlBatch *b, const MtlSys *sys, const MtlModel *m)
 		mtl_release(sys, c->present);
 	}
 	mtl_release(sys, b->column);
+	for (int q = 0; b->steps && q < m->n_seq; q++) {
+		mtl_release(sys, b->steps[q].at);
+		mtl_release(sys, b->steps[q].row);
+		mtl_release(sys, b->steps[q].block);
+	}
+	mtl_release(sys, b->steps);
 	free_columns(b->can1, sys, m->n_event);
 	free_columns(b->can0, sys, m->n_event);
 	free_columns(b->sample, sys, m->n_sample);

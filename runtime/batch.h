@@ -8,6 +8,7 @@
 #include "model.h"
 #include "real.h"
 #include "status.h"
+#include "steps.h"
 #include "sys.h"
 
 typedef struct {
@@ -22,6 +23,7 @@ typedef struct {
 typedef struct {
 	int64_t n, cap;
 	MtlColumn *column;	    /* [n_feature] */
+	MtlSteps *steps;	    /* [n_seq], by mtl_batch_steps */
 	mtl_real **can1, **can0;    /* [n_event][cap] */
 	mtl_real **sample, **known; /* [n_sample][cap]; a sample is 0 where it is not known */
 	mtl_real *weight;	    /* [cap] */
@@ -37,5 +39,12 @@ typedef struct {
 
 /* Memory for `cap` rows.  MTL_LIMIT on no memory. */
 MtlStatus mtl_batch_init(MtlBatch *b, const MtlSys *sys, const MtlModel *m, int64_t cap, MtlError *e);
+/* Finds the order of the steps: due when the rows of a batch are complete.  MTL_LIMIT on no memory. */
+MtlStatus mtl_batch_steps(MtlBatch *b, const MtlSys *sys, const MtlModel *m, MtlError *e);
+/* Steps of sequence q in the batch. */
+int64_t mtl_batch_n_steps(const MtlBatch *b, const MtlModel *m, int q);
+/* First float of the gradients of sequence q behind those of the rows; q = n_seq: how many floats there are
+ * in all. */
+int64_t mtl_batch_drows(const MtlBatch *b, const MtlModel *m, int q);
 void mtl_batch_free(MtlBatch *b, const MtlSys *sys, const MtlModel *m);
 #endif

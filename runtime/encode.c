@@ -306,6 +306,23 @@ bool mtl_list_item(const char **p, const char *end, char separator, const char *
 	return false;
 }
 
+bool mtl_step_item(const char **p, const char *end, char separator, const char **item, size_t *n)
+{
+	if (!*p) return false;
+	const char *stop = *p < end ? memchr(*p, separator, (size_t)(end - *p)) : NULL;
+	*item = *p;
+	*n = (size_t)((stop ? stop : end) - *p);
+	*p = stop ? stop + 1 : NULL;
+	return true;
+}
+
+int64_t mtl_steps_count(const char *p, size_t n, char separator)
+{
+	int64_t count = n > 0;
+	for (size_t i = 0; i < n; i++) count += p[i] == separator;
+	return count;
+}
+
 /* ---- statistics ---- */
 
 typedef struct {
@@ -381,8 +398,10 @@ static bool count_cell(Stat *s, MtlCodeBook *b, const MtlFeature *f, const MtlSy
 	size_t n;
 	mtl_real weight;
 	bool weighted;
-	while (mtl_list_item(&p, end, mtl_cell_separator(cell, f->separator), &item, &n, &weight, &weighted))
-		if (!count_text(s, b, f, sys, item, n)) return false;
+	char separator = mtl_cell_separator(cell, f->separator);
+	while (f->seq ? mtl_step_item(&p, end, separator, &item, &n)
+		      : mtl_list_item(&p, end, separator, &item, &n, &weight, &weighted))
+		if (n && !count_text(s, b, f, sys, item, n)) return false;
 	return true;
 }
 

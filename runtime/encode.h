@@ -73,6 +73,13 @@ bool mtl_code_real(const MtlFeature *f, const MtlCodeBook *b, double value, mtl_
  */
 bool mtl_list_item(const char **p, const char *end, char separator, const char **item, size_t *n,
 		   mtl_real *weight, bool *weighted);
+/*
+ * Next step of a field of a sequence, *p moving behind it, to NULL after the last; false at the end.  Its
+ * text is taken whole, and is empty where the step has no value.  The cell is not empty: an empty one has no
+ * step.
+ */
+bool mtl_step_item(const char **p, const char *end, char separator, const char **item, size_t *n);
+int64_t mtl_steps_count(const char *p, size_t n, char separator); /* how many there are */
 /* pool: mean.  Weights become each item's share of their sum, 0 where all are 0; not weighted: all are 1. */
 void mtl_list_shares(mtl_real *scale, int64_t n, bool weighted);
 #endif

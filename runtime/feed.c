@@ -145,6 +145,7 @@ static MtlStatus fill(MtlFeed *f, MtlFed *fed, MtlError *e)
 		while (b->n < b->cap && f->pool_at < f->pool.n)
 			if (mtl_batch_append(b, f->sys, f->m, &f->pool, f->order[f->pool_at++], e))
 				return e->status;
+		if (mtl_batch_steps(b, f->sys, f->m, e)) return e->status;
 	}
 	drop_cells(f, b, (uint64_t)f->rows);
 	if (f->o.prepare && b->n && f->o.prepare(f->o.self, fed->slot, b, e)) return e->status;

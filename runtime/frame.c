@@ -7,6 +7,7 @@
 static const void *base(const MtlFrame *f, const MtlSlot *s)
 {
 	const MtlBatch *b = f->batch;
+	const MtlSteps *steps = f->steps ? f->steps : b ? b->steps : NULL;
 	int i = s->index;
 	switch (s->kind) {
 	case MTL_SLOT_WORK: return f->work;
@@ -41,6 +42,10 @@ static const void *base(const MtlFrame *f, const MtlSlot *s)
 	case MTL_SLOT_SCALE: return f->touched->scale;
 	case MTL_SLOT_SAMPLE: return b->sample[i];
 	case MTL_SLOT_KNOWN: return b->known[i];
+	case MTL_SLOT_STEP_AT: return steps[i].at;
+	case MTL_SLOT_STEP_ROW: return steps[i].row;
+	case MTL_SLOT_STEP_BLOCK: return steps[i].block;
+	case MTL_SLOT_DSTEPS: return f->drows ? f->drows + mtl_batch_drows(b, f->in->m, i) : NULL;
 	case MTL_N_SLOT: break;
 	}
 	return NULL;
@@ -68,6 +73,7 @@ void mtl_frame_call(const MtlFrame *f, int which, int64_t row, int64_t lo, int64
 		const char *p = base(f, s);
 		int64_t step = (s->per_block ? row / MTL_BLOCK : row) * s->stride;
 		if (s->kind == MTL_SLOT_REQUEST) step = 0; /* its rows are those of this call */
+		if (f->steps && (s->kind == MTL_SLOT_STEP_ROW || s->kind == MTL_SLOT_STEP_BLOCK)) step = 0;
 		buf[i] = (void *)(uintptr_t)(p && step ? p + element[s->kind] * step : p);
 	}
 	kernel(buf, (const int64_t[]){lo, hi});

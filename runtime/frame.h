@@ -12,6 +12,7 @@
 typedef struct {
 	const MtlInstance *in;
 	const MtlBatch *batch;
+	const MtlSteps *steps; /* of the rows of this call, where they are not blocks of the batch; or NULL */
 	const MtlTouched *touched; /* of the table whose entry is called */
 	mtl_real *const *noise;	   /* [n_noise][cap * width] */
 	mtl_real *work;		   /* of this thread */

@@ -37,7 +37,8 @@ static MtlStatus read_all(MtlBatch *all, MtlInstance *in, const char *const *pat
 	for (MtlFed *fed = NULL; !st && !(st = mtl_feed_next(feed, &fed, e)) && fed;)
 		st = gather(all, in->sys, in->m, &fed->batch, e);
 	MtlStatus closed = mtl_feed_close(feed, e);
-	return st ? st : closed;
+	st = st ? st : closed;
+	return st ? st : mtl_batch_steps(all, in->sys, in->m, e);
 }
 
 /* d [rows, dim] += scale * the occurrences' gradients, in the order of the training step. */

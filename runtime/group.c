@@ -103,11 +103,11 @@ MtlStatus mtl_touched_fill(MtlTouched *g, const MtlSys *sys, const MtlModel *m, 
 {
 	int64_t n = mtl_touched_count(m, b, t);
 	g->n_uniq = g->n = 0;
-	if (b->n * m->n_drow > INT32_MAX)
+	if (mtl_batch_drows(b, m, m->n_seq) > INT32_MAX)
 		return mtl_fail(
 		    e, MTL_LIMIT, "", NULL,
-		    "a batch of %lld rows with %d embedding gradients each: at most %d numbers are possible",
-		    (long long)b->n, m->n_drow, INT32_MAX);
+		    "a batch of %lld rows has %lld embedding gradients: at most %d numbers are possible",
+		    (long long)b->n, (long long)mtl_batch_drows(b, m, m->n_seq), INT32_MAX);
 	if (mtl_touched_room(g, sys, n, e)) return e->status;
 	g->n = n;
 
@@ -122,9 +122,14 @@ MtlStatus mtl_touched_fill(MtlTouched *g, const MtlSys *sys, const MtlModel *m, 
 	for (int l = 0; l < m->n_lookup; l++) {
 		if (!teaches(m, l, t)) continue;
 		const MtlColumn *c = &b->column[m->lookup[l].feature];
-		bool bag = m->feature[m->lookup[l].feature].kind == MTL_BAG;
-		int64_t items = bag ? c->bag_start[b->n] : b->n;
-		const int32_t *item = bag ? c->bag_item : c->id;
+		const MtlFeature *f = &m->feature[m->lookup[l].feature];
+		int64_t items = f->kind == MTL_BAG ? c->bag_start[b->n] : b->n;
+		const int32_t *item = f->kind == MTL_BAG ? c->bag_item : c->id;
+		if (f->seq) { /* in the order of the steps, as their gradients lie */
+			const int32_t *at = b->steps[f->seq - 1].at;
+			for (int64_t i = 0; i < items; i++) g->of[k++] = meet(g, s, item[at[i]]);
+			continue;
+		}
 		for (int64_t i = 0; i < items; i++) g->of[k++] = meet(g, s, item[i]);
 	}
 
@@ -141,6 +146,12 @@ MtlStatus mtl_touched_fill(MtlTouched *g, const MtlSys *sys, const MtlModel *m, 
 		if (!teaches(m, l, t)) continue;
 		const MtlColumn *c = &b->column[m->lookup[l].feature];
 		int64_t offset = m->lookup[l].offset;
+		int seq = m->feature[m->lookup[l].feature].seq;
+		if (seq) {
+			int64_t from = mtl_batch_drows(b, m, seq - 1) + offset, items = c->bag_start[b->n];
+			for (int64_t i = 0; i < items; i++) put(g, k++, from + i * m->seq[seq - 1].n_drow, 1);
+			continue;
+		}
 		if (m->feature[m->lookup[l].feature].kind != MTL_BAG) {
 			for (int64_t i = 0; i < b->n; i++) put(g, k++, i * m->n_drow + offset, 1);
 			continue;

@@ -3,8 +3,8 @@
  *
  * An occurrence is one use of one table row: the id of a row of the batch, or an item of a bag.  Occurrences
  * of the same table row are brought together, table rows in the order in which they are first seen, the
- * occurrences of one in their order: by lookup, then by row of the batch.  That order is the order of the
- * gradient's sum.
+ * occurrences of one in their order: by lookup, then by row of the batch (of a sequence: in the order of its
+ * steps).  That order is the order of the gradient's sum.
  */
 #ifndef MTL_GROUP_H
 #define MTL_GROUP_H

@@ -41,6 +41,7 @@ static MtlError *fresh(MtlDoorError *e, MtlError *otherwise)
 
 static int64_t items(const MtlFeature *f)
 {
+	if (f->seq) return (int64_t)ROWS * f->max_items;
 	return f->max_items > MTL_DOOR_ITEMS ? f->max_items : MTL_DOOR_ITEMS;
 }
 
@@ -76,9 +77,17 @@ static size_t lay_out(const MtlLibrary *l, char *base, Head *h)
 		}
 		if (base) column[l->door->member[i].feature] = c;
 	}
+	MtlSteps *steps = take(base, &at, (size_t)m->n_seq * sizeof *steps);
+	for (int q = 0; q < m->n_seq; q++) {
+		MtlSteps s = {.cap = (int64_t)ROWS * m->seq[q].max};
+		s.at = take(base, &at, (size_t)s.cap * sizeof *s.at);
+		s.row = take(base, &at, 2 * ROWS * sizeof *s.row);
+		s.block = take(base, &at, (size_t)(m->seq[q].max + MTL_STEP_HEAD) * sizeof *s.block);
+		if (base) steps[q] = s;
+	}
 	float *work = take(base, &at, (size_t)mtl_rows_scratch(&l->in) * sizeof *work);
 	if (base) {
-		h->batch = (MtlBatch){.cap = ROWS, .column = column};
+		h->batch = (MtlBatch){.cap = ROWS, .column = column, .steps = steps};
 		h->work = work;
 	}
 	return at;
@@ -183,7 +192,7 @@ static const void *item_at(const Value *v, const MtlDoorList *list, size_t i)
 static int64_t items_kept(const Value *v, const MtlDoorList *list, int64_t *skip)
 {
 	int64_t n = 0, most = v->f->max_items;
-	for (size_t i = 0; i < list->n; i++) n += !is_missing(v, item_at(v, list, i));
+	for (size_t i = 0; i < list->n; i++) n += v->f->seq || !is_missing(v, item_at(v, list, i));
 	*skip = most > 0 && n > most && v->f->keep == MTL_KEEP_LAST ? n - most : 0;
 	return most > 0 && n > most ? most : n;
 }
@@ -202,9 +211,12 @@ static MtlStatus put_list(const Value *v, MtlColumn *c, int64_t at, const MtlDoo
 	for (size_t i = 0; i < list->n && to < from + n; i++) {
 		const void *p = item_at(v, list, i);
 		float w = list->weight ? list->weight[i] : 1;
-		if (is_missing(v, p) || skip-- > 0) continue;
+		bool missing = is_missing(v, p);
+		if ((missing && !v->f->seq) || skip-- > 0) continue;
+		if (v->f->seq) w = 1;
 		if (!(w >= 0) || !isfinite(w)) return BAD(v, "D0109", "has a weight that is no number >= 0");
-		if (code_row(v, p, &c->bag_item[to])) return v->e->status;
+		c->bag_item[to] = MTL_ROW_MISSING; /* of a sequence: a step without a value */
+		if (!missing && code_row(v, p, &c->bag_item[to])) return v->e->status;
 		c->bag_scale[to++] = w + 0.0f; /* -0 becomes 0 */
 	}
 	if (v->f->pool == MTL_POOL_MEAN) mtl_list_shares(c->bag_scale + from, n, list->weight != NULL);
@@ -273,6 +285,65 @@ static MtlStatus put_rows(const MtlLibrary *l, Head *h, Side side, const void *r
 	return MTL_OK;
 }
 
+/* The fields of a sequence are equally long in every row. */
+static MtlStatus check_steps(const MtlLibrary *l, const Head *h, int64_t n, MtlError *e)
+{
+	for (int i = 0; i < l->door->n_member; i++) {
+		int f = l->door->member[i].feature, seq = l->in.m->feature[f].seq;
+		if (!seq) continue;
+		const int32_t *start = h->batch.column[f].bag_start,
+			      *first = h->batch.column[l->in.m->seq[seq - 1].first].bag_start;
+		for (int64_t r = 0; r < n; r++) {
+			if (start[r + 1] - start[r] == first[r + 1] - first[r]) continue;
+			Value v = value_of(l, &l->door->member[i], e);
+			v.row = r;
+			return BAD(&v, "D0118", "has %d steps, other fields of sequence \"%s\" have %d",
+				   start[r + 1] - start[r], l->in.m->seq[seq - 1].name,
+				   first[r + 1] - first[r]);
+		}
+	}
+	return MTL_OK;
+}
+
+/* Does the candidates' part go over steps of the request?  Attention of the candidate does. */
+static bool candidates_walk(const MtlLibrary *l)
+{
+	const MtlModel *m = l->in.m;
+	const MtlEntry *e = &m->entry[m->n_request ? MTL_CANDIDATES : MTL_SCORE];
+	for (int i = 0; i < e->n_slot; i++)
+		if (e->slot[i].kind == MTL_SLOT_STEP_BLOCK) return true;
+	return false;
+}
+
+/* The request's sequences, in row 0, for n rows. */
+static void repeat_steps(const MtlLibrary *l, Head *h, int64_t n)
+{
+	for (int i = 0; i < l->door->n_member; i++) {
+		const MtlFeature *f = &l->in.m->feature[l->door->member[i].feature];
+		MtlColumn *c = &h->batch.column[l->door->member[i].feature];
+		if (f->candidate || !f->seq) continue;
+		int32_t length = c->bag_start[1];
+		for (int64_t r = 1; r < n; r++) {
+			memcpy(c->bag_item + r * length, c->bag_item, (size_t)length * sizeof *c->bag_item);
+			memcpy(c->bag_scale + r * length, c->bag_scale,
+			       (size_t)length * sizeof *c->bag_scale);
+			c->bag_start[r + 1] = ((int32_t)r + 1) * length;
+		}
+	}
+}
+
+/* Steps of rows 0 .. n, checked and put in order. */
+static MtlStatus order_steps(const MtlLibrary *l, Head *h, int64_t n, MtlError *e)
+{
+	const MtlModel *m = l->in.m;
+	if (check_steps(l, h, n, e)) return e->status;
+	for (int q = 0; q < m->n_seq; q++) {
+		const int32_t *start = h->batch.column[m->seq[q].first].bag_start;
+		if (start) mtl_steps_fill(&h->batch.steps[q], start, n, m->seq[q].max);
+	}
+	return MTL_OK;
+}
+
 static MtlStatus score_rows(const MtlLibrary *l, Head *h, Side side, const void *rows, size_t n, float *out,
 			    MtlError *e)
 {
@@ -282,6 +353,8 @@ static MtlStatus score_rows(const MtlLibrary *l, Head *h, Side side, const void 
 		k = n - at < ROWS ? (int64_t)(n - at) : ROWS;
 		if (put_rows(l, h, side, rows, at, &k, e)) return e->status;
 		h->batch.n = k;
+		if (side == CANDIDATE && candidates_walk(l)) repeat_steps(l, h, k);
+		if (order_steps(l, h, k, e)) return e->status;
 		if (side == ALL)
 			mtl_rows_score(&l->in, &h->batch, h->work, to, 0, k);
 		else
@@ -317,6 +390,7 @@ int mtl_library_request(const MtlLibrary *l, void *work, const void *request, Mt
 			return (int)e->status;
 	}
 	h->batch.n = 1;
+	if (order_steps(l, h, 1, e)) return (int)e->status;
 	mtl_rows_request(&l->in, &h->batch, h->work, 0);
 	h->request = l;
 	return MTL_OK;

@@ -67,13 +67,23 @@ typedef struct {
 	MtlKeep keep;	      /* BAG: which end survives max_items */
 	int max_items;	      /* BAG: 0 = no limit */
 	char separator;	      /* BAG: '|' by default */
+	int seq;	      /* BAG: 1 + the sequence it is a field of, or 0 */
 	int same_code;	      /* feature whose vocabulary or edges this one shares, else -1 (`share:`) */
 } MtlFeature;
+
+/* Several lists that go together: the steps of a behaviour sequence. */
+typedef struct {
+	const char *name;
+	int first, n_field; /* its fields are features first .. first + n_field */
+	int max;	    /* steps at most; every field's max_items */
+	int n_drow;	    /* floats of a step in DSTEPS */
+} MtlSeq;
 
 /* A use of a feature through a table.  One feature may be looked up in several tables (embedding sets). */
 typedef struct {
 	int feature, table;
-	int offset; /* column in DROWS; -1: no loss reaches this use, it has no gradient */
+	int offset; /* column in DROWS, of a field of a sequence in its DSTEPS; -1: no loss reaches this use,
+		       it has no gradient */
 } MtlLookup;
 
 /*
@@ -317,6 +327,8 @@ typedef struct {
 	const char *compiler; /* "mtlc 0.1" */
 	const MtlFeature *feature;
 	int n_feature;
+	const MtlSeq *seq;
+	int n_seq;
 	const MtlLookup *lookup;
 	int n_lookup;
 	int n_drow;

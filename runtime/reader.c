@@ -23,6 +23,7 @@ typedef struct {
 	const MtlCodeBook *book, *code_book;
 	int want;	 /* -1: not read (train_only, when scoring) */
 	int64_t n_items; /* BAG: items in the batch so far */
+	int64_t n_cell;	 /* field of a sequence: steps in the row's cell, those cut off too */
 } Input;
 
 struct MtlReader {
@@ -156,6 +157,76 @@ static bool more_items(const MtlReader *r, MtlColumn *c)
 	return true;
 }
 
+/* Room for one more item at `at`; STOP: an error in *e. */
+static Fate list_room(MtlReader *r, MtlColumn *c, int64_t at, MtlError *e)
+{
+	if (at == INT32_MAX) {
+		mtl_fail(e, MTL_LIMIT, "D0110", NULL, "the lists of one batch have more than 2^31 items");
+		return STOP;
+	}
+	if (at == c->cap_items && !more_items(r, c)) {
+		no_memory(e);
+		return STOP;
+	}
+	return GOOD;
+}
+
+static Fate bad_item(MtlReader *r, const Input *in, const char *item, size_t n)
+{
+	return bad(r, &r->n.bad_list, "D0109", cell_number(r, in->want),
+		   "column \"%s\" has a list item that is not a number: \"%s\"", in->f->column,
+		   mtl_excerpt(item, n).s);
+}
+
+/* A field of a sequence: step by step, an empty item is a missing one; those beyond max are looked at no
+ * further. */
+static Fate read_steps(MtlReader *r, MtlColumn *c, Input *in, int64_t row, const MtlCell *cell, MtlError *e)
+{
+	char separator = mtl_cell_separator(cell, in->f->separator);
+	const char *p = cell->p, *end = p + cell->n, *item;
+	size_t n;
+	int64_t at = in->n_items, from = 0, to, k = 0;
+	in->n_cell = mtl_steps_count(cell->p, cell->n, separator);
+	if (in->f->keep == MTL_KEEP_LAST && in->n_cell > in->f->max_items)
+		from = in->n_cell - in->f->max_items;
+	to = from + in->f->max_items;
+	while (cell->n && k < to && mtl_step_item(&p, end, separator, &item, &n)) {
+		if (k++ < from) continue;
+		Fate fate = list_room(r, c, at, e);
+		if (fate != GOOD) return fate;
+		c->bag_item[at] = MTL_ROW_MISSING;
+		if (n && !mtl_code_row(in->code, in->code_book, item, n, &c->bag_item[at]))
+			return bad_item(r, in, item, n);
+		c->bag_scale[at++] = 1;
+	}
+	in->n_items = at;
+	c->bag_start[row + 1] = (int32_t)at;
+	return GOOD;
+}
+
+/* The fields of a sequence have a step for each other's. */
+static Fate check_steps(MtlReader *r)
+{
+	for (int q = 0; q < r->m->n_seq; q++) {
+		const MtlSeq *s = &r->m->seq[q];
+		const Input *first = NULL;
+		for (int f = s->first; f < s->first + s->n_field; f++) {
+			const Input *in = &r->input[f];
+			if (in->want < 0) continue;
+			if (!first) first = in;
+			if (in->n_cell == first->n_cell) continue;
+			return bad(
+			    r, &r->n.bad_list, "D0118", cell_number(r, in->want),
+			    "column \"%s\" has %lld steps, column \"%s\" has %lld: the fields of sequence "
+			    "\"%s\" must be equally long",
+			    in->f->column, (long long)in->n_cell, first->f->column, (long long)first->n_cell,
+			    s->name);
+		}
+		r->n.truncated += first && first->n_cell > s->max;
+	}
+	return GOOD;
+}
+
 static Fate read_list(MtlReader *r, MtlColumn *c, Input *in, int64_t row, const MtlCell *cell, MtlError *e)
 {
 	const MtlFeature *f = in->f;
@@ -170,19 +241,10 @@ static Fate read_list(MtlReader *r, MtlColumn *c, Input *in, int64_t row, const 
 			cut = true;
 			break;
 		}
-		if (at == INT32_MAX) {
-			mtl_fail(e, MTL_LIMIT, "D0110", NULL,
-				 "the lists of one batch have more than 2^31 items");
-			return STOP;
-		}
-		if (at == c->cap_items && !more_items(r, c)) {
-			no_memory(e);
-			return STOP;
-		}
+		Fate fate = list_room(r, c, at, e);
+		if (fate != GOOD) return fate;
 		if (!mtl_code_row(in->code, in->code_book, item, n, &c->bag_item[at]))
-			return bad(r, &r->n.bad_list, "D0109", cell_number(r, in->want),
-				   "column \"%s\" has a list item that is not a number: \"%s\"", f->column,
-				   mtl_excerpt(item, n).s);
+			return bad_item(r, in, item, n);
 		c->bag_scale[at++] = weight;
 	}
 	int64_t over = f->max_items > 0 ? at - from - f->max_items : 0;
@@ -245,7 +307,9 @@ static Fate read_features(MtlReader *r, MtlBatch *b, MtlError *e)
 		}
 		const MtlCell *cell = mtl_log_cell(&r->log, in->want);
 		Fate fate = GOOD;
-		if (in->f->kind == MTL_BAG) {
+		if (in->f->seq) {
+			fate = read_steps(r, c, in, row, cell, e);
+		} else if (in->f->kind == MTL_BAG) {
 			fate = read_list(r, c, in, row, cell, e);
 		} else if (says_number(in)) {
 			fill_missing(b, in, row, f);
@@ -257,7 +321,7 @@ static Fate read_features(MtlReader *r, MtlBatch *b, MtlError *e)
 		}
 		if (fate != GOOD) return fate;
 	}
-	return GOOD;
+	return check_steps(r);
 }
 
 /* The cell that a contradiction is reported at: the first column of the event's label. */
@@ -495,6 +559,7 @@ MtlStatus mtl_reader_next(MtlReader *r, MtlBatch *b, MtlError *e)
 		if (b->column[f].bag_start) b->column[f].bag_start[0] = 0;
 	}
 	MtlStatus st = next_rows(r, b, e);
+	if (!st) st = mtl_batch_steps(b, r->sys, r->m, e);
 	if (st) b->n = 0;
 	return st;
 }

@@ -11,11 +11,34 @@ enum { RUN = 16 };
 
 static int64_t request_floats(const MtlInstance *in) { return (in->m->n_request + 15) / 16 * 16; }
 
+/* Floats that hold the order of a block's steps. */
+static int64_t steps_floats(const MtlModel *m)
+{
+	int64_t n = 0;
+	for (int q = 0; q < m->n_seq; q++)
+		n += (MTL_BLOCK + 1) * (int64_t)m->seq[q].max + 2 * MTL_BLOCK + MTL_STEP_HEAD;
+	return n;
+}
+
 int64_t mtl_rows_scratch(const MtlInstance *in)
 {
 	int64_t whole = mtl_frame_work(in, MTL_SCORE, MTL_SCORE),
 		cut = in->m->n_request ? mtl_frame_work(in, MTL_REQUEST, MTL_CANDIDATES) : 0;
-	return request_floats(in) + (cut > whole ? cut : whole) + 1;
+	return request_floats(in) + (cut > whole ? cut : whole) + steps_floats(in->m) + 1;
+}
+
+/* The steps of at most MTL_BLOCK rows from `row` on, in an order of their own, at `to`. */
+static void order_steps(const MtlModel *m, const MtlBatch *b, int64_t row, int64_t n, MtlSteps *s, void *to)
+{
+	int32_t *at = to;
+	for (int q = 0; q < m->n_seq; q++) {
+		const int32_t *start = b->column[m->seq[q].first].bag_start;
+		int max = m->seq[q].max;
+		s[q] = (MtlSteps){.at = at, .row = at + MTL_BLOCK * max, .cap = MTL_BLOCK * max};
+		s[q].block = s[q].row + 2 * MTL_BLOCK;
+		at = s[q].block + max + MTL_STEP_HEAD;
+		if (start) mtl_steps_fill(&s[q], start + row, n, max);
+	}
 }
 
 static void call(const MtlInstance *in, const MtlBatch *b, mtl_real *scratch, mtl_real *out, int entry,
@@ -23,7 +46,19 @@ static void call(const MtlInstance *in, const MtlBatch *b, mtl_real *scratch, mt
 {
 	MtlFrame f = {
 	    .in = in, .batch = b, .request = scratch, .work = scratch + request_floats(in), .out = out};
-	mtl_frame_call(&f, entry, row, n, 0);
+	if (!in->m->n_seq || (row % MTL_BLOCK == 0 && entry != MTL_REQUEST)) {
+		mtl_frame_call(&f, entry, row, n, 0);
+		return;
+	}
+	/* A run of rows begins anywhere, and its blocks with it. */
+	MtlSteps steps[in->m->n_seq];
+	void *room = scratch + mtl_rows_scratch(in) - 1 - steps_floats(in->m);
+	f.steps = steps;
+	for (int64_t end = row + n; row < end; row += MTL_BLOCK) {
+		n = end - row < MTL_BLOCK ? end - row : MTL_BLOCK;
+		order_steps(in->m, b, row, n, steps, room);
+		mtl_frame_call(&f, entry, row, n, 0);
+	}
 }
 
 void mtl_rows_whole(const MtlInstance *in, const MtlBatch *b, mtl_real *scratch, mtl_real *out, int64_t row,

@@ -502,8 +502,10 @@ MtlStatus mtl_random_batch(MtlBatch *b, const MtlInstance *in, int64_t n, MtlErr
 		if (!c->bag_start) continue;
 		if (c->cap_items < ITEMS * n)
 			return mtl_fail(e, MTL_LIMIT, "", NULL, "no room for random lists");
-		for (int64_t i = 0; i <= n; i++) c->bag_start[i] = (int32_t)(ITEMS * i);
-		for (int64_t i = 0; i < ITEMS * n; i++) {
+		int items =
+		    m->feature[f].seq && m->feature[f].max_items < ITEMS ? m->feature[f].max_items : ITEMS;
+		for (int64_t i = 0; i <= n; i++) c->bag_start[i] = (int32_t)(items * i);
+		for (int64_t i = 0; i < items * n; i++) {
 			c->bag_item[i] = (int32_t)(draw(&state) % (uint64_t)rows);
 			c->bag_scale[i] = m->feature[f].pool == MTL_POOL_MEAN ? 1.0f / (mtl_real)ITEMS : 1;
 		}
@@ -523,7 +525,7 @@ MtlStatus mtl_random_batch(MtlBatch *b, const MtlInstance *in, int64_t n, MtlErr
 			b->known[k][i] = 1;
 		}
 	}
-	return MTL_OK;
+	return mtl_batch_steps(b, in->sys, m, e);
 }
 
 /* Seconds of one call: the median of several runs of about a twentieth of a second each. */

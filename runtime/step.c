@@ -76,7 +76,9 @@ MtlStatus mtl_step_init(MtlStep *s, MtlInstance *in, MtlThreads *pool, int64_t c
 	if (mtl_balance_init(&s->balance, sys, m, mtl_pool_threads(pool), e)) return e->status;
 	int64_t n_grad = m->n_param + (m->tasks.of_tasks ? m->tasks.n * m->tasks.n_shared : 0);
 	s->grad = mtl_new(sys, mtl_real, n_grad + 1);
-	s->drows = mtl_new(sys, mtl_real, cap * m->n_drow + 1);
+	int64_t drows = cap * m->n_drow;
+	for (int q = 0; q < m->n_seq; q++) drows += cap * m->seq[q].max * m->seq[q].n_drow;
+	s->drows = mtl_new(sys, mtl_real, drows + 1);
 	s->inv = mtl_new(sys, mtl_real, m->n_loss + 1);
 	s->count = mtl_new(sys, mtl_real, blocks * m->n_loss + 1);
 	s->losses = mtl_new(sys, mtl_real, blocks * m->n_loss + 1);

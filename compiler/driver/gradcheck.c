@@ -74,13 +74,21 @@ static double central_direction(Harness *h, Buffer *b, int64_t from, int64_t n, 
 }
 
 /* The gradient of a table's element: its occurrences in the rows, from DROWS. */
-static double table_gradient(Harness *h, const double *drows, int table, int64_t row, int col)
+static double table_gradient(Harness *h, const double *drows, double *const *dsteps, int table, int64_t row,
+			     int col)
 {
 	double sum = 0;
 	const Spec *s = h->spec;
 	for (int k = 0; k < s->lookup.n; k++) {
 		const Lookup *l = &s->lookup.at[k];
 		if (l->table != table || l->offset < 0) continue;
+		int seq = s->feature.at[l->feature].seq;
+		const Buffer *step = seq ? harness_buffer(h, SLOT_BAG_ITEM, l->feature) : NULL,
+			     *at = seq ? harness_buffer(h, SLOT_STEP_AT, seq - 1) : NULL;
+		for (int64_t i = 0; seq && i < h->steps.at[seq - 1]; i++)
+			if (step->i[at->i[i]] == row)
+				sum += dsteps[seq - 1][i * s->seq.at[seq - 1].n_drow + l->offset + col];
+		if (seq) continue;
 		const Buffer *id = harness_buffer(h, SLOT_ID, l->feature),
 			     *start = harness_buffer(h, SLOT_BAG_START, l->feature);
 		for (int64_t r = 0; r < h->rows; r++) {
@@ -101,7 +109,7 @@ static double table_gradient(Harness *h, const double *drows, int table, int64_t
 /* Gradients of the total in the layouts of PARAM and DROWS; of a task: of its loss, and of what is shared
  * alone. */
 typedef struct {
-	double *g, *drows;
+	double *g, *drows, **dsteps;
 	bool shared;
 	const char *of;
 } Gradient;
@@ -141,7 +149,8 @@ static void differ(Harness *h, const Gradient *want, Tally *t, uint64_t *rng, bo
 		double *by_float = arena_new(h->arena, double, n), most = 1e-2, dot;
 		for (int64_t i = 0; i < n; i++) {
 			by_float[i] = i % stride < s->table.at[k].dim
-					  ? table_gradient(h, want->drows, k, i / stride, (int)(i % stride))
+					  ? table_gradient(h, want->drows, want->dsteps, k, i / stride,
+							   (int)(i % stride))
 					  : 0;
 			most = fmax(most, fabs(by_float[i]));
 		}
@@ -179,6 +188,12 @@ static void differences(Harness *h, Tally *t, uint64_t *rng, bool verbose)
 			.drows = arena_new(h->arena, double, drows ? drows->n : 1)};
 	if (grad) memcpy(all.g, grad->d, sizeof *all.g * (size_t)grad->n);
 	if (drows) memcpy(all.drows, drows->d, sizeof *all.drows * (size_t)drows->n);
+	all.dsteps = arena_new(h->arena, double *, h->spec->seq.n + 1);
+	for (int q = 0; q < h->spec->seq.n; q++) {
+		Buffer *b = harness_buffer(h, SLOT_DSTEPS, q);
+		all.dsteps[q] = arena_new(h->arena, double, b ? b->n : 1);
+		if (b) memcpy(all.dsteps[q], b->d, sizeof(double) * (size_t)b->n);
+	}
 	differ(h, &all, t, rng, verbose);
 	for (int k = 0; h->spec->task_gradients && k < h->spec->task.n; k++) {
 		Gradient one = of_task(h, &all, drows ? drows->n : 0, k);
@@ -188,24 +203,35 @@ static void differences(Harness *h, Tally *t, uint64_t *rng, bool verbose)
 	h->only = 0;
 }
 
+/* What the kernels leave: one buffer a kind, of sequences one each. */
+static int results(Harness *h, Buffer **out)
+{
+	static const SlotKind kind[] = {SLOT_GRAD, SLOT_DROWS, SLOT_LOSS, SLOT_OUT, SLOT_WATCH};
+	int n = 0;
+	for (int i = 0; i < 5; i++)
+		if ((out[n] = harness_buffer(h, kind[i], 0))) n++;
+	for (int q = 0; q < h->spec->seq.n; q++)
+		if ((out[n] = harness_buffer(h, SLOT_DSTEPS, q))) n++;
+	return n;
+}
+
 /*
  * The kernels' bits against the interpreter in their precision, and their distance from the double one.  In
  * double precision the two are one.
  */
 static void kernels(Harness *h, Tally *bits, Tally *rounding)
 {
-	static const SlotKind results[] = {SLOT_GRAD, SLOT_DROWS, SLOT_LOSS, SLOT_OUT, SLOT_WATCH};
 	int64_t n[1] = {h->rows};
-	double *want[5] = {0};
+	Buffer **b = arena_new(h->arena, Buffer *, 6 + h->spec->seq.n);
+	int n_result = results(h, b);
+	double **want = arena_new(h->arena, double *, n_result + 1);
 	harness_sync(h);
 	harness_step(h, RUN_DOUBLE);
 	harness_run(h, RUN_DOUBLE, 1, n);
 	harness_run(h, RUN_DOUBLE, 2, n);
-	for (int i = 0; i < 5; i++) {
-		Buffer *b = harness_buffer(h, results[i], 0);
-		if (!b) continue;
-		want[i] = arena_new(h->arena, double, b->n);
-		memcpy(want[i], b->d, sizeof(double) * (size_t)b->n);
+	for (int i = 0; i < n_result; i++) {
+		want[i] = arena_new(h->arena, double, b[i]->n);
+		memcpy(want[i], b[i]->d, sizeof(double) * (size_t)b[i]->n);
 	}
 	harness_sync(h);
 	bool wide = h->low->mod->f64;
@@ -214,13 +240,11 @@ static void kernels(Harness *h, Tally *bits, Tally *rounding)
 		harness_run(h, m, 1, n);
 		harness_run(h, m, 2, n);
 	}
-	for (int i = 0; i < 5; i++) {
-		Buffer *b = harness_buffer(h, results[i], 0);
-		if (!b) continue;
+	for (int i = 0; i < n_result; i++) {
 		double scale = 1e-3;
-		for (int64_t k = 0; k < b->n; k++) scale = fmax(scale, fabs(want[i][k]));
-		for (int64_t k = 0; k < b->n; k++) {
-			double got = harness_get(b, RUN_KERNEL, k), judge = wide ? want[i][k] : b->d[k];
+		for (int64_t k = 0; k < b[i]->n; k++) scale = fmax(scale, fabs(want[i][k]));
+		for (int64_t k = 0; k < b[i]->n; k++) {
+			double got = harness_get(b[i], RUN_KERNEL, k), judge = wide ? want[i][k] : b[i]->d[k];
 			bool same = (wide ? judge == got : (float)judge == (float)got) ||
 				    (isnan(judge) && isnan(got));
 			bits->checked++;

@@ -1,6 +1,7 @@
 /* Entries on random data. */
 #include "driver/harness.h"
 #include "base/diag.h"
+#include "runtime/steps.h"
 #include <dlfcn.h>
 #include <math.h>
 #include <stdio.h>
@@ -54,6 +55,11 @@ static int64_t size_of(const Harness *h, const Slot *s)
 	case SLOT_INV: return p->loss.n + 1;
 	case SLOT_COUNT:
 	case SLOT_LOSS: return (blocks(h) + 1) * (p->loss.n + 1);
+	case SLOT_STEP_AT: return BAG * n + 1;
+	case SLOT_STEP_ROW: return 2 * n + 1;
+	case SLOT_DSTEPS: return BAG * n * p->seq.at[s->index].n_drow + 1;
+	case SLOT_NOISE: return n * BAG * p->noise.at[s->index].width + 1; /* of rows, or of steps */
+	case SLOT_STEP_BLOCK: return (blocks(h) + 1) * s->stride;
 	case SLOT_HYPER: return 8;
 	case SLOT_UNIQ:
 	case SLOT_START:
@@ -133,6 +139,27 @@ static void fill(Harness *h, Buffer *b, uint64_t *rng)
 	}
 }
 
+/* Sequences: rows of every length up to the longest that buffers hold, some without a step. */
+static void sequences(Harness *h, uint64_t *rng)
+{
+	for (int q = 0; q < h->spec->seq.n; q++) {
+		Buffer *at = harness_buffer(h, SLOT_STEP_AT, q), *row = harness_buffer(h, SLOT_STEP_ROW, q),
+		       *block = harness_buffer(h, SLOT_STEP_BLOCK, q);
+		int max = h->spec->seq.at[q].max;
+		int32_t *start = arena_new(h->arena, int32_t, h->rows + 1);
+		for (int64_t i = 0; i < h->rows; i++)
+			start[i + 1] =
+			    start[i] + (int32_t)(harness_random(rng) * ((max < BAG ? max : BAG) + 1));
+		MtlSteps s = {.at = at ? at->i : arena_new(h->arena, int32_t, BAG * h->rows + 1),
+			      .row = row ? row->i : arena_new(h->arena, int32_t, 2 * h->rows + 1),
+			      .block =
+				  block ? block->i
+					: arena_new(h->arena, int32_t, (blocks(h) + 1) * (max + STEP_HEAD))};
+		mtl_steps_fill(&s, start, h->rows, max);
+		vec_push(h->arena, &h->steps, start[h->rows]);
+	}
+}
+
 /* Labels: mostly known, children only under true parents, as the runtime leaves them. */
 static void labels(Harness *h, uint64_t *rng)
 {
@@ -175,6 +202,7 @@ Harness *harness_new(Arena *a, Spec *s, const Lowered *low, void *lib, int64_t r
 	Harness *h = arena_new(a, Harness, 1);
 	*h = (Harness){
 	    .arena = a, .spec = s, .low = low, .lib = lib, .rows = rows, .table_rows = rows < 8 ? 8 : rows};
+	if (s->seq.n) h->table_rows *= BAG;
 	for (int e = 0; e < low->entry.n; e++)
 		for (int i = 0; i < low->entry.at[e].n_slot; i++) {
 			const Slot *slot = &low->entry.at[e].slot[i];
@@ -201,6 +229,7 @@ Harness *harness_new(Arena *a, Spec *s, const Lowered *low, void *lib, int64_t r
 	for (int i = 0; i < h->buffer.n; i++) fill(h, &h->buffer.at[i], &seed);
 	labels(h, &seed);
 	samples(h, &seed);
+	sequences(h, &seed);
 	harness_sync(h);
 	return h;
 }

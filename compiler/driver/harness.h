@@ -27,7 +27,8 @@ typedef struct {
 	int64_t rows;
 	int64_t table_rows; /* ids stay below; tables are cut to it */
 	VEC(Buffer) buffer;
-	int only; /* loss that alone counts in harness_step's total, plus 1; 0: all */
+	int only;	    /* loss that alone counts in harness_step's total, plus 1; 0: all */
+	VEC(int64_t) steps; /* of each sequence */
 	char fault[512];
 } Harness;
 

@@ -38,7 +38,9 @@ static bool is_reserved(const char *s)
 
 static Str plain_name(const Spec *s, const char *name)
 {
-	return is_reserved(name) ? str_printf(s->str, "%s_", name) : name;
+	char *plain = arena_strdup(s->arena, name);
+	for (char *c = plain; *c; c++) *c = *c == '.' ? '_' : *c; /* a field of a sequence: seen_item */
+	return is_reserved(plain) ? str_printf(s->str, "%s_", plain) : str_intern(s->str, plain);
 }
 
 Str library_prefix(const Spec *s) { return plain_name(s, s->name); }
@@ -85,7 +87,7 @@ static Str interface_hash(const EmitModel *m)
 	text_printf(&t, "%s %d\n", library_prefix(s), DOOR_ABI);
 	for (int i = 0; i < s->feature.n; i++) {
 		const Feature *f = &s->feature.at[i];
-		if (scoring_reads(m->variant[0], i))
+		if (scoring_reads(m->spec, m->variant[0], i))
 			text_printf(&t, "%s %s %d\n", f->name, type_name(s, f, ""), candidate(s, f));
 	}
 	for (int i = 0; i < s->output.n; i++) text_printf(&t, "%s\n", s->output.at[i].name);
@@ -107,6 +109,7 @@ static const char *const code_word[] = {"a number",
 /* What happens to a value that is missing. */
 static const char *when_missing(const Feature *f, Type t)
 {
+	if (f->seq) return "as many as the other fields of its sequence; a missing one is a step without it";
 	if (f->kind == FEATURE_BAG) return "may be empty";
 	if (t != REAL) return "missing has a row of its own";
 	return f->missing == MISSING_ERROR ? "must not be missing" : "may be missing";
@@ -122,7 +125,7 @@ static void members(Text *o, const EmitModel *m, const char *prefix, Side side)
 	for (int i = 0; i < s->feature.n; i++) {
 		const Feature *f = &s->feature.at[i];
 		bool here = side == ALL || candidate(s, f) == (side == CANDIDATES);
-		if (!here || !scoring_reads(m->variant[0], i)) continue;
+		if (!here || !scoring_reads(m->spec, m->variant[0], i)) continue;
 		any = true;
 		text_printf(o, "\t%s%s %s%s; /* ", side == REQUEST ? "" : "const ", type_name(s, f, prefix),
 			    side == REQUEST ? "" : "*", plain_name(s, f->name));
@@ -331,7 +334,7 @@ void emit_doors(Text *o, const EmitModel *m)
 	    prefix, big);
 	for (int i = 0; i < s->feature.n; i++) {
 		const Feature *f = &s->feature.at[i];
-		if (!scoring_reads(m->variant[0], i)) continue;
+		if (!scoring_reads(m->spec, m->variant[0], i)) continue;
 		n++;
 		Str name = plain_name(s, f->name);
 		text_printf(o, "\t{%d, %s, offsetof(%s_rows, %s), offsetof(%s_%s, %s)},\n", i,

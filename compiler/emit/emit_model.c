@@ -42,13 +42,21 @@ static const char *flag(bool b) { return b ? "true" : "false"; }
 /* The name of an array, or NULL where it would be empty. */
 #define ARRAY(n, name) ((n) ? (name) : "NULL")
 
-bool scoring_reads(const Lowered *l, int feature)
+bool scoring_reads(const Spec *spec, const Lowered *l, int feature)
 {
 	for (int i = 0; i < l->entry.at[ENTRY_SCORE].n_slot; i++) {
 		const Slot *s = &l->entry.at[ENTRY_SCORE].slot[i];
 		bool input = s->kind == SLOT_ID || s->kind == SLOT_BAG_START || s->kind == SLOT_BAG_ITEM ||
 			     s->kind == SLOT_BAG_SCALE || s->kind == SLOT_REAL || s->kind == SLOT_PRESENT;
 		if (input && s->index == feature) return true;
+		/* Where the steps lie is told by the first field. */
+		int seq = spec->feature.at[feature].seq;
+		if (s->kind == SLOT_STEP_ROW && s->index == seq - 1 &&
+		    spec->seq.at[seq - 1].feature.at[0] == feature)
+			return true;
+		if (s->kind == SLOT_STEP_BLOCK && s->index == seq - 1 &&
+		    spec->seq.at[seq - 1].feature.at[0] == feature)
+			return true;
 	}
 	return false;
 }
@@ -96,7 +104,7 @@ static void features(Text *o, const Spec *s, const Lowered *scoring, bool alone)
 			    ", .kind = %s, .code = %s, .candidate = %s, .train_only = %s, .n = %lld, "
 			    ".min_count = %lld,\n\t ",
 			    kind[f->kind], code[f->code], flag(s->group.at[f->group].candidate),
-			    flag(f->train_only || (scoring && !scoring_reads(scoring, i))), (long long)f->n,
+			    flag(f->train_only || (scoring && !scoring_reads(s, scoring, i))), (long long)f->n,
 			    (long long)f->min_count);
 		if (f->vocab.n && !alone) text_printf(o, ".vocab = vocab%d, .n_vocab = %d, ", i, f->vocab.n);
 		if (f->edges.n && !alone) text_printf(o, ".edges = edges%d, .n_edges = %d, ", i, f->edges.n);
@@ -105,10 +113,26 @@ static void features(Text *o, const Spec *s, const Lowered *scoring, bool alone)
 		number(o, f->missing_value);
 		text_add(o, ", .dropout = ");
 		number(o, f->dropout);
-		text_printf(
-		    o, ", .pool = %s, .keep = %s, .max_items = %d, .separator = %d, .same_code = %d},\n",
-		    f->pool_mean ? "MTL_POOL_MEAN" : "MTL_POOL_SUM",
-		    f->keep_last ? "MTL_KEEP_LAST" : "MTL_KEEP_FIRST", f->max_items, f->separator, f->share);
+		text_printf(o,
+			    ", .pool = %s, .keep = %s, .max_items = %d, .separator = %d, .seq = %d, "
+			    ".same_code = %d},\n",
+			    f->pool_mean ? "MTL_POOL_MEAN" : "MTL_POOL_SUM",
+			    f->keep_last ? "MTL_KEEP_LAST" : "MTL_KEEP_FIRST", f->max_items, f->separator,
+			    f->seq, f->share);
+	}
+	text_add(o, "};\n");
+}
+
+static void sequences(Text *o, const Spec *s)
+{
+	if (!s->seq.n) return;
+	text_add(o, "static const MtlSeq sequences[] = {\n");
+	for (int i = 0; i < s->seq.n; i++) {
+		const Seq *q = &s->seq.at[i];
+		text_add(o, "\t{.name = ");
+		emit_quoted(o, q->name);
+		text_printf(o, ", .first = %d, .n_field = %d, .max = %d, .n_drow = %d},\n", q->feature.at[0],
+			    q->feature.n, q->max, q->n_drow);
 	}
 	text_add(o, "};\n");
 }
@@ -432,6 +456,7 @@ void emit_model(Text *o, const EmitModel *m)
 		    "/* %s: what the runtime knows of the model.  Made by %s. */\n#include \"model.h\"\n\n",
 		    s->name, m->compiler);
 	features(o, s, scorer ? m->variant[0] : NULL, m->alone);
+	sequences(o, s);
 	lookups(o, s);
 	events(o, s);
 	samples(o, s);
@@ -459,6 +484,7 @@ void emit_model(Text *o, const EmitModel *m)
 	emit_quoted(o, m->compiler);
 	text_printf(o, ",\n\t.feature = %s, .n_feature = %d,\n", ARRAY(s->feature.n, "features"),
 		    s->feature.n);
+	text_printf(o, "\t.seq = %s, .n_seq = %d,\n", ARRAY(s->seq.n, "sequences"), s->seq.n);
 	text_printf(o, "\t.lookup = %s, .n_lookup = %d, .n_drow = %d,\n", ARRAY(s->lookup.n, "lookups"),
 		    s->lookup.n, s->n_drow);
 	text_printf(o, "\t.label_column = %s, .n_label_column = %d,\n", ARRAY(e->column.n, "label_columns"),

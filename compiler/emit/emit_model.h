@@ -17,7 +17,7 @@ typedef struct {
 } EmitModel;
 
 /* Does the entry SCORE look at this feature? */
-bool scoring_reads(const Lowered *l, int feature);
+bool scoring_reads(const Spec *spec, const Lowered *l, int feature);
 
 void emit_model(Text *o, const EmitModel *m);
 /* As a string of C; NULL for NULL. */

@@ -208,7 +208,9 @@ static NodeId stacked(Check *c, Nodes *n, const char *what, Span at)
 	}
 	int m = shape_of(c, n->at[0]).d[0];
 	NodeId joined = n->n == 1 ? n->at[0] : push_op(c, OP_CONCAT, n->n, n->at, (Attr){0}, at);
-	return joined ? graph_push(c->g, OP_RESHAPE, shape_2(true, n->n, m), 1, &joined, (Attr){0}, at) : 0;
+	return joined ? graph_push(c->g, OP_RESHAPE, shape_over(shape_of(c, joined), shape_2(true, n->n, m)),
+				   1, &joined, (Attr){0}, at)
+		      : 0;
 }
 
 static const Value *call_stack(Check *c, const CallSite *site)
@@ -336,6 +338,99 @@ static const Value *call_dropout(Check *c, const CallSite *site)
 	return tensor_value(c, push_op(c, OP_MUL, 2, (NodeId[]){x, noise}, (Attr){0}, at), at);
 }
 
+/* ---- over the steps of a sequence ---- */
+
+static NodeId steps_mean(Check *c, NodeId sum, int seq, Span at)
+{
+	NodeId n = graph_op(c->g, OP_LENGTH, 0, NULL, (Attr){.i = seq}, at), one = graph_const(c->g, 1, at);
+	n = push_op(c, OP_MAX, 2, (NodeId[]){n, one}, (Attr){0}, at); /* no step: 0 / 1 */
+	return push_op(c, OP_DIV, 2, (NodeId[]){sum, n}, (Attr){0}, at);
+}
+
+/* e^(x - max) / sum: the shares of a row's own steps.  The maximum has no say in the gradient. */
+static NodeId steps_softmax(Check *c, NodeId x, Span at)
+{
+	NodeId most =
+	    push_op(c, OP_MAX_STEPS, 1, (NodeId[]){push_op(c, OP_STOP, 1, &x, (Attr){0}, at)}, (Attr){0}, at);
+	NodeId e = push_op(c, OP_SUB, 2, (NodeId[]){x, most}, (Attr){0}, at);
+	e = push_op(c, OP_EXP, 1, &e, (Attr){0}, at);
+	NodeId sum = push_op(c, OP_SUM_STEPS, 1, &e, (Attr){0}, at);
+	return push_op(c, OP_DIV, 2, (NodeId[]){e, sum}, (Attr){0}, at);
+}
+
+/* sum, mean, max, first, last, softmax of a value of every step */
+static const Value *over_time(Check *c, const CallSite *site, NodeId x)
+{
+	Span at = site->call->span;
+	int seq = shape_of(c, x).seq;
+	Str f = site->name;
+	NodeId y;
+	if (!strcmp(f, "softmax"))
+		y = steps_softmax(c, x, at);
+	else if (!strcmp(f, "first") || !strcmp(f, "last"))
+		y = push_op(c, OP_END_STEP, 1, &x, (Attr){.i = *f == 'l'}, at);
+	else
+		y = push_op(c, !strcmp(f, "max") ? OP_MAX_STEPS : OP_SUM_STEPS, 1, &x, (Attr){0}, at);
+	if (y && !strcmp(f, "mean")) y = steps_mean(c, y, seq, at);
+	return tensor_value(c, y, at);
+}
+
+static bool has_steps(const Check *c, NodeId x) { return x && shape_of(c, x).seq; }
+
+/* last, first */
+static const Value *call_end(Check *c, const CallSite *site)
+{
+	BOUND("x");
+	NodeId x = as_tensor(c, b.value[0], b.at[0]);
+	if (!x) return poison(c);
+	if (has_steps(c, x)) return over_time(c, site, x);
+	told(c, b.at[0], "M0118", "%s needs a value for every step of a sequence, %s is %s", site->name,
+	     describe(c, b.value[0]), shape_text(c->a, shape_of(c, x)));
+	return poison(c);
+}
+
+/* max(a, b), or the largest over time of one value */
+static const Value *call_op(Check *c, OpCode op, const CallSite *site);
+static const Value *call_max(Check *c, const CallSite *site)
+{
+	int n = site->call->kind == AST_CALL ? site->call->list.n : 0;
+	if (n + (site->piped != NULL) != 1) return call_op(c, OP_MAX, site);
+	BOUND("x");
+	NodeId x = as_tensor(c, b.value[0], b.at[0]);
+	if (!x) return poison(c);
+	return has_steps(c, x) ? over_time(c, site, x) : call_op(c, OP_MAX, site);
+}
+
+static const Value *call_softmax(Check *c, const CallSite *site)
+{
+	BOUND("x");
+	NodeId x = as_tensor(c, b.value[0], b.at[0]);
+	if (has_steps(c, x)) return over_time(c, site, x);
+	return x ? tensor_value(c, push_op(c, OP_SOFTMAX, 1, &x, (Attr){0}, site->call->span),
+				site->call->span)
+		 : poison(c);
+}
+
+/* Equal parts of the columns, as a list. */
+static const Value *call_split(Check *c, const CallSite *site)
+{
+	BOUND("x", "parts");
+	NodeId x = as_matrix(c, b.value[0], b.at[0]);
+	int64_t parts;
+	if (!x || !want_whole(c, b.value[1], b.at[1], "the number of parts", 1, 4096, &parts))
+		return poison(c);
+	int width = shape_of(c, x).d[0];
+	if (width % parts) {
+		told(c, b.at[1], "M0204", "%s has %d columns, which are not %d equal parts",
+		     describe(c, b.value[0]), width, (int)parts);
+		return poison(c);
+	}
+	Value v = {.kind = V_LIST, .span = site->call->span};
+	for (int i = 0, w = width / (int)parts; i < (int)parts; i++)
+		vec_push(c->a, &v.item, tensor_value(c, graph_slice(c->g, x, i * w, w), site->call->span));
+	return new_value(c, v);
+}
+
 static const Value *call_sum(Check *c, const CallSite *site)
 {
 	BOUND("x");
@@ -343,6 +438,7 @@ static const Value *call_sum(Check *c, const CallSite *site)
 	if (!x) return poison(c);
 	bool mean = !strcmp(site->name, "mean");
 	Shape s = shape_of(c, x);
+	if (s.seq) return over_time(c, site, x);
 	if (!s.nd) return tensor_value(c, x, site->call->span);
 	NodeId y = push_op(c, OP_SUM_LAST, 1, &x, (Attr){0}, site->call->span);
 	if (mean)
@@ -374,7 +470,9 @@ static const Value *call_sum_fields(Check *c, const CallSite *site)
 		     describe(c, b.value[1]), shape_text(c->a, w));
 		return poison(c);
 	}
-	if (!w.rows) share = graph_push(c->g, OP_SPREAD, shape_1(true, s.d[0]), 1, &share, (Attr){0}, at);
+	if (!w.rows)
+		share = graph_push(c->g, OP_SPREAD, shape_over(s, shape_1(true, s.d[0])), 1, &share,
+				   (Attr){0}, at);
 	return tensor_value(c, push_op(c, OP_MIX, 2, (NodeId[]){share, x}, (Attr){0}, at), at);
 }
 
@@ -396,7 +494,8 @@ static const Value *call_pairs(Check *c, const CallSite *site)
 	Nodes field = {0}, left = {0}, right = {0};
 	for (int i = 0; i < F; i++)
 		vec_push(c->a, &field,
-			 graph_push(c->g, OP_SLICE, shape_1(true, k), 1, &x, (Attr){.i = i * k, .j = k}, at));
+			 graph_push(c->g, OP_SLICE, shape_over(s, shape_1(true, k)), 1, &x,
+				    (Attr){.i = i * k, .j = k}, at));
 	for (int i = 0; i < F; i++)
 		for (int j = i + 1; j < F; j++) {
 			vec_push(c->a, &left, field.at[i]);
@@ -422,6 +521,13 @@ static const Value *call_length(Check *c, const CallSite *site)
 		return number_value(c, c->s->group.at[b.value[0]->group].feature.n, site->call->span);
 	if (b.value[0]->kind == V_LIST || b.value[0]->kind == V_KEYED)
 		return number_value(c, b.value[0]->item.n, site->call->span);
+	if (b.value[0]->kind == V_SEQ ||
+	    (b.value[0]->kind == V_TENSOR && shape_of(c, b.value[0]->node).seq)) {
+		int seq =
+		    b.value[0]->kind == V_SEQ ? b.value[0]->group + 1 : shape_of(c, b.value[0]->node).seq;
+		return tensor_value(c, graph_op(c->g, OP_LENGTH, 0, NULL, (Attr){.i = seq}, site->call->span),
+				    site->call->span);
+	}
 	if (b.value[0]->kind == V_TENSOR && shape_of(c, b.value[0]->node).nd == 2)
 		return number_value(c, shape_of(c, b.value[0]->node).d[0], site->call->span);
 	told(c, b.at[0], "M0203", "length needs a list, %s is %s", describe(c, b.value[0]),
@@ -460,7 +566,8 @@ static const Value *call_embed(Check *c, const CallSite *site)
 	Span at = site->call->span;
 	const Value *g = ast[0] ? eval(c, ast[0]) : value[0];
 	if (g->kind == V_POISON) return poison(c);
-	if (g->kind != V_GROUP) {
+	bool steps = g->kind == V_SEQ && !raw && !fields;
+	if (g->kind != V_GROUP && !steps) {
 		told(c, ast[0] ? ast[0]->span : at, "M0203", "%s needs a feature group, %s is %s", site->name,
 		     describe(c, g), value_kind_word(g));
 		return poison(c);
@@ -482,8 +589,9 @@ static const Value *call_embed(Check *c, const CallSite *site)
 	int64_t dim = 0;
 	if (ast[2] && !want_whole(c, eval(c, ast[2]), ast[2]->span, "a width", 1, 4096, &dim))
 		return poison(c);
-	NodeId n = fields ? group_fields(c, g->group, set, (int)dim, at)
-			  : group_node(c, g->group, set, (int)dim, at);
+	NodeId n = steps    ? seq_node(c, g->group, set, (int)dim, at)
+		   : fields ? group_fields(c, g->group, set, (int)dim, at)
+			    : group_node(c, g->group, set, (int)dim, at);
 	return tensor_value(c, n, at);
 }
 
@@ -594,7 +702,7 @@ static bool by_name(OpCode op)
 {
 	const Op *o = op_table[op];
 	if (op == OP_NEG || op == OP_STOP || op == OP_LEAKY) return false;
-	if (op == OP_MIN || op == OP_MAX || op == OP_SOFTMAX) return true;
+	if (op == OP_MIN) return true;
 	return o->group == GROUP_UNARY;
 }
 
@@ -612,6 +720,11 @@ static const struct {
     {"noise", call_noise},
     {"sum", call_sum},
     {"mean", call_sum},
+    {"max", call_max},
+    {"softmax", call_softmax},
+    {"first", call_end},
+    {"last", call_end},
+    {"split", call_split},
     {"sum_fields", call_sum_fields},
     {"pairs", call_pairs},
     {"width", call_width},
@@ -641,10 +754,6 @@ static const struct {
     /* words of the language that this version only knows by name */
     {"pairwise", call_later},
     {"listwise", call_later},
-    {"lstm", call_later},
-    {"gru", call_later},
-    {"last", call_later},
-    {"attend", call_later},
 };
 enum { N_BUILTIN = sizeof builtin / sizeof *builtin };
 

@@ -7,10 +7,39 @@
 
 Shape shape_of(const Check *c, NodeId n) { return graph_node(c->g, n)->shape; }
 
-NodeId push_op(Check *c, OpCode op, int n, const NodeId *in, Attr attr, Span at)
+NodeId at_each_step(Check *c, NodeId n, int seq, Span at)
+{
+	Shape s = shape_of(c, n);
+	if (!n || !seq || !s.rows || s.seq) return n;
+	return graph_op(c->g, OP_EACH_STEP, 1, &n, (Attr){.i = seq}, at);
+}
+
+/* The sequence that operands go over, 0: none, -1: told. */
+static int seq_of(Check *c, int n, const NodeId *in, Span at)
+{
+	int seq = 0;
+	for (int i = 0; i < n; i++) {
+		int s = in[i] ? shape_of(c, in[i]).seq : 0;
+		if (s && seq && s != seq) {
+			told(c, at, "M0118", "the steps of '%s' and those of '%s' do not go together",
+			     c->s->seq.at[seq - 1].name, c->s->seq.at[s - 1].name);
+			diag_note(c->d, c->s->seq.at[s - 1].span, "'%s' is declared here",
+				  c->s->seq.at[s - 1].name);
+			return -1;
+		}
+		seq = s ? s : seq;
+	}
+	return seq;
+}
+
+NodeId push_op(Check *c, OpCode op, int n, const NodeId *given, Attr attr, Span at)
 {
 	for (int i = 0; i < n; i++)
-		if (!in[i] && !(op == OP_DENSE && i == 2)) return 0;
+		if (!given[i] && !(op == OP_DENSE && i == 2)) return 0;
+	int seq = seq_of(c, n, given, at);
+	if (seq < 0) return 0;
+	NodeId *in = arena_new(c->a, NodeId, n + 1);
+	for (int i = 0; i < n; i++) in[i] = at_each_step(c, given[i], seq, at);
 	Shape s = {0};
 	const char *why = NULL;
 	if (op_table[op]->shape(c->g, n, in, &attr, &s, &why))
@@ -26,7 +55,14 @@ NodeId push_op(Check *c, OpCode op, int n, const NodeId *in, Attr attr, Span at)
 
 NodeId as_column(Check *c, NodeId n)
 {
-	if (!n || shape_of(c, n).nd == 0) return n;
+	if (!n) return 0;
+	if (shape_of(c, n).seq) {
+		told(c, graph_node(c->g, n)->span, "M0118",
+		     "one value a row is needed, this is %s, one a step", shape_text(c->a, shape_of(c, n)));
+		diag_help(c->d, "x -> sum, mean, max, first or last makes one of them all");
+		return 0;
+	}
+	if (shape_of(c, n).nd == 0) return n;
 	return graph_push(c->g, OP_RESHAPE, shape_scalar(shape_of(c, n).rows), 1, &n, (Attr){0},
 			  graph_node(c->g, n)->span);
 }
@@ -38,6 +74,7 @@ NodeId as_tensor(Check *c, const Value *v, Span at)
 	case V_TENSOR: return v->node;
 	case V_NUMBER: return graph_const(c->g, v->number, at);
 	case V_GROUP: return group_node(c, v->group, NULL, 0, at);
+	case V_SEQ: return seq_node(c, v->group, NULL, 0, at);
 	case V_SCORE: return v->node ? v->node : node1(c->g, OP_EXP, v->log, at);
 	case V_CLASS: return node1(c->g, OP_SOFTMAX, v->node, at);
 	case V_PROB: {
@@ -91,7 +128,9 @@ NodeId as_matrix(Check *c, const Value *v, Span at)
 		told(c, at, "M0204", "%s is %s, [n, d] is needed here", describe(c, v), shape_text(c->a, s));
 		return 0;
 	}
-	return s.nd == 1 ? n : graph_push(c->g, OP_RESHAPE, shape_1(true, 1), 1, &n, (Attr){0}, at);
+	return s.nd == 1
+		   ? n
+		   : graph_push(c->g, OP_RESHAPE, shape_over(s, shape_1(true, 1)), 1, &n, (Attr){0}, at);
 }
 
 /* ---- names ---- */
@@ -100,6 +139,7 @@ static void near_all(Check *c, Near *n)
 {
 	near_scope(n, c->scope);
 	for (int i = 0; i < c->s->group.n; i++) near_add(n, c->s->group.at[i].name);
+	for (int i = 0; i < c->s->seq.n; i++) near_add(n, c->s->seq.at[i].name);
 	for (int i = 0; i < c->s->events->event.n; i++) near_add(n, c->s->events->event.at[i].name);
 	for (int i = 0; i < c->s->sample.n; i++) near_add(n, c->s->sample.at[i].name);
 	near_callables(c, n);
@@ -123,6 +163,8 @@ static const Value *eval_name(Check *c, const Ast *e)
 	if (b) return b->value;
 	int group = find_group(c, e->name);
 	if (group >= 0) return new_value(c, (Value){.kind = V_GROUP, .group = group, .span = e->span});
+	int seq = find_seq(c, e->name);
+	if (seq >= 0) return new_value(c, (Value){.kind = V_SEQ, .group = seq, .span = e->span});
 	if (event_find(c->s->events, e->name) >= 0 || sample_find(c, e->name) >= 0)
 		return new_value(c, (Value){.kind = V_WORD, .name = e->name, .span = e->span});
 	const Value *layer = layer_value(c, e->name, e->span);
@@ -230,12 +272,27 @@ static const Value *eval_index(Check *c, const Ast *e)
 	return poison(c);
 }
 
+/* behaviour.kind: one field of every step */
+static const Value *eval_step_field(Check *c, const Value *v, const Ast *e, Span at)
+{
+	const Seq *q = &c->s->seq.at[v->group];
+	int f = find_field(c, v->group, e->name);
+	if (f >= 0) return tensor_value(c, feature_node(c, f, NULL, 0, e->span), e->span);
+	told(c, at, "M0206", "sequence '%s' has no field '%s'", q->name, e->name);
+	Near n = {.arena = c->a};
+	for (int i = 0; i < q->feature.n; i++)
+		near_add(&n, c->s->feature.at[q->feature.at[i]].name + strlen(q->name) + 1);
+	help_near(c, &n, e->name);
+	return poison(c);
+}
+
 static const Value *eval_field(Check *c, const Ast *e)
 {
 	const Value *v = eval(c, e->a);
 	if (v->kind == V_POISON) return v;
 	Span at = e->name_span.hi ? e->name_span : e->span;
 	if (v->kind == V_KEYED) return at_key(c, v, e->name, at);
+	if (v->kind == V_SEQ) return eval_step_field(c, v, e, at);
 	if (v->kind != V_GROUP) {
 		told(c, at, "M0206", "%s is %s and has no part '%s'", describe(c, v), value_kind_word(v),
 		     e->name);
@@ -248,6 +305,12 @@ static const Value *eval_field(Check *c, const Ast *e)
 		near_add(&n, f->name);
 		if (f->name == e->name)
 			return tensor_value(c, feature_node(c, g->feature.at[i], NULL, 0, e->span), e->span);
+	}
+	for (int i = 0; i < c->s->seq.n; i++) {
+		if (c->s->seq.at[i].group != v->group) continue;
+		near_add(&n, c->s->seq.at[i].name);
+		if (c->s->seq.at[i].name == e->name)
+			return new_value(c, (Value){.kind = V_SEQ, .group = i, .span = e->span});
 	}
 	told(c, at, "M0206", "group '%s' has no feature '%s'", g->name, e->name);
 	help_near(c, &n, e->name);

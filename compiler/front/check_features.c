@@ -290,21 +290,59 @@ static const char *const code_help[] = {
     "100",
 };
 
-static void check_feature(Check *c, const Ast *item, int group)
+/* A field is one value a step: an id, or a number in buckets.  It is read as a list. */
+static bool as_field(Check *c, Feature *f, const Seq *q, const Ast *item)
 {
-	Feature f = {.name = item->name,
+	for (int i = 0; i < item->list.n; i++) {
+		const Ast *arg = item->list.at[i];
+		Str name = arg->name ? arg->name : arg->a && arg->a->kind == AST_NAME ? arg->a->name : NULL;
+		static const char *const not [] = {"dropout", "missing", "normalize", "train_only"};
+		for (int k = 0; name && k < 4; k++)
+			if (!strcmp(name, not [k])) {
+				told(c, arg->span, "M0109",
+				     "'%s' does not apply to '%s', which is a field of a sequence", name,
+				     f->name);
+				return false;
+			}
+	}
+	if (f->kind == FEATURE_BAG || (f->kind == FEATURE_NUMBER && f->code == CODE_PLAIN)) {
+		told(c, item->span, "M0117",
+		     f->kind == FEATURE_BAG ? "a step has one value of each field, '%s' would have several"
+					    : "'%s' is a plain number; a step's numbers need buckets",
+		     f->name);
+		if (f->kind == FEATURE_BAG)
+			diag_help(c->d, "write %s : id(...)", item->name);
+		else
+			diag_help(c->d, "write %s : real(bucket: quantiles(16)) or give the edges",
+				  item->name);
+		return false;
+	}
+	f->kind = FEATURE_BAG;
+	f->missing = MISSING_ERROR;
+	f->max_items = q->max;
+	f->keep_last = q->keep_last;
+	return true;
+}
+
+static void check_feature(Check *c, const Ast *item, int group, int seq, char separator)
+{
+	Feature f = {.name = seq ? str_printf(c->str, "%s.%s", c->s->seq.at[seq - 1].name, item->name)
+				 : item->name,
 		     .column = item->name,
 		     .group = group,
+		     .seq = seq,
 		     .span = item->name_span,
 		     .share = -1,
-		     .separator = '|'};
+		     .separator = separator};
 	bool known = false;
 	for (int i = 0; item->text && i < 3; i++)
 		if (!strcmp(item->text, kind_word[i])) f.kind = (FeatureKind)i, known = true;
 	if (!known) {
 		Near near = {.arena = c->a};
 		for (int i = 0; i < 3; i++) near_add(&near, kind_word[i]);
-		if (item->text && (!strcmp(item->text, "seq") || !strcmp(item->text, "cross")))
+		if (item->text && !strcmp(item->text, "seq"))
+			told(c, item->span, "M0117", "a sequence has no sequences in it");
+		else if (item->text && !strcmp(item->text, "cross"))
 			unsupported(c, item->span, arena_printf(c->a, "a '%s' feature", item->text));
 		else {
 			told(c, item->span, "M0101", "a feature is an id, ids or real; there is no '%s'",
@@ -368,6 +406,7 @@ static void check_feature(Check *c, const Ast *item, int group)
 			told(c, item->span, "M0109", "'%s' is cut into buckets: normalize does nothing to it",
 			     f.name);
 	}
+	if (seq && known && !faulty && !as_field(c, &f, &c->s->seq.at[seq - 1], item)) return;
 	int twin = find_feature(c, f.name);
 	if (twin >= 0) {
 		told(c, item->name_span, "M0107", "feature '%s' is declared twice", f.name);
@@ -381,7 +420,83 @@ static void check_feature(Check *c, const Ast *item, int group)
 	vec_push(c->a, &c->feature_used, false);
 	vec_push(c->a, &c->feature_faulty, faulty);
 	vec_push(c->a, &c->share, share ? share->a : NULL);
-	vec_push(c->a, &c->s->group.at[group].feature, c->s->feature.n - 1);
+	if (seq)
+		vec_push(c->a, &c->s->seq.at[seq - 1].feature, c->s->feature.n - 1);
+	else
+		vec_push(c->a, &c->s->group.at[group].feature, c->s->feature.n - 1);
+}
+
+/* ---- sequences: NAME : seq(max: n, keep: last, sep: " ") { fields } ---- */
+
+enum { LONGEST = 1024 };
+
+int find_seq(const Check *c, Str name)
+{
+	for (int i = 0; i < c->s->seq.n; i++)
+		if (c->s->seq.at[i].name == name) return i;
+	return -1;
+}
+
+int find_field(Check *c, int seq, Str name)
+{
+	const Seq *q = &c->s->seq.at[seq];
+	return find_feature(c, str_printf(c->str, "%s.%s", q->name, name));
+}
+
+/* What is said of the sequence; false: told. */
+static bool seq_arguments(Check *c, const Ast *item, Seq *q, char *separator)
+{
+	Feature f = {.name = item->name, .separator = '|'};
+	bool ok = true;
+	for (int i = 0; i < item->list.n; i++) {
+		const Ast *arg = item->list.at[i];
+		int64_t max;
+		if (arg->name && !strcmp(arg->name, "max")) {
+			if (!want_whole(c, eval(c, arg->a), arg->a->span, "the most steps of a sequence", 1,
+					LONGEST, &max))
+				ok = false;
+			else
+				q->max = (int)max;
+		} else if (arg->name && !strcmp(arg->name, "keep")) {
+			set_keep(c, &f, arg);
+		} else if (arg->name && !strcmp(arg->name, "sep")) {
+			set_sep(c, &f, arg);
+		} else {
+			told(c, arg->span, "M0103", "a sequence takes max, keep and sep, nothing else");
+			ok = false;
+		}
+	}
+	q->keep_last = f.keep_last;
+	*separator = f.separator;
+	if (ok && !q->max) {
+		told(c, item->span, "M0117", "sequence '%s' has no longest length", item->name);
+		diag_help(
+		    c->d,
+		    "write seq(max: 50) { ... }: longer ones are cut, at the side that keep: leaves over");
+		return false;
+	}
+	return ok;
+}
+
+static void check_seq(Check *c, const Ast *item, int group)
+{
+	Seq q = {.name = item->name, .group = group, .span = item->name_span};
+	char separator;
+	if (!seq_arguments(c, item, &q, &separator)) return;
+	if (find_seq(c, q.name) >= 0 || find_feature(c, q.name) >= 0) {
+		told(c, item->name_span, "M0107", "feature '%s' is declared twice", q.name);
+		return;
+	}
+	vec_push(c->a, &c->s->seq, q);
+	int n = c->s->seq.n;
+	for (int i = 0; item->c && i < item->c->list.n; i++)
+		if (item->c->list.at[i]) check_feature(c, item->c->list.at[i], group, n, separator);
+	if (c->s->seq.at[n - 1].feature.n) return;
+	if (!item->c || !item->c->list.n) {
+		told(c, item->span, "M0117", "sequence '%s' has no fields", q.name);
+		diag_help(c->d, "write what a step consists of: seq(max: 50) { item : id(hash: 1000) }");
+	}
+	c->s->seq.n--;
 }
 
 void collect_features(Check *c, const Ast *item)
@@ -398,7 +513,10 @@ void collect_features(Check *c, const Ast *item)
 			 .candidate = !item->text || strcmp(item->text, "request")});
 	int group = c->s->group.n - 1;
 	for (int i = 0; i < item->list.n; i++)
-		if (item->list.at[i]) check_feature(c, item->list.at[i], group);
+		if (item->list.at[i] && item->list.at[i]->text && !strcmp(item->list.at[i]->text, "seq"))
+			check_seq(c, item->list.at[i], group);
+		else if (item->list.at[i])
+			check_feature(c, item->list.at[i], group, 0, '|');
 	if (!item->list.n) told(c, item->name_span, "M0113", "feature group '%s' is empty", item->name);
 }
 
@@ -494,7 +612,9 @@ static NodeId look_up(Check *c, int feature, int table, Span at)
 		vec_push(c->a, &c->s->lookup, (Lookup){feature, table, c->s->n_drow, -1});
 		c->s->n_drow += dim;
 	}
-	NodeId id = graph_push(c->g, OP_LOOKUP, shape_1(true, dim), 0, NULL, (Attr){.i = i}, at);
+	Shape shape = shape_1(true, dim);
+	shape.seq = c->s->feature.at[feature].seq;
+	NodeId id = graph_push(c->g, OP_LOOKUP, shape, 0, NULL, (Attr){.i = i}, at);
 	c->g->node.at[id].name = c->s->feature.at[feature].name;
 	return id;
 }
@@ -563,11 +683,38 @@ static NodeId join(Check *c, int n, const NodeId *in, Span at)
 	return push_op(c, OP_CONCAT, n, in, (Attr){0}, at);
 }
 
+NodeId seq_node(Check *c, int seq, Str set, int dim, Span at)
+{
+	const Seq *q = &c->s->seq.at[seq];
+	NodeId *in = arena_new(c->a, NodeId, q->feature.n + 1);
+	for (int i = 0; i < q->feature.n; i++) in[i] = feature_node(c, q->feature.at[i], set, dim, at);
+	return join(c, q->feature.n, in, at);
+}
+
+/* The steps of a sequence do not join with values of the row. */
+static bool without_seq(Check *c, const Group *g, Span at)
+{
+	for (int i = 0; i < c->s->seq.n; i++) {
+		const Seq *q = &c->s->seq.at[i];
+		if (&c->s->group.at[q->group] != g) continue;
+		told(c, at, "M0118",
+		     "group '%s' has a sequence, '%s', whose steps do not join with one value a row", g->name,
+		     q->name);
+		diag_note(c->d, q->span, "declared here");
+		diag_help(c->d,
+			  "%s.%s -> mean is one value a row; a group of its own keeps the others together",
+			  g->name, q->name);
+		return false;
+	}
+	return true;
+}
+
 NodeId group_node(Check *c, int group, Str set, int dim, Span at)
 {
 	NodeId found = *remembered(c, group, set, dim);
 	if (found) return found;
 	const Group *g = &c->s->group.at[group];
+	if (!without_seq(c, g, at)) return 0;
 	NodeId *in = arena_new(c->a, NodeId, g->feature.n + 1);
 	for (int i = 0; i < g->feature.n; i++) in[i] = feature_node(c, g->feature.at[i], set, dim, at);
 	NodeId id = join(c, g->feature.n, in, at);
@@ -579,6 +726,7 @@ NodeId group_node(Check *c, int group, Str set, int dim, Span at)
 NodeId group_fields(Check *c, int group, Str set, int dim, Span at)
 {
 	const Group *g = &c->s->group.at[group];
+	if (!without_seq(c, g, at)) return 0;
 	NodeId *in = arena_new(c->a, NodeId, g->feature.n + 1);
 	int width = 0;
 	for (int i = 0; i < g->feature.n; i++) {

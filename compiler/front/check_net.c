@@ -91,7 +91,12 @@ static void bind(Check *c, Str name, const Value *v, Role role, Span at)
 
 static bool taken(Check *c, const Ast *st, Str name, Span at, Role role)
 {
-	int group = c->call ? -1 : find_group(c, name);
+	int group = c->call ? -1 : find_group(c, name), seq = c->call ? -1 : find_seq(c, name);
+	if (seq >= 0) {
+		told(c, at, "M0202", "'%s' is a sequence already", name);
+		diag_note(c->d, c->s->seq.at[seq].span, "declared here");
+		return true;
+	}
 	if (group >= 0) {
 		told(c, at, "M0202", "'%s' is a feature group already", name);
 		diag_note(c->d, c->s->group.at[group].span, "declared here");
@@ -109,6 +114,7 @@ static bool taken(Check *c, const Ast *st, Str name, Span at, Role role)
 static const Value *as_named(Check *c, const Value *v, Str name, Role role, Span at)
 {
 	if (v->kind == V_POISON) return v;
+	if (v->kind == V_SEQ && role != ROLE_LET) v = tensor_value(c, seq_node(c, v->group, NULL, 0, at), at);
 	if (v->kind == V_GROUP && role != ROLE_LET)
 		v = tensor_value(c, group_node(c, v->group, NULL, 0, at), at);
 	if (v->kind == V_TENSOR && !c->call && !c->g->node.at[v->node].name)
@@ -395,6 +401,121 @@ static void exec_if(Check *c, const Ast *st)
 		exec_block(c, st->c);
 }
 
+/* ---- scans: one step after the other ---- */
+
+enum { MOST_STATES = 8 };
+
+/* Each state as the step before left it, bound to its name.  Number of states; 0: told. */
+static int open_states(Check *c, const Ast *st, int seq, NodeId *state)
+{
+	int n = 0;
+	for (int i = 0; i < st->list.n; i++) {
+		const Ast *s = st->list.at[i];
+		int64_t width;
+		if (n == MOST_STATES) {
+			told(c, s->span, "M0320", "a scan has at most %d states", MOST_STATES);
+			return 0;
+		}
+		if (!want_whole(c, eval(c, s->a), s->a->span, "the width of a state", 1, 65536, &width))
+			return 0;
+		Shape shape = shape_1(true, (int)width);
+		shape.seq = seq;
+		state[n] =
+		    graph_push(c->g, OP_STATE, shape, 0, NULL, (Attr){.i = n, .j = c->n_scan}, s->span);
+		n++;
+	}
+	for (int i = 0; i < n; i++)
+		bind(c, st->list.at[i]->name, tensor_value(c, state[i], st->list.at[i]->span), ROLE_LET,
+		     st->list.at[i]->span);
+	return n;
+}
+
+/* What the body has made of a state; 0: told. */
+static NodeId new_state(Check *c, const Ast *s, NodeId state, int seq)
+{
+	const Binding *b = peek(c, s->name);
+	if (!b || b->value->kind == V_POISON) return 0;
+	NodeId n = as_matrix(c, b->value, b->span);
+	if (!n) return 0;
+	if (n == state) {
+		told(c, s->span, "M0320", "'%s' has no new value in the scan", s->name);
+		diag_help(c->d, "`let %s = ...` in the braces is what the next step finds", s->name);
+		return 0;
+	}
+	n = at_each_step(c, n, seq, s->span);
+	Shape want = shape_of(c, state), got = shape_of(c, n);
+	if (shape_eq(want, got)) return n;
+	told(c, b->span, "M0320", "the new value of '%s' is %s, the state %s", s->name, shape_text(c->a, got),
+	     shape_text(c->a, want));
+	diag_note(c->d, s->span, "its width is said here");
+	return 0;
+}
+
+/* Between a state and the new values everything happens at one step. */
+static bool one_step(Check *c, NodeId first, int n, const NodeId *made)
+{
+	NodeId end = c->g->node.n;
+	bool *from = arena_new(c->a, bool, end), *to = arena_new(c->a, bool, end);
+	int scan = c->g->node.at[first].attr.j;
+	for (NodeId id = first; id < end; id++) {
+		const Node *x = graph_node(c->g, id);
+		from[id] = x->op == OP_STATE && x->attr.j == scan;
+		for (int i = 0; i < x->n_in; i++) from[id] |= from[x->in[i]];
+	}
+	for (int i = 0; i < n; i++) to[made[i]] = true;
+	for (NodeId id = end; id-- > first;) {
+		const Node *x = graph_node(c->g, id);
+		if (!to[id] || !from[id]) continue;
+		for (int i = 0; i < x->n_in; i++) to[x->in[i]] = true;
+		if (!op_table[x->op]->by_rows && x->shape.seq) continue;
+		told(c, x->span, "M0320", "this needs all steps at once, the scan is at one of them");
+		return false;
+	}
+	return true;
+}
+
+static void close_states(Check *c, const Ast *st, int n, const NodeId *state, int seq)
+{
+	NodeId made[MOST_STATES] = {0};
+	bool ok = true;
+	for (int i = 0; i < n; i++) ok &= (made[i] = new_state(c, st->list.at[i], state[i], seq)) != 0;
+	ok = ok && one_step(c, state[0], n, made);
+	for (int i = 0; i < n; i++) {
+		const Ast *s = st->list.at[i];
+		NodeId y =
+		    ok ? graph_op(c->g, OP_SCAN, n, made, (Attr){.i = i, .j = c->in_scan}, st->span) : 0;
+		bind(c, s->name, y ? tensor_value(c, y, s->span) : poison(c), ROLE_LET, s->span);
+	}
+}
+
+static void exec_scan(Check *c, const Ast *st)
+{
+	const Value *along = eval(c, st->a);
+	NodeId x = along->kind == V_POISON ? 0 : as_tensor(c, along, st->a->span), state[MOST_STATES];
+	int seq = x ? shape_of(c, x).seq : 0, n = 0;
+	if (x && !seq) {
+		told(c, st->a->span, "M0320", "a scan goes along the steps of a sequence, %s is %s",
+		     describe(c, along), shape_text(c->a, shape_of(c, x)));
+	} else if (seq && c->in_scan) {
+		told(c, st->span, "M0320", "a scan inside another");
+		seq = 0;
+	}
+	if (seq) {
+		c->in_scan = ++c->n_scan;
+		n = open_states(c, st, seq, state);
+	}
+	if (!n) {
+		for (int i = 0; i < st->list.n; i++)
+			bind(c, st->list.at[i]->name, poison(c), ROLE_LET, st->list.at[i]->span);
+	} else {
+		exec_block(c, st->b);
+		if (c->call && c->call->returned)
+			told(c, st->span, "M0320", "a layer returns behind a scan, not in it");
+		close_states(c, st, n, state, seq);
+	}
+	if (seq) c->in_scan = 0;
+}
+
 void exec_block(Check *c, const Ast *block)
 {
 	for (int i = 0; i < block->list.n && !(c->call && c->call->returned); i++)
@@ -431,6 +552,7 @@ void exec(Check *c, const Ast *st)
 			told(c, st->span, "M0316", "weights belong into a layer");
 		break;
 	case AST_FOR: exec_for(c, st); break;
+	case AST_SCAN: exec_scan(c, st); break;
 	case AST_IF: exec_if(c, st); break;
 	case AST_BLOCK: exec_block(c, st); break;
 	case AST_RETURN:

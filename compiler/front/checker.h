@@ -87,10 +87,11 @@ typedef struct {
 	bool dim_told;				/* a missing width was told once for all */
 	int dim;				/* the default width, 0 until `embed` */
 	Span dim_at;
-	int steps;	   /* statements executed, loops and layers unrolled */
-	bool heads_broken; /* a head was refused */
-	bool tree_broken;  /* an event has no place in the tree */
-	bool in_loss;	   /* inside a loss line: probabilities that become numbers there are trained */
+	int steps;	     /* statements executed, loops and layers unrolled */
+	int n_scan, in_scan; /* scans so far; the one whose body is being read, or 0 */
+	bool heads_broken;   /* a head was refused */
+	bool tree_broken;    /* an event has no place in the tree */
+	bool in_loss;	     /* inside a loss line: probabilities that become numbers there are trained */
 	const Ast *train, *rows;
 	Span model_at, stop_at;
 	Span prelude_at;	    /* all of it */
@@ -128,6 +129,9 @@ int find_feature(const Check *c, Str name);
 /* Features of a group embedded and joined [n, d]; set NULL: the main tables; dim 0: the declared widths. */
 NodeId group_node(Check *c, int group, Str set, int dim, Span at);
 NodeId feature_node(Check *c, int feature, Str set, int dim, Span at);
+NodeId seq_node(Check *c, int seq, Str set, int dim, Span at); /* the fields of every step joined [n, T, d] */
+int find_seq(const Check *c, Str name);
+int find_field(Check *c, int seq, Str name);			     /* the feature, or -1 */
 NodeId group_fields(Check *c, int group, Str set, int dim, Span at); /* [n, F, k] */
 NodeId group_raw(Check *c, int group, Span at);
 
@@ -156,6 +160,8 @@ NodeId as_tensor(Check *c, const Value *v, Span at); /* 0: told, or poison */
 NodeId as_matrix(Check *c, const Value *v, Span at); /* [n, d]; [n] becomes [n, 1] */
 NodeId as_column(Check *c, NodeId n);		     /* [n, 1] becomes [n] */
 NodeId push_op(Check *c, OpCode op, int n, const NodeId *in, Attr attr, Span at); /* 0: told */
+/* The operand of every step: a value of the row at each. */
+NodeId at_each_step(Check *c, NodeId n, int seq, Span at);
 Shape shape_of(const Check *c, NodeId n);
 
 /* ---- check_calls.c: built-in functions ---- */

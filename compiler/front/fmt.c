@@ -115,6 +115,16 @@ static void header(const Ast *t, Text *out)
 		text_printf(out, "for %s in ", t->name);
 		ast_expr_text(t->a, out);
 		break;
+	case AST_SCAN:
+		text_add(out, "scan ");
+		for (int i = 0; i < t->list.n; i++) {
+			text_printf(out, "%s%s[", i ? ", " : "", t->list.at[i]->name);
+			ast_expr_text(t->list.at[i]->a, out);
+			text_char(out, ']');
+		}
+		text_add(out, " along ");
+		ast_expr_text(t->a, out);
+		break;
 	case AST_IF:
 		text_add(out, "if ");
 		ast_expr_text(t->a, out);
@@ -236,6 +246,7 @@ static void flat(const Ast *t, Text *out, size_t *cut)
 	}
 	case AST_LAYER:
 	case AST_FOR:
+	case AST_SCAN:
 	case AST_IF:
 		header(t, out);
 		text_char(out, ' ');
@@ -371,6 +382,7 @@ static const Ast *child_list(const Ast *t)
 	case AST_FEATURE: return t->c;
 	case AST_LAYER:
 	case AST_FOR:
+	case AST_SCAN:
 	case AST_IF: return t->b;
 	default: return NULL;
 	}
@@ -382,7 +394,7 @@ static bool stays_flat(const Fmt *f, const Ast *t, int indent)
 	const Ast *inside = child_list(t);
 	if (comment_in(f, t->span)) return false;
 	if (!inside) return true;
-	bool code = t->kind == AST_LAYER || t->kind == AST_FOR || t->kind == AST_IF;
+	bool code = t->kind == AST_LAYER || t->kind == AST_FOR || t->kind == AST_SCAN || t->kind == AST_IF;
 	if (code && inside->list.n > 1) return false;
 	if (inside->list.n && !one_line(f, t->span)) return false;
 	if (t->kind == AST_IF && t->c && !one_line(f, t->span)) return false;

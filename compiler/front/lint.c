@@ -69,6 +69,13 @@ static void unused_features(Check *c)
 		const Group *g = &c->s->group.at[i];
 		int used = 0;
 		for (int j = 0; j < g->feature.n; j++) used += c->feature_used.at[g->feature.at[j]];
+		for (int j = 0; j < c->s->feature.n; j++) {
+			const Feature *f = &c->s->feature.at[j];
+			if (!f->seq || f->group != i) continue;
+			used += c->feature_used.at[j];
+			if (!c->feature_used.at[j])
+				diag_warn(c->d, f->span, "M0151", "field '%s' is not used", f->name);
+		}
 		if (!used) {
 			diag_warn(c->d, g->span, "M0151", "feature group '%s' is not used", g->name);
 			continue;

@@ -89,6 +89,7 @@ static const struct {
     {WEIGHTS, "weights", STATEMENT, "weights NAME[SIZE, ...] = normal(0, 0.01)"},
     {RETURN, "return", STATEMENT, "return VALUE"},
     {FOR, "for", STATEMENT, "for NAME in [...] { ... }"},
+    {SCAN, "scan", STATEMENT, "scan STATE[WIDTH], ... along SEQUENCE { ... }"},
     {IF, "if", STATEMENT, "if CONDITION { ... } else { ... }"},
     {LOSS, "loss", STATEMENT, "loss NAME: EXPRESSION [weight NUMBER]"},
     {OUTPUT, "output", STATEMENT, "output NAME = EXPRESSION, ..."},
@@ -99,6 +100,7 @@ static const struct {
     {LABEL, "label", JOINT, NULL},
     {GIVEN, "given", JOINT, NULL},
     {IN, "in", JOINT, NULL},
+    {ALONG, "along", JOINT, NULL},
     {ELSE, "else", JOINT, NULL},
     {WEIGHT, "weight", JOINT, NULL},
 };
@@ -241,7 +243,8 @@ static void put_opener(Arranger *r, Token t)
 	int before = prev ? prev->kind : 0;
 	if (before == ']' && prev->match > 0) before = r->out.at[prev->match - 1].kind; /* P[direct]( */
 	Open o = {.at = r->out.n};
-	o.code = t.kind == '{' && (r->statement == FOR || r->statement == IF || r->statement == LAYER);
+	o.code = t.kind == '{' &&
+		 (r->statement == FOR || r->statement == SCAN || r->statement == IF || r->statement == LAYER);
 	o.event = t.kind == '(' && (before == PROB || before == EXPECT || (top(r) && top(r)->event));
 	put(r, t);
 	vec_push(r->p->arena, &r->open, o);

@@ -45,6 +45,7 @@ const char *value_kind_word(const Value *v)
 	    [V_LOSS] = "a loss",
 	    [V_CLASS] = "the probabilities of classes",
 	    [V_GROUP] = "a feature group",
+	    [V_SEQ] = "a sequence",
 	    [V_LAYER] = "a layer",
 	};
 	return word[v->kind];

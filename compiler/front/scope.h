@@ -24,6 +24,7 @@ typedef enum {
 	V_LOSS,	 /* a value per row with the rows that count */
 	V_CLASS, /* the classes' probabilities [n, k]: node holds their logits */
 	V_GROUP, /* features */
+	V_SEQ,	 /* a behaviour sequence: its fields, joined or one of them */
 	V_LAYER
 } ValueKind;
 
@@ -54,7 +55,7 @@ struct Value {
 	int outcome;  /* V_CLASS, V_SCORE: 1 + index of the head in Check.outcome it is, or 0 */
 	Str rows;     /* V_LOSS: "click", for messages; NULL: all rows */
 	const Prob *prob;
-	int group;
+	int group; /* V_GROUP; V_SEQ: index in Spec.seq */
 	int layer; /* index of a layer in the language, or -1 - index of a built-in */
 	VEC(Str) key;
 	VEC(const Value *) item;

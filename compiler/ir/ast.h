@@ -52,7 +52,9 @@ typedef enum {
 	AST_RETURN,  /* return EXPR, ...                       list */
 	AST_FOR, /* for NAME in EXPR { ... }               name, a, b: AST_BLOCK; 0..n is AST_CALL range(0, n)
 		    with text ".." */
-	AST_IF,	 /* if EXPR { } else { }                   a, b: AST_BLOCK, c: AST_BLOCK or AST_IF or NULL */
+	AST_SCAN, /* scan NAME[WIDTH], ... along EXPR { }    list: AST_ARG (name, a: the width), a, b:
+		     AST_BLOCK */
+	AST_IF,	  /* if EXPR { } else { }                   a, b: AST_BLOCK, c: AST_BLOCK or AST_IF or NULL */
 	AST_BLOCK, /* { ... }                                list */
 	/* ---- expressions ---- */
 	AST_NUMBER, /* 1e-3, 200_000                          number, text: as written */

@@ -33,6 +33,7 @@ static const struct {
     [AST_WEIGHTS] = {.name = "weights", .a = "init"},
     [AST_RETURN] = {.name = "return"},
     [AST_FOR] = {.name = "for", .a = "in"},
+    [AST_SCAN] = {.name = "scan", .a = "along"},
     [AST_IF] = {.name = "if", .c = "else"},
     [AST_BLOCK] = {.name = "block"},
     [AST_NUMBER] = {.name = "number"},
@@ -99,7 +100,7 @@ static void dump(const Ast *t, const char *role, int depth, Text *out)
 	}
 	if (t->parens) text_add(out, " (in parentheses)");
 	text_char(out, '\n');
-	bool list_first = t->kind == AST_LAYER; /* its parameters, then its body */
+	bool list_first = t->kind == AST_LAYER || t->kind == AST_SCAN; /* its parameters, then its body */
 	for (int i = 0; list_first && i < t->list.n; i++) dump(t->list.at[i], NULL, depth + 1, out);
 	dump(t->a, form[t->kind].a, depth + 1, out);
 	dump(t->b, form[t->kind].b, depth + 1, out);

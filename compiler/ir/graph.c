@@ -8,9 +8,16 @@ Shape shape_scalar(bool rows) { return (Shape){.rows = rows}; }
 Shape shape_1(bool rows, int d0) { return (Shape){.rows = rows, .nd = 1, .d = {d0}}; }
 Shape shape_2(bool rows, int d0, int d1) { return (Shape){.rows = rows, .nd = 2, .d = {d0, d1}}; }
 
+Shape shape_over(Shape of, Shape s)
+{
+	s.rows = of.rows;
+	s.seq = of.seq;
+	return s;
+}
+
 bool shape_eq(Shape a, Shape b)
 {
-	if (a.rows != b.rows || a.nd != b.nd) return false;
+	if (a.rows != b.rows || a.nd != b.nd || a.seq != b.seq) return false;
 	for (int i = 0; i < a.nd; i++)
 		if (a.d[i] != b.d[i]) return false;
 	return true;
@@ -27,7 +34,7 @@ const char *shape_text(Arena *a, Shape s)
 {
 	Text t = {0};
 	text_char(&t, '[');
-	if (s.rows) text_char(&t, 'n');
+	if (s.rows) text_add(&t, s.seq ? "n, T" : "n");
 	for (int i = 0; i < s.nd; i++) text_printf(&t, "%s%d", i || s.rows ? ", " : "", s.d[i]);
 	text_char(&t, ']');
 	const char *out = arena_strdup(a, t.at);
@@ -119,8 +126,16 @@ NodeId graph_reshape(Graph *g, NodeId a, Shape s)
 
 NodeId graph_slice(Graph *g, NodeId a, int first, int width)
 {
-	return graph_push(g, OP_SLICE, shape_1(true, width), 1, &a, (Attr){.i = first, .j = width},
-			  g->node.at[a].span);
+	return graph_push(g, OP_SLICE, shape_over(g->node.at[a].shape, shape_1(true, width)), 1, &a,
+			  (Attr){.i = first, .j = width}, g->node.at[a].span);
+}
+
+NodeId graph_scan(const Graph *g, NodeId state)
+{
+	for (NodeId id = state + 1; id < g->node.n; id++)
+		if (g->node.at[id].op == OP_SCAN && g->node.at[id].attr.j == g->node.at[state].attr.j)
+			return id;
+	bug("a state without a scan");
 }
 
 NodeId graph_reduce_to(Graph *g, NodeId x, Shape to)
@@ -134,7 +149,8 @@ NodeId graph_reduce_to(Graph *g, NodeId x, Shape to)
 				      g, x,
 				      (Shape){.rows = g->node.at[x].shape.rows,
 					      .nd = g->node.at[x].shape.nd - 1,
-					      .d = {g->node.at[x].shape.d[0], g->node.at[x].shape.d[1]}})
+					      .d = {g->node.at[x].shape.d[0], g->node.at[x].shape.d[1]},
+					      .seq = g->node.at[x].shape.seq})
 				: graph_1(g, OP_SUM_LAST, x);
 	if (shape_size(to) != 1 && s.nd == to.nd + 1 && shape_size(s) == shape_size(to) * s.d[s.nd - 1])
 		x = graph_1(g, OP_SUM_LAST, x);

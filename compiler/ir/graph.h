@@ -25,16 +25,21 @@ typedef enum {
 
 enum { SHAPE_DIMS = 3 };
 
-/* [n, d0, d1, d2] with rows, [d0, d1, d2] without.  nd 0: a scalar (per row, if rows). */
+/*
+ * [n, d0, d1, d2] with rows, [d0, d1, d2] without.  nd 0: a scalar (per row, if rows).  With seq, a value for
+ * every step of every row: [n, T, d0, ..], T each row's own length.
+ */
 typedef struct {
 	bool rows;
 	int nd;
 	int32_t d[SHAPE_DIMS];
+	int seq; /* 1 + the sequence of Spec.seq whose steps it follows; 0: one value a row */
 } Shape;
 
 Shape shape_scalar(bool rows);
 Shape shape_1(bool rows, int d0);
 Shape shape_2(bool rows, int d0, int d1);
+Shape shape_over(Shape of, Shape s); /* s for the rows or steps that `of` has */
 bool shape_eq(Shape a, Shape b);
 int64_t shape_size(Shape s);		   /* elements per row, or in all */
 const char *shape_text(Arena *a, Shape s); /* "[n, 360]" */
@@ -126,6 +131,8 @@ NodeId graph_reshape(Graph *g, NodeId a, Shape s);	      /* a itself if it has t
 NodeId graph_slice(Graph *g, NodeId a, int first, int width); /* of [n, d] */
 /* Sums x to the shape of an operand that was broadcast. */
 NodeId graph_reduce_to(Graph *g, NodeId x, Shape to);
+/* The scan that gives a state its values; it comes after the state. */
+NodeId graph_scan(const Graph *g, NodeId state);
 void graph_root(Graph *g, RootKind kind, int index, NodeId node);
 const Node *graph_node(const Graph *g, NodeId id);
 void graph_dump(const Graph *g, Text *out);

@@ -30,13 +30,24 @@ Loc lo_slot(Lowering *l, SlotKind kind, int index, int stride, bool per_block)
 	int i = 0;
 	while (i < l->slot.n && (l->slot.at[i].kind != kind || l->slot.at[i].index != index)) i++;
 	if (i == l->slot.n) vec_push(l->arena, &l->slot, (Slot){kind, index, stride, per_block});
-	return (Loc){i, -1, 0, per_block ? 0 : stride};
+	return (Loc){i, -1, 0, per_block ? 0 : stride, 0};
 }
 
-Loc lo_temp(Lowering *l, int64_t width, bool rows)
+Loc lo_steps(Lowering *l, SlotKind kind, int index, int seq, int64_t stride)
 {
-	vec_push(l->arena, &l->temp, (Temp){.size = rows ? width * ROW_BLOCK : width, .first = -1});
-	return (Loc){-1, l->temp.n - 1, 0, rows ? width : 0};
+	Loc at = lo_slot(l, kind, index, 0, false);
+	at.stride = stride;
+	at.seq = seq;
+	return at;
+}
+
+Loc lo_temp(Lowering *l, int64_t width, Shape of)
+{
+	int64_t size = width;
+	if (of.rows) size *= ROW_BLOCK;
+	if (of.seq) size *= l->spec->seq.at[of.seq - 1].max;
+	vec_push(l->arena, &l->temp, (Temp){.size = size, .first = -1});
+	return (Loc){-1, l->temp.n - 1, 0, of.rows ? width : 0, of.seq};
 }
 
 Loc lo_value(Lowering *l, NodeId id)
@@ -52,7 +63,7 @@ Loc lo_result(Lowering *l, NodeId id)
 	NodeId to = l->absorbed[id] ? l->absorbed[id] : id;
 	if (!loc_is(l->loc[to])) {
 		Shape s = l->g->node.at[to].shape;
-		l->loc[to] = lo_temp(l, shape_size(s), s.rows);
+		l->loc[to] = lo_temp(l, shape_size(s), s);
 	}
 	return l->loc[to];
 }
@@ -82,7 +93,7 @@ Fn *lo_kernel(Lowering *l, bool *fresh, const char *fmt, ...)
 
 void lo_call(Lowering *l, Fn *f, int n, const Loc *arg, bool rows, Span span)
 {
-	Call c = {.fn = f, .rows = rows, .span = span};
+	Call c = {.fn = f, .rows = rows, .seq = rows ? l->domain : 0, .walk = l->now, .span = span};
 	for (int i = 0; i < n; i++) {
 		vec_push(l->arena, &c.arg, arg[i]);
 		if (arg[i].temp < 0) continue;
@@ -203,47 +214,131 @@ static void drop_unused(Lowering *l)
 		}
 }
 
+/* Variables of the block at hand. */
+typedef struct {
+	Fn *f;
+	const Lowering *l;
+	int *temp; /* buffer of each temp */
+	int n, b, m, q;
+	int *first, *longest, *all; /* per sequence: its first step, its longest row, its steps */
+	int slab, other;	    /* in a walk: first step of this time, and of the one before */
+	Aff count;		    /* in a walk: steps of this time */
+	int carried;		    /* in a walk: rows of the time before that go on */
+} Block;
+
+/* An element of the block's line of STEP_BLOCK. */
+static int block_load(Block *k, int seq, const char *name, Aff at)
+{
+	int s = 0;
+	while (k->l->slot.at[s].kind != SLOT_STEP_BLOCK || k->l->slot.at[s].index != seq) s++;
+	return f_load(k->f, name, s, aff_plus(at, k->q, k->l->slot.at[s].stride));
+}
+
+static void block_open(Block *k)
+{
+	Fn *f = k->f;
+	const Lowering *l = k->l;
+	k->b = f_for(f, "b", aff_c(0), aff_v(k->n), ROW_BLOCK);
+	k->m = f_min(f, "m", aff_plus(aff_v(k->n), k->b, -1), aff_c(ROW_BLOCK));
+	for (int s = 0; s < l->slot.n; s++)
+		if (l->slot.at[s].per_block && k->q < 0) k->q = f_div(f, "q", aff_v(k->b), ROW_BLOCK);
+	int n = l->spec->seq.n;
+	k->first = arena_new(l->arena, int, n + 1);
+	k->longest = arena_new(l->arena, int, n + 1);
+	k->all = arena_new(l->arena, int, n + 1);
+	for (int s = 0; s < l->slot.n; s++) {
+		if (l->slot.at[s].kind != SLOT_STEP_BLOCK) continue;
+		int i = l->slot.at[s].index;
+		k->first[i] = block_load(k, i, "first", aff_c(STEP_FIRST));
+		k->longest[i] = block_load(k, i, "longest", aff_c(STEP_LONGEST));
+		k->all[i] = block_load(k, i, "all", aff_c(STEP_ALL));
+	}
+}
+
+static void walk_open(Block *k, const TimeWalk *w)
+{
+	Fn *f = k->f;
+	int i = w->seq - 1, v = f_for(f, "i", aff_c(0), aff_v(k->longest[i]), 1);
+	Aff t = w->back ? aff_plus(aff_off(aff_v(k->longest[i]), -1), v, -1) : aff_v(v);
+	k->slab = block_load(k, i, "at", aff_off(t, STEP_TIME0));
+	int next = block_load(k, i, "next", aff_off(t, STEP_TIME0 + 1));
+	k->count = aff_plus(aff_v(next), k->slab, -1);
+	if (w->back) {
+		int end = block_load(k, i, "end", aff_off(t, STEP_TIME0 + 2));
+		k->other = next;
+		k->carried = f_min(f, "carried", aff_plus(aff_v(end), next, -1), k->count);
+	} else {
+		k->other = block_load(k, i, "before", aff_off(t, STEP_BEFORE));
+		k->carried = f_min(f, "carried", aff_plus(aff_v(k->slab), k->other, -1), k->count);
+	}
+}
+
+static void call_arg(Block *k, const Call *c, int a)
+{
+	const Lowering *l = k->l;
+	Loc loc = c->arg.at[a];
+	Aff off = aff_c(loc.off);
+	if (loc.seq && c->walk) off = aff_plus(off, c->shift && a == 0 ? k->other : k->slab, loc.stride);
+	if (loc.temp >= 0) {
+		f_arg(k->f, k->temp[loc.temp], off);
+		return;
+	}
+	const Slot *s = &l->slot.at[loc.slot];
+	if (loc.seq)
+		off = aff_plus(off, k->first[loc.seq - 1], loc.stride);
+	else if (l->rows && s->stride)
+		off = aff_plus(off, s->per_block ? k->q : k->b, s->stride);
+	f_arg(k->f, loc.slot, off);
+}
+
+static void emit_call(Block *k, const Call *c)
+{
+	k->f->at = c->span;
+	f_call(k->f, fn_index(k->l->m, c->fn));
+	for (int a = 0; a < c->arg.n; a++) call_arg(k, c, a);
+	if (c->shift) f_arg_size(k->f, aff_v(k->carried));
+	if (!c->rows) return;
+	f_arg_size(k->f, c->walk      ? k->count
+			 : c->seq     ? aff_v(k->all[c->seq - 1])
+			 : k->l->rows ? aff_v(k->m)
+				      : aff_c(1));
+}
+
+/* Steps are found through the line of their block. */
+static void want_blocks(Lowering *l, int seq)
+{
+	if (seq) lo_slot(l, SLOT_STEP_BLOCK, seq - 1, l->spec->seq.at[seq - 1].max + STEP_HEAD, true);
+}
+
 Fn *lowering_finish(Lowering *l)
 {
 	int home = -1;
 	if (l->rows) drop_unused(l);
 	plan(l);
 	if (l->work) home = lo_slot(l, SLOT_WORK, 0, 0, false).slot;
+	for (int c = 0; c < l->call.n; c++) {
+		want_blocks(l, l->call.at[c].seq);
+		for (int a = 0; a < l->call.at[c].arg.n; a++) want_blocks(l, l->call.at[c].arg.at[a].seq);
+	}
 	Fn *f = fn_new(l->m, l->name);
 	f->exported = true;
 	for (int s = 0; s < l->slot.n; s++) {
 		BufKind k = l->slot.at[s].kind == SLOT_WORK || slot_written(l, s) ? BUF_INOUT : BUF_IN;
 		f_buf(f, k, slot_elem[l->slot.at[s].kind], slot_name(l, &l->slot.at[s]), 0);
 	}
-	int n = -1, b = -1, m = -1, q = -1;
-	if (l->rows) n = f_size(f, "n");
-	int *temp = arena_new(l->arena, int, l->temp.n + 1);
+	Block k = {.f = f, .l = l, .temp = arena_new(l->arena, int, l->temp.n + 1), .q = -1};
+	if (l->rows) k.n = f_size(f, "n");
 	for (int i = 0; i < l->temp.n; i++)
 		if (l->temp.at[i].first >= 0)
-			temp[i] = f_temp(f, ELEM_F32, arena_printf(l->arena, "t%d", i), l->temp.at[i].size,
-					 home, l->temp.at[i].at);
-	if (l->rows) {
-		b = f_for(f, "b", aff_c(0), aff_v(n), ROW_BLOCK);
-		m = f_min(f, "m", aff_plus(aff_v(n), b, -1), aff_c(ROW_BLOCK));
-		for (int s = 0; s < l->slot.n; s++)
-			if (l->slot.at[s].per_block && q < 0) q = f_div(f, "q", aff_v(b), ROW_BLOCK);
-	}
-	for (int c = 0; c < l->call.n; c++) {
-		const Call *call = &l->call.at[c];
-		f->at = call->span;
-		f_call(f, fn_index(l->m, call->fn));
-		for (int a = 0; a < call->arg.n; a++) {
-			Loc loc = call->arg.at[a];
-			if (loc.temp >= 0) {
-				f_arg(f, temp[loc.temp], aff_c(loc.off));
-				continue;
-			}
-			const Slot *s = &l->slot.at[loc.slot];
-			Aff off = aff_c(loc.off);
-			if (l->rows && s->stride) off = aff_plus(off, s->per_block ? q : b, s->stride);
-			f_arg(f, loc.slot, off);
-		}
-		if (call->rows) f_arg_size(f, l->rows ? aff_v(m) : aff_c(1));
+			k.temp[i] = f_temp(f, ELEM_F32, arena_printf(l->arena, "t%d", i), l->temp.at[i].size,
+					   home, l->temp.at[i].at);
+	if (l->rows) block_open(&k);
+	for (int c = 0, walk = 0; c <= l->call.n; c++) {
+		int now = c < l->call.n ? l->call.at[c].walk : 0;
+		if (walk && walk != now) f_end(f, 1);
+		if (now && walk != now) walk_open(&k, &l->walk.at[now - 1]);
+		walk = now;
+		if (c < l->call.n) emit_call(&k, &l->call.at[c]);
 	}
 	if (l->rows) f_end(f, 1);
 	return f;
@@ -319,4 +414,31 @@ void lo_copy(Lowering *l, Loc from, Loc to, int64_t width, bool rows, Span span)
 		f_end(f, 1);
 	}
 	lo_call(l, f, 2, (Loc[]){from, to}, rows, span);
+}
+
+void lo_shift(Lowering *l, Loc from, Loc to, int64_t width, Span span)
+{
+	bool fresh;
+	Fn *f = lo_kernel(l, &fresh, "shift_%lld_s%d_%d", (long long)width, (int)from.stride, (int)to.stride);
+	if (fresh) {
+		int X = f_buf(f, BUF_IN, ELEM_F32, "x", 0), Y = f_buf(f, BUF_OUT, ELEM_F32, "y", 0);
+		int carried = f_size(f, "carried"), n = f_size(f, "n");
+		int r = f_for(f, "r", aff_c(0), aff_v(carried), 1);
+		f_copy(f, l->t->W, width, Y, aff_mul(aff_v(r), to.stride), X, aff_mul(aff_v(r), from.stride));
+		f_end(f, 1);
+		r = f_for(f, "r", aff_v(carried), aff_v(n), 1);
+		f_zero(f, l->t->W, width, Y, aff_mul(aff_v(r), to.stride));
+		f_end(f, 1);
+	}
+	lo_call(l, f, 2, (Loc[]){from, to}, true, span);
+	l->call.at[l->call.n - 1].shift = true;
+}
+
+void lo_walked(Lowering *l, int first)
+{
+	for (int i = 0; i < l->temp.n; i++) {
+		Temp *t = &l->temp.at[i];
+		if (t->first >= first) t->first = first;
+		if (t->first >= 0 && t->last >= first) t->last = l->call.n - 1;
+	}
 }

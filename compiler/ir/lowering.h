@@ -33,6 +33,7 @@ typedef struct {
 typedef struct {
 	int slot, temp;	     /* index, or -1 */
 	int64_t off, stride; /* stride 0: free of rows */
+	int seq;	     /* rows are the steps of sequence seq - 1; 0: rows of the batch */
 } Loc;
 
 typedef struct {
@@ -44,9 +45,24 @@ typedef struct {
 typedef struct {
 	Fn *fn;
 	VEC(Loc) arg; /* one per buffer parameter */
-	bool rows;    /* the last argument is the number of rows in the block */
+	bool rows;    /* the last argument is the number of rows in the block, or of steps */
+	int seq;      /* 1 + the sequence whose steps it goes over, or 0 */
+	int walk;     /* 1 + the walk it is part of: it sees the steps of one time only; or 0 */
+	bool shift;   /* lo_shift: its first argument is what the walk left at the time before */
 	Span span;
 } Call;
+
+/*
+ * One time after the other.  The steps of a block of rows lie time by time, rows by falling length, so that
+ * those of one time are the first rows of the time before.
+ */
+typedef struct {
+	int seq;   /* 1 + the sequence */
+	bool back; /* from the last time to the first */
+} TimeWalk;
+
+/* What a block of STEP_BLOCK holds (runtime/steps.h). */
+enum { STEP_FIRST, STEP_LONGEST, STEP_ALL, STEP_BEFORE, STEP_TIME0, STEP_HEAD = 6 /* and `max` times */ };
 
 /* Packed weights and row-free values: shared by all entries of a module, made by the entry `pre`. */
 typedef struct {
@@ -77,13 +93,16 @@ struct Lowering {
 	VEC(Slot) slot;
 	VEC(Temp) temp;
 	VEC(Call) call;
+	VEC(TimeWalk) walk;
+	int domain;   /* of the call being made: 1 + the sequence whose steps it goes over, or 0 */
+	int now;      /* 1 + the walk that calls are part of, or 0 */
 	int64_t work; /* floats, after lowering_finish */
 };
 
 Lowering *lowering_new(Arena *a, Mod *m, const Target *t, Spec *spec, const Graph *g, Packing *p,
 		       const char *name, bool rows);
 
-static const Loc loc_none = {-1, -1, 0, 0};
+static const Loc loc_none = {-1, -1, 0, 0, 0};
 static inline bool loc_is(Loc l) { return l.slot >= 0 || l.temp >= 0; }
 static inline Loc loc_column(Loc l, int64_t c)
 {
@@ -91,8 +110,9 @@ static inline Loc loc_column(Loc l, int64_t c)
 	return l;
 }
 Loc lo_slot(Lowering *l, SlotKind kind, int index, int stride, bool per_block);
-Loc lo_temp(Lowering *l, int64_t width, bool rows); /* [block, width] or [width] */
-Loc lo_value(Lowering *l, NodeId id);		    /* where an operand lies; it must have been computed */
+Loc lo_steps(Lowering *l, SlotKind kind, int index, int seq, int64_t stride); /* a slot with a row a step */
+Loc lo_temp(Lowering *l, int64_t width, Shape of); /* [block, width], [steps of a block, width] or [width] */
+Loc lo_value(Lowering *l, NodeId id);		   /* where an operand lies; it must have been computed */
 /* Where to put the node (or, if one was absorbed, its user); makes a temp unless a place was chosen before.
  */
 Loc lo_result(Lowering *l, NodeId id);
@@ -115,6 +135,10 @@ void lo_copy(Lowering *l, Loc from, Loc to, int64_t width, bool rows, Span span)
 /* In a kernel: `width` elements from buffer X at x to Y at y, in pieces of exactly the widths that exist. */
 void f_copy(Fn *f, int W, int64_t width, int Y, Aff y, int X, Aff x);
 void f_zero(Fn *f, int W, int64_t width, int Y, Aff y);
+/* In a walk: `width` elements of each row of the time before go to this time; rows that begin here get 0. */
+void lo_shift(Lowering *l, Loc from, Loc to, int64_t width, Span span);
+/* What the calls since `first` use, all of it lives as long as their walk. */
+void lo_walked(Lowering *l, int first);
 /* A key for a row-free value: parameters are the same in all graphs of a model, other values belong to
  * theirs. */
 Str lo_free_key(Lowering *l, NodeId id);

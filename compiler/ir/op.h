@@ -17,7 +17,8 @@ typedef enum {
 	GROUP_DENSE,
 	GROUP_REDUCE,
 	GROUP_SHAPE,
-	GROUP_MIX
+	GROUP_MIX,
+	GROUP_SEQ
 } OpGroup;
 
 /* Where the scalar expression of an elementwise op is built: `lanes` wide, in f. */
@@ -47,6 +48,7 @@ typedef struct {
 	void (*lower)(struct Lowering *l, NodeId id);
 	/* May node id be computed by the call of `first` and those already with it?  NULL: never. */
 	bool (*joins)(const struct Lowering *l, NodeId first, NodeId id);
+	bool by_rows;  /* its call goes over the rows of the block, though steps are read or written */
 	bool scratch;  /* elementwise: `each` makes registers, so it cannot stand in a kernel's store */
 	double lo, hi; /* domain of operands for random tests; lo == hi: -2 .. 2 */
 } Op;

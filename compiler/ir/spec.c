@@ -25,6 +25,7 @@ int spec_param(Spec *s, Param p)
 int spec_feature_read(const Spec *s, const Node *n)
 {
 	if (n->op == OP_REAL || n->op == OP_PRESENT) return n->attr.i;
+	if (n->op == OP_LENGTH) return s->seq.at[n->attr.i - 1].feature.at[0]; /* tells where the steps lie */
 	return n->op == OP_LOOKUP ? s->lookup.at[n->attr.i].feature : -1;
 }
 

@@ -41,13 +41,25 @@ typedef struct {
 	char separator;
 	int share; /* feature whose table (and code) this one uses, or -1 */
 	int dim;   /* declared width, 0: the default */
+	int seq;   /* 1 + the sequence it is a field of, or 0 */
 } Feature;
+
+/* A behaviour sequence: several fields a step.  Its fields are features of kind FEATURE_BAG. */
+typedef struct {
+	Str name;
+	int group;
+	Span span;
+	VEC(int) feature;
+	int max; /* steps at most */
+	bool keep_last;
+	int n_drow; /* width of a step in DSTEPS */
+} Seq;
 
 typedef struct {
 	Str name;
 	Span span;
-	bool candidate; /* side; request otherwise */
-	VEC(int) feature;
+	bool candidate;	  /* side; request otherwise */
+	VEC(int) feature; /* but the fields of sequences */
 } Group;
 
 typedef struct {
@@ -66,7 +78,7 @@ typedef struct {
 
 typedef struct {
 	int feature, table;
-	int offset; /* column in the block of gradients; -1: no loss reaches it */
+	int offset; /* column in the block of gradients, DROWS or DSTEPS; -1: no loss reaches it */
 	int block;  /* of a shared table, where each task has a gradient of its own: column in each task's
 		       block */
 } Lookup;
@@ -192,6 +204,7 @@ typedef struct {
 	Str name; /* of the model */
 	VEC(Feature) feature;
 	VEC(Group) group;
+	VEC(Seq) seq;
 	VEC(Table) table;
 	VEC(Lookup) lookup;
 	int n_drow;

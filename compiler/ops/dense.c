@@ -38,7 +38,7 @@ static bool dense_shape(const Graph *g, int n, const NodeId *in, const Attr *att
 		*why = "the bias does not have one element per output";
 		return false;
 	}
-	*out = shape_1(true, w.d[1]);
+	*out = shape_over(x, shape_1(true, w.d[1]));
 	return true;
 }
 
@@ -84,7 +84,7 @@ static void dense_grad(Graph *g, NodeId id, NodeId d, NodeId *din)
 static bool dx_shape(const Graph *g, int n, const NodeId *in, const Attr *attr, Shape *out, const char **why)
 {
 	(void)n, (void)attr, (void)why;
-	*out = shape_1(true, g->node.at[in[1]].shape.d[0]);
+	*out = shape_over(g->node.at[in[0]].shape, shape_1(true, g->node.at[in[1]].shape.d[0]));
 	return true;
 }
 
@@ -792,7 +792,7 @@ static Loc joint_state(Lowering *l, const Joint *d)
 	Loc at = lo_value(l, g->node.at[d->id[0]].in[2]);
 	if (d->n == 1) return at;
 	bool rows = at.stride != 0;
-	Loc all = lo_temp(l, d->total, rows), to = all;
+	Loc all = lo_temp(l, d->total, shape_scalar(rows)), to = all;
 	for (int i = 0; i < d->n; to = loc_column(to, d->width[i++]))
 		lo_copy(l, lo_value(l, g->node.at[d->id[i]].in[2]), to, d->width[i], rows,
 			g->node.at[d->id[0]].span);
@@ -898,7 +898,7 @@ static void dense_lower(Lowering *l, NodeId id)
 		d.total += outputs(l, k);
 	}
 	if (d.n > 1) {
-		Loc row = lo_temp(l, d.total, true);
+		Loc row = lo_temp(l, d.total, l->g->node.at[id].shape);
 		for (int i = 0; i < d.n; i++) {
 			NodeId k = d.id[i];
 			l->loc[l->absorbed[k] ? l->absorbed[k] : k] = row;

@@ -11,7 +11,7 @@ static bool lookup_shape(const Graph *g, int n, const NodeId *in, const Attr *at
 			 const char **why)
 {
 	(void)g, (void)n, (void)in, (void)why;
-	*out = shape_1(true, attr->j);
+	*out = shape_1(true, attr->j); /* of a field of a sequence, for every step: as it was made */
 	return true;
 }
 
@@ -101,12 +101,40 @@ static bool bag(const Lowering *l, NodeId id)
 	return l->spec->feature.at[lookup_of(l, id)->feature].kind == FEATURE_BAG;
 }
 
+/* A row a step: step s of the block is item AT[s] of the field. */
+static void steps_lower(Lowering *l, NodeId id)
+{
+	const Node *n = &l->g->node.at[id];
+	const Lookup *look = lookup_of(l, id);
+	int dim = n->shape.d[0];
+	int64_t stride = l->spec->table.at[look->table].stride;
+	Loc arg[4] = {lo_steps(l, SLOT_STEP_AT, n->shape.seq - 1, n->shape.seq, 1),
+		      lo_slot(l, SLOT_BAG_ITEM, look->feature, 0, false),
+		      lo_slot(l, SLOT_TABLE, look->table, 0, false), lo_result(l, id)};
+	bool fresh;
+	Fn *f = lo_kernel(l, &fresh, "steps_%d_s%d_%d", dim, (int)stride, (int)arg[3].stride);
+	if (fresh) {
+		int A = f_buf(f, BUF_IN, ELEM_I32, "at", 0), I = f_buf(f, BUF_IN, ELEM_I32, "item", 0),
+		    T = f_buf(f, BUF_IN, ELEM_F32, "table", 0), Y = f_buf(f, BUF_OUT, ELEM_F32, "y", 0),
+		    rows = f_size(f, "n");
+		int last = f_let(f, "last", aff_off(aff_v(rows), -1)),
+		    s = f_for(f, "s", aff_c(0), aff_v(rows), 1);
+		int ahead = f_min(f, "ahead", aff_off(aff_v(s), AHEAD / 4), aff_v(last)),
+		    next = f_load(f, "next", I, aff_v(f_load(f, "there", A, aff_v(ahead))));
+		for (int c = 0; c < dim; c += 16) f_prefetch(f, T, aff_off(aff_mul(aff_v(next), stride), c));
+		int row = f_load(f, "row", I, aff_v(f_load(f, "here", A, aff_v(s))));
+		f_copy(f, l->t->W, dim, Y, aff_mul(aff_v(s), arg[3].stride), T, aff_mul(aff_v(row), stride));
+		f_end(f, 1);
+	}
+	lo_call(l, f, 4, arg, true, n->span);
+}
+
 /* Records of several tables are asked for together. */
 static bool lookup_joins(const Lowering *l, NodeId first, NodeId id)
 {
 	int n = 1;
 	for (NodeId k = first; l->with[k]; k = l->with[k]) n++;
-	return n < TOGETHER && !bag(l, first) && !bag(l, id);
+	return n < TOGETHER && !bag(l, first) && !bag(l, id); /* fields of sequences are bags */
 }
 
 static void gather_lower(Lowering *l, NodeId id)
@@ -155,6 +183,10 @@ static void lookup_lower(Lowering *l, NodeId id)
 	int64_t stride = l->spec->table.at[look->table].stride;
 	Loc Y = lo_result(l, id), T = lo_slot(l, SLOT_TABLE, look->table, 0, false);
 	bool fresh;
+	if (n->shape.seq) {
+		steps_lower(l, id);
+		return;
+	}
 	if (bag(l, id)) {
 		Loc arg[5] = {lo_slot(l, SLOT_BAG_START, look->feature, 1, false),
 			      lo_slot(l, SLOT_BAG_ITEM, look->feature, 0, false),

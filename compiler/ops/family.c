@@ -19,11 +19,18 @@ bool shape_broadcast(const Graph *g, int n, const NodeId *in, const Attr *attr, 
 	for (int i = 1; i < n; i++) {
 		Shape s = g->node.at[in[i]].shape;
 		bool rows = r.rows || s.rows;
+		int seq = r.rows ? r.seq : s.seq;
+		if (r.rows && s.rows && r.seq != s.seq) {
+			*why = arena_printf(g->arena, "the operands go over different things: %s and %s",
+					    shape_text(g->arena, r), shape_text(g->arena, s));
+			return false;
+		}
 		if (is_one(r) && (!is_one(s) || s.nd > r.nd)) {
 			r = s;
 		} else if (!is_one(s)) {
 			Shape a = r, b = s;
 			a.rows = b.rows = true;
+			a.seq = b.seq = seq;
 			if (!shape_eq(a, b)) {
 				*why = arena_printf(g->arena, "the operands have shapes %s and %s",
 						    shape_text(g->arena, r), shape_text(g->arena, s));
@@ -31,6 +38,7 @@ bool shape_broadcast(const Graph *g, int n, const NodeId *in, const Attr *attr, 
 			}
 		}
 		r.rows = rows;
+		r.seq = seq;
 	}
 	*out = r;
 	return true;

@@ -169,13 +169,13 @@ static bool mix_shape(const Graph *g, int n, const NodeId *in, const Attr *attr,
 {
 	(void)n, (void)attr;
 	Shape s = g->node.at[in[0]].shape, e = g->node.at[in[1]].shape;
-	if (!s.rows || s.nd != 1 || !e.rows || e.nd != 2 || e.d[0] != s.d[0]) {
+	if (!s.rows || s.nd != 1 || !e.rows || e.nd != 2 || e.d[0] != s.d[0] || s.seq != e.seq) {
 		*why = arena_printf(g->arena,
 				    "it mixes [n, experts, width] by a gate of [n, experts], not %s by %s",
 				    shape_text(g->arena, e), shape_text(g->arena, s));
 		return false;
 	}
-	*out = shape_1(true, e.d[1]);
+	*out = shape_over(e, shape_1(true, e.d[1]));
 	return true;
 }
 
@@ -243,7 +243,7 @@ static bool mix_dg_shape(const Graph *g, int n, const NodeId *in, const Attr *at
 			 const char **why)
 {
 	(void)n, (void)attr, (void)why;
-	*out = shape_1(true, g->node.at[in[1]].shape.d[0]);
+	*out = shape_over(g->node.at[in[0]].shape, shape_1(true, g->node.at[in[1]].shape.d[0]));
 	return true;
 }
 
@@ -303,7 +303,8 @@ static bool mix_de_shape(const Graph *g, int n, const NodeId *in, const Attr *at
 			 const char **why)
 {
 	(void)n, (void)attr, (void)why;
-	*out = shape_2(true, g->node.at[in[1]].shape.d[0], g->node.at[in[0]].shape.d[0]);
+	*out = shape_over(g->node.at[in[0]].shape,
+			  shape_2(true, g->node.at[in[1]].shape.d[0], g->node.at[in[0]].shape.d[0]));
 	return true;
 }
 

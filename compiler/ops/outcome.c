@@ -142,7 +142,7 @@ static bool onehot_shape(const Graph *g, int n, const NodeId *in, const Attr *at
 		*why = "one class per row is needed";
 		return false;
 	}
-	*out = shape_1(true, attr->j);
+	*out = shape_over(g->node.at[in[0]].shape, shape_1(true, attr->j));
 	return true;
 }
 

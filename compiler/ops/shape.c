@@ -8,14 +8,14 @@ static bool concat_shape(const Graph *g, int n, const NodeId *in, const Attr *at
 	int64_t width = 0;
 	for (int i = 0; i < n; i++) {
 		Shape s = g->node.at[in[i]].shape;
-		if (!s.rows || s.nd > 1) {
+		if (!s.rows || s.nd > 1 || s.seq != g->node.at[in[0]].shape.seq) {
 			*why = arena_printf(g->arena, "it joins values of shape [n, width], not %s",
 					    shape_text(g->arena, s));
 			return false;
 		}
 		width += shape_size(s);
 	}
-	*out = shape_1(true, (int)width);
+	*out = shape_over(g->node.at[in[0]].shape, shape_1(true, (int)width));
 	return true;
 }
 
@@ -63,7 +63,7 @@ static bool slice_shape(const Graph *g, int n, const NodeId *in, const Attr *att
 		*why = "the columns lie outside the value";
 		return false;
 	}
-	*out = shape_1(true, attr->j);
+	*out = shape_over(g->node.at[in[0]].shape, shape_1(true, attr->j));
 	return true;
 }
 
@@ -76,13 +76,14 @@ static void slice_grad(Graph *g, NodeId id, NodeId d, NodeId *din)
 	NodeId part[3];
 	if (n.attr.i) {
 		NodeId zero = graph_k(g, id, 0);
-		part[parts++] =
-		    graph_push(g, OP_SPREAD, shape_1(true, n.attr.i), 1, &zero, (Attr){0}, n.span);
+		part[parts++] = graph_push(g, OP_SPREAD, shape_over(s, shape_1(true, n.attr.i)), 1, &zero,
+					   (Attr){0}, n.span);
 	}
 	part[parts++] = d;
 	if (after) {
 		NodeId zero = graph_k(g, id, 0);
-		part[parts++] = graph_push(g, OP_SPREAD, shape_1(true, after), 1, &zero, (Attr){0}, n.span);
+		part[parts++] = graph_push(g, OP_SPREAD, shape_over(s, shape_1(true, after)), 1, &zero,
+					   (Attr){0}, n.span);
 	}
 	din[0] = parts == 1 ? d : graph_op(g, OP_CONCAT, parts, part, (Attr){0}, n.span);
 	din[0] = graph_reshape(g, din[0], s);

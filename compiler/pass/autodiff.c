@@ -5,6 +5,9 @@
  * weight * INV * w. Gradients accumulate: a value used twice receives both.
  *
  * Needs   the forward graph of a checked model.
+ * A scan is differentiated by a scan backwards in time: the gradient of a state's new value is what comes
+ * from outside plus what the step after sends back through the state.
+ *
  * Leaves  roots LOSS and COUNT per loss, GRAD per use of a parameter, DROW per lookup; where the spec asks
  * for gradients of tasks, TASK_GRAD and TASK_DROW for what is shared.
  */
@@ -15,9 +18,11 @@
 typedef struct {
 	Spec *s;
 	Graph *g;
-	NodeId *d;   /* per forward node: its gradient so far, or 0 */
-	bool *needs; /* a parameter or a table lies behind it */
-	int n;	     /* forward nodes */
+	NodeId *d;	 /* per forward node: its gradient so far, or 0 */
+	bool *needs;	 /* a parameter or a table lies behind it */
+	VEC(NodeId) cut; /* slices whose gradients wait for those beside them */
+	int n;		 /* forward nodes */
+	int pass;	 /* 0; of the gradients of tasks, their number */
 } Grad;
 
 static NodeId row_weight(Spec *s, Graph *g, Span span)
@@ -75,12 +80,127 @@ static void leave(Grad *a, NodeId id, int task)
 			   task * (lookup ? s->lookup.n : s->param.n) + i, a->d[id]);
 }
 
+/* ---- slices: the gradients of columns that do not overlap are joined, not padded and added ---- */
+
+static NodeId zeros(Grad *a, NodeId like, int width)
+{
+	NodeId zero = graph_k(a->g, like, 0);
+	Shape s = shape_over(a->g->node.at[like].shape, shape_1(true, width));
+	return graph_push(a->g, OP_SPREAD, s, 1, &zero, (Attr){0}, a->g->node.at[like].span);
+}
+
+/* The waiting slice of x that begins first at column `from` or after; 0: none. */
+static NodeId next_cut(Grad *a, NodeId x, int from)
+{
+	NodeId best = 0;
+	for (int i = 0; i < a->cut.n; i++) {
+		NodeId id = a->cut.at[i];
+		if (!id || a->g->node.at[id].in[0] != x || a->g->node.at[id].attr.i < from) continue;
+		if (!best || a->g->node.at[id].attr.i < a->g->node.at[best].attr.i) best = id;
+	}
+	return best;
+}
+
+static void drop_cut(Grad *a, NodeId id)
+{
+	for (int i = 0; i < a->cut.n; i++)
+		if (a->cut.at[i] == id) a->cut.at[i] = 0;
+}
+
+/* What waits for x becomes its gradient, a row of columns after the other. */
+static void join_cuts(Grad *a, NodeId x)
+{
+	Shape s = a->g->node.at[x].shape;
+	int width = (int)shape_size(s);
+	while (next_cut(a, x, 0)) {
+		VEC(NodeId) part = {0};
+		int at = 0;
+		for (NodeId id = next_cut(a, x, 0); id; id = next_cut(a, x, at)) {
+			const Node *n = &a->g->node.at[id];
+			int first = n->attr.i, j = n->attr.j;
+			if (first > at) vec_push(a->g->arena, &part, zeros(a, id, first - at));
+			vec_push(a->g->arena, &part, a->d[id]);
+			drop_cut(a, id);
+			at = first + j;
+		}
+		if (at < width) vec_push(a->g->arena, &part, zeros(a, x, width - at));
+		NodeId d = part.n == 1
+			       ? part.at[0]
+			       : graph_op(a->g, OP_CONCAT, part.n, part.at, (Attr){0}, a->g->node.at[x].span);
+		add(a, x, graph_reshape(a->g, d, s));
+	}
+}
+
+/* ---- scans ---- */
+
+/* The number of the scan backwards through `scan`: another for each task's gradients. */
+static int backwards(const Grad *a, int scan) { return -(scan + a->pass * (1 << 20)); }
+
+static NodeId state_of(const Grad *a, int scan, int number)
+{
+	for (NodeId id = 1; id < a->n; id++)
+		if (a->g->node.at[id].op == OP_STATE && a->g->node.at[id].attr.j == scan &&
+		    a->g->node.at[id].attr.i == number)
+			return id;
+	return 0;
+}
+
+/* At the last node of a scan, when the gradients of all of them are known: into the body, backwards in time.
+ */
+static void enter_scan(Grad *a, NodeId id)
+{
+	Node n = a->g->node.at[id];
+	for (NodeId later = id + 1; later < a->n; later++)
+		if (a->g->node.at[later].op == OP_SCAN && a->g->node.at[later].attr.j == n.attr.j) return;
+	for (int i = 0; i < n.n_in; i++) {
+		NodeId d = state_of(a, n.attr.j, i)
+			       ? graph_push(a->g, OP_STATE, a->g->node.at[n.in[i]].shape, 0, NULL,
+					    (Attr){.i = i, .j = backwards(a, n.attr.j), .k = 1}, n.span)
+			       : 0;
+		for (NodeId out = 1; out <= id; out++) {
+			const Node *o = &a->g->node.at[out];
+			if (o->op != OP_SCAN || o->attr.j != n.attr.j || o->attr.i != i || !a->d[out])
+				continue;
+			d = d ? graph_2(a->g, OP_ADD, a->d[out], d) : a->d[out];
+		}
+		add(a, n.in[i], d);
+	}
+}
+
+/* At the first state of a scan, when the gradients of all of them are known. */
+static void leave_scan(Grad *a, NodeId id)
+{
+	int scan = a->g->node.at[id].attr.j;
+	for (NodeId before = 1; before < id; before++)
+		if (a->g->node.at[before].op == OP_STATE && a->g->node.at[before].attr.j == scan) return;
+	Node n = a->g->node.at[graph_scan(a->g, id)];
+	NodeId *d = arena_new(a->g->arena, NodeId, n.n_in);
+	for (int i = 0; i < n.n_in; i++) {
+		NodeId state = state_of(a, scan, i);
+		if (state && a->d[state]) {
+			d[i] = a->d[state];
+			continue;
+		}
+		NodeId zero = graph_k(a->g, id, 0);
+		d[i] = graph_push(a->g, OP_SPREAD, a->g->node.at[n.in[i]].shape, 1, &zero, (Attr){0}, n.span);
+	}
+	graph_op(a->g, OP_SCAN, n.n_in, d, (Attr){.j = backwards(a, scan), .k = 1}, n.span);
+}
+
 static void backward(Grad *a, int task)
 {
 	Graph *g = a->g;
+	a->pass = task + 1;
 	for (NodeId id = a->n; id-- > 1;) {
-		if (!a->d[id] || !a->needs[id]) continue;
+		if (a->needs[id]) join_cuts(a, id);
 		Node node = g->node.at[id];
+		if (node.op == OP_SCAN && a->needs[id]) enter_scan(a, id);
+		if (node.op == OP_STATE) leave_scan(a, id);
+		if (!a->d[id] || !a->needs[id] || node.op == OP_SCAN || node.op == OP_STATE) continue;
+		if (node.op == OP_SLICE) {
+			if (a->needs[node.in[0]]) vec_push(g->arena, &a->cut, id);
+			continue;
+		}
 		if (node.op == OP_PARAM || node.op == OP_LOOKUP) {
 			leave(a, id, task);
 			continue;
@@ -111,6 +231,8 @@ void pass_autodiff(Spec *s, Graph *g)
 		const Node *node = &g->node.at[id];
 		if (node->op == OP_PARAM)
 			a.needs[id] = !s->param.at[node->attr.i].frozen;
+		else if (node->op == OP_STATE)
+			a.needs[id] = true;
 		else if (node->op == OP_LOOKUP)
 			a.needs[id] = !s->table.at[s->lookup.at[node->attr.i].table].frozen;
 		else

@@ -19,6 +19,7 @@ static uint8_t input_time(const Spec *s, const Node *n)
 	case OP_CONST:
 	case OP_PARAM:
 	case OP_NOISE:
+	case OP_STATE: /* by its scan */
 	case OP_INV: return 0;
 	default: break;
 	}
@@ -29,10 +30,22 @@ static uint8_t input_time(const Spec *s, const Node *n)
 uint8_t *bind_times(const Spec *s, const Graph *g)
 {
 	uint8_t *when = arena_new(g->arena, uint8_t, g->node.n);
-	for (NodeId id = 1; id < g->node.n; id++) {
-		const Node *n = &g->node.at[id];
-		if (!n->n_in) when[id] = input_time(s, n);
-		for (int i = 0; i < n->n_in; i++) when[id] |= when[n->in[i]];
+	for (bool news = true; news;) {
+		news = false;
+		for (NodeId id = 1; id < g->node.n; id++) {
+			const Node *n = &g->node.at[id];
+			if (!n->n_in) when[id] |= input_time(s, n);
+			for (int i = 0; i < n->n_in; i++) when[id] |= when[n->in[i]];
+			if (n->op != OP_SCAN) continue;
+			for (NodeId k = 1; k < id; k++) { /* its states depend on what it does */
+				const Node *state = &g->node.at[k];
+				if (state->op != OP_STATE || state->attr.j != n->attr.j ||
+				    when[k] == when[id])
+					continue;
+				when[k] = when[id];
+				news = true;
+			}
+		}
 	}
 	return when;
 }

@@ -15,7 +15,9 @@
 #include "pass/map.h"
 #include "pass/pass.h"
 #include "pass/update.h"
+#include "pass/walk.h"
 #include <stdlib.h>
+#include <string.h>
 
 typedef enum {
 	PHASE_PRE,
@@ -29,6 +31,7 @@ typedef struct {
 	Str tag;
 	Phase *phase;
 	Loc *free; /* PRE nodes: where they lie in PACKED (slot of the pre entry) */
+	int *walk; /* per node: 1 + the scan whose body it belongs to, or 0 */
 } Part;
 
 typedef struct {
@@ -57,7 +60,7 @@ void pass_records(Spec *s, bool scorer)
 
 static bool elementwise(const Node *n) { return op_table[n->op]->each != NULL; }
 static bool is_sum(OpCode op) { return op == OP_DENSE_DW || op == OP_SUM_ROWS; }
-static bool is_view(OpCode op) { return op == OP_RESHAPE || op == OP_SLICE; }
+static bool is_view(OpCode op) { return op == OP_RESHAPE || op == OP_SLICE || op == OP_SCAN; }
 
 static Phase phase_of(const Graph *g, const Phase *phase, const Node *n)
 {
@@ -78,6 +81,7 @@ static Part part_new(Lower *w, const Graph *g, const char *tag)
 	Part p = {.g = g, .tag = str_intern(w->mod->str, tag)};
 	p.phase = arena_new(w->arena, Phase, g->node.n);
 	p.free = arena_new(w->arena, Loc, g->node.n);
+	p.walk = walk_of(g);
 	for (NodeId id = 1; id < g->node.n; id++) {
 		p.phase[id] = phase_of(g, p.phase, &g->node.at[id]);
 		p.free[id] = loc_none;
@@ -94,6 +98,7 @@ static Part part_new(Lower *w, const Graph *g, const char *tag)
 
 typedef struct {
 	int level;
+	int walk;	  /* 1 + the scan it is part of, or 0 */
 	bool view;	  /* after everything else of its level */
 	NodeId id;	  /* the first node */
 	VEC(NodeId) node; /* several: an elementwise group */
@@ -106,6 +111,7 @@ typedef struct {
 	bool *live; /* needed here and computed here */
 	bool *kept; /* elementwise: needed outside its group */
 	int *uses, *level;
+	int *top;      /* level; of a node in a body, that of the body */
 	bool *map;     /* computed in an elementwise group */
 	bool *carried; /* computed by the call of another node */
 	NodeId *given; /* handed over by the request's entry: 1 + where in REQUEST, or NULL */
@@ -131,7 +137,9 @@ static bool given(Plan *p, NodeId id)
 	case OP_SAMPLE: l->loc[id] = lo_slot(l, SLOT_SAMPLE, n->attr.i, 1, false); return true;
 	case OP_WEIGHT: l->loc[id] = lo_slot(l, SLOT_WEIGHT, 0, 1, false); return true;
 	case OP_NOISE:
-		l->loc[id] = lo_slot(l, SLOT_NOISE, n->attr.i, (int)shape_size(n->shape), false);
+		l->loc[id] = n->shape.seq
+				 ? lo_steps(l, SLOT_NOISE, n->attr.i, n->shape.seq, shape_size(n->shape))
+				 : lo_slot(l, SLOT_NOISE, n->attr.i, (int)shape_size(n->shape), false);
 		return true;
 	case OP_INV:
 		l->loc[id] = lo_slot(l, SLOT_INV, 0, 0, false);
@@ -168,6 +176,32 @@ static bool handed(Plan *p, NodeId id)
 	return true;
 }
 
+/* Counts the uses of live nodes' operands; a state needs its scan, which comes later: true, another walk is
+ * due. */
+static bool mark_operands(Plan *p, Phase phase)
+{
+	const Graph *g = p->part->g;
+	bool news = false;
+	for (NodeId id = g->node.n; id-- > 1;) {
+		const Node *n = &g->node.at[id];
+		if (!p->live[id]) continue;
+		if (left_over(p, id, phase) || handed(p, id)) {
+			p->live[id] = false;
+			continue;
+		}
+		for (int i = 0; i < n->n_in; i++)
+			if (n->in[i]) {
+				p->live[n->in[i]] = true;
+				p->uses[n->in[i]]++;
+			}
+		if (n->op != OP_STATE) continue;
+		NodeId scan = graph_scan(g, id);
+		news |= !p->live[scan];
+		p->live[scan] = true;
+	}
+	return news;
+}
+
 static void mark(Plan *p, Phase phase, bool (*wanted)(const Root *))
 {
 	const Graph *g = p->part->g;
@@ -177,18 +211,9 @@ static void mark(Plan *p, Phase phase, bool (*wanted)(const Root *))
 			p->uses[g->root.at[r].node]++;
 			p->kept[g->root.at[r].node] = true;
 		}
-	for (NodeId id = g->node.n; id-- > 1;) {
-		if (!p->live[id]) continue;
-		if (left_over(p, id, phase) || handed(p, id)) {
-			p->live[id] = false;
-			continue;
-		}
-		for (int i = 0; i < g->node.at[id].n_in; i++)
-			if (g->node.at[id].in[i]) {
-				p->live[g->node.at[id].in[i]] = true;
-				p->uses[g->node.at[id].in[i]]++;
-			}
-	}
+	int *uses = arena_new(p->w->arena, int, g->node.n);
+	memcpy(uses, p->uses, sizeof *uses * (size_t)g->node.n);
+	while (mark_operands(p, phase)) memcpy(p->uses, uses, sizeof *uses * (size_t)g->node.n);
 	for (NodeId id = 1; id < g->node.n; id++)
 		if (p->live[id] && (phase != PHASE_PRE || p->part->phase[id] == PHASE_PRE) && given(p, id))
 			p->live[id] = false;
@@ -205,8 +230,8 @@ static NodeId absorbs(const Plan *p, NodeId id)
 		NodeId d = n->in[i];
 		const Node *dense = &g->node.at[d];
 		if (op_table[dense->op]->group != GROUP_DENSE || !p->live[d] || is_sum(dense->op) ||
-		    p->uses[d] != 1 || p->l->absorbed[d] || shape_size(dense->shape) < 8 ||
-		    shape_size(dense->shape) != shape_size(n->shape))
+		    p->uses[d] != 1 || p->l->absorbed[d] || p->part->walk[d] != p->part->walk[id] ||
+		    shape_size(dense->shape) < 8 || shape_size(dense->shape) != shape_size(n->shape))
 			continue;
 		bool ready = true;
 		for (int k = 0; k < n->n_in; k++) {
@@ -219,38 +244,76 @@ static NodeId absorbs(const Plan *p, NodeId id)
 	return 0;
 }
 
+/* May one elementwise kernel compute both? */
+static bool alike(const Graph *g, NodeId a, NodeId b)
+{
+	Shape s = g->node.at[a].shape, t = g->node.at[b].shape;
+	return shape_size(s) == shape_size(t) && s.rows == t.rows && s.seq == t.seq;
+}
+
+/* The highest level of what a body needs from outside. */
+static int below(const Plan *p, int walk)
+{
+	const Graph *g = p->part->g;
+	int level = 0;
+	for (NodeId id = 1; id < g->node.n; id++)
+		for (int i = 0; p->part->walk[id] == walk && p->live[id] && i < g->node.at[id].n_in; i++) {
+			NodeId in = g->node.at[id].in[i];
+			if (in && p->live[in] && p->part->walk[in] != walk && p->top[in] > level)
+				level = p->top[in];
+		}
+	return level;
+}
+
+/* Users outside come after all of a body. */
+static void close_walk(Plan *p, int walk)
+{
+	int most = 0;
+	for (NodeId id = 1; id < p->part->g->node.n; id++)
+		if (p->part->walk[id] == walk && p->live[id] && p->level[id] > most) most = p->level[id];
+	for (NodeId id = 1; id < p->part->g->node.n; id++)
+		if (p->part->walk[id] == walk) p->top[id] = most;
+}
+
 static void levels(Plan *p)
 {
 	const Graph *g = p->part->g;
+	int walk = 0, base = 0;
 	for (NodeId id = 1; id < g->node.n; id++) {
 		const Node *n = &g->node.at[id];
+		int now = p->part->walk[id];
+		if (walk && walk != now) close_walk(p, walk);
+		if (now && walk != now) base = below(p, now);
+		walk = now;
 		if (!p->live[id]) continue;
 		NodeId d = elementwise(n) ? absorbs(p, id) : 0;
 		if (d) {
 			p->l->absorbed[d] = id;
-			p->level[id] = p->level[d];
+			p->top[id] = p->level[id] = p->level[d];
 			continue;
 		}
 		p->map[id] = elementwise(n);
-		int level = 1;
+		int level = now ? base + 1 : 1;
 		for (int i = 0; i < n->n_in; i++) {
 			NodeId in = n->in[i];
 			if (!in || !p->live[in]) continue;
+			bool inside = p->part->walk[in] == now;
 			bool together =
-			    is_view(n->op) || (p->map[id] && p->map[in] &&
-					       shape_size(g->node.at[in].shape) == shape_size(n->shape) &&
-					       g->node.at[in].shape.rows == n->shape.rows);
-			int least = p->level[in] + !together;
+			    inside && (is_view(n->op) || (p->map[id] && p->map[in] && alike(g, in, id)));
+			int least = (inside ? p->level[in] : p->top[in]) + !together;
 			level = least > level ? least : level;
 			if (!together || is_view(n->op)) p->kept[in] = true;
 		}
-		p->level[id] = level;
+		p->top[id] = p->level[id] = level;
 	}
+	if (walk) close_walk(p, walk);
 	/* A value used in a later group leaves its own; equal size is not enough. */
 	for (NodeId id = 1; id < g->node.n; id++)
 		for (int i = 0; p->live[id] && i < g->node.at[id].n_in; i++) {
 			NodeId in = g->node.at[id].in[i];
-			if (in && p->live[in] && (!p->map[id] || p->level[in] != p->level[id]))
+			if (in && p->live[in] &&
+			    (!p->map[id] || p->level[in] != p->level[id] ||
+			     p->part->walk[in] != p->part->walk[id]))
 				p->kept[in] = true;
 		}
 }
@@ -264,7 +327,9 @@ static void joins(Plan *p)
 		if (!p->live[id] || !op->joins) continue;
 		for (NodeId first = 1; first < id; first++) {
 			if (!p->live[first] || g->node.at[first].op != g->node.at[id].op ||
-			    p->carried[first] || !op->joins(p->l, first, id))
+			    p->carried[first] || p->part->walk[first] || p->part->walk[id] ||
+			    g->node.at[first].shape.seq != g->node.at[id].shape.seq ||
+			    !op->joins(p->l, first, id))
 				continue;
 			NodeId last = first;
 			while (p->l->with[last]) last = p->l->with[last];
@@ -279,6 +344,7 @@ static int item_order(const void *a, const void *b)
 {
 	const Item *x = a, *y = b;
 	if (x->level != y->level) return x->level - y->level;
+	if (x->walk != y->walk) return x->walk - y->walk;
 	if (x->view != y->view) return x->view - y->view;
 	return x->id - y->id;
 }
@@ -292,15 +358,17 @@ static void items(Plan *p)
 		int i = p->item.n;
 		if (p->map[id])
 			for (i = 0; i < p->item.n; i++) {
-				const Node *first = &g->node.at[p->item.at[i].id];
-				if (p->map[p->item.at[i].id] && p->item.at[i].level == p->level[id] &&
-				    shape_size(first->shape) == shape_size(n->shape) &&
-				    first->shape.rows == n->shape.rows)
+				NodeId first = p->item.at[i].id;
+				if (p->map[first] && p->item.at[i].level == p->level[id] &&
+				    alike(g, first, id) && p->part->walk[first] == p->part->walk[id])
 					break;
 			}
 		if (i == p->item.n)
 			vec_push(p->w->arena, &p->item,
-				 (Item){.level = p->level[id], .view = is_view(n->op), .id = id});
+				 (Item){.level = p->level[id],
+					.walk = p->part->walk[id],
+					.view = is_view(n->op),
+					.id = id});
 		vec_push(p->w->arena, &p->item.at[i].node, id);
 	}
 	if (p->item.n) qsort(p->item.at, (size_t)p->item.n, sizeof *p->item.at, item_order);
@@ -351,6 +419,7 @@ static Plan plan_new(Lower *w, Lowering *l, const Part *part, Phase phase, bool 
 		  .kept = arena_new(w->arena, bool, n),
 		  .uses = arena_new(w->arena, int, n),
 		  .level = arena_new(w->arena, int, n),
+		  .top = arena_new(w->arena, int, n),
 		  .map = arena_new(w->arena, bool, n),
 		  .carried = arena_new(w->arena, bool, n)};
 	w->packing.tag = part->tag;
@@ -364,11 +433,77 @@ static Plan plan_new(Lower *w, Lowering *l, const Part *part, Phase phase, bool 
 	return p;
 }
 
+/* ---- scans ---- */
+
+/* Where a value will lie, before it is computed: a state takes it from there a step later. */
+static void place_ahead(Plan *p, NodeId id)
+{
+	const Graph *g = p->part->g;
+	const Node *n = &g->node.at[id];
+	if (loc_is(p->l->loc[id]) || !p->live[id]) return;
+	if (is_view(n->op)) {
+		place_ahead(p, n->in[n->op == OP_SCAN ? n->attr.i : 0]);
+		op_table[n->op]->lower(p->l, id);
+		return;
+	}
+	p->kept[id] = true;
+	lo_result(p->l, id);
+}
+
+static void place_states(Plan *p)
+{
+	const Graph *g = p->part->g;
+	for (NodeId id = 1; id < g->node.n; id++)
+		for (int i = 0; g->node.at[id].op == OP_SCAN && p->live[id] && i < g->node.at[id].n_in; i++)
+			place_ahead(p, g->node.at[id].in[i]);
+}
+
+/* Whose steps the call that computes a node goes over. */
+static int domain_of(const Graph *g, NodeId id)
+{
+	const Node *n = &g->node.at[id];
+	if (op_table[n->op]->by_rows) return 0;
+	for (int i = 0; !n->shape.rows && i < n->n_in; i++) /* a sum */
+		if (n->in[i] && g->node.at[n->in[i]].shape.seq) return g->node.at[n->in[i]].shape.seq;
+	return n->shape.seq;
+}
+
+static void lower_item(Plan *p, const Item *item)
+{
+	const Graph *g = p->part->g;
+	p->l->domain = domain_of(g, item->id);
+	if (p->map[item->id])
+		map_lower(p->l, item->node.n, item->node.at, p->kept);
+	else
+		op_table[g->node.at[item->id].op]->lower(p->l, item->id);
+	p->l->domain = 0;
+}
+
+/* All items of a body: the states first, the others by level. */
+static void lower_walk(Plan *p, int walk)
+{
+	const Graph *g = p->part->g;
+	int first = p->l->call.n;
+	TimeWalk w = {0};
+	for (NodeId id = 1; id < g->node.n; id++)
+		if (p->part->walk[id] == walk && g->node.at[id].op == OP_STATE)
+			w = (TimeWalk){g->node.at[id].shape.seq, g->node.at[id].attr.k != 0};
+	vec_push(p->w->arena, &p->l->walk, w);
+	p->l->now = p->l->walk.n;
+	for (int pass = 0; pass < 2; pass++)
+		for (int i = 0; i < p->item.n; i++)
+			if (p->item.at[i].walk == walk &&
+			    (g->node.at[p->item.at[i].id].op == OP_STATE) == (pass == 0))
+				lower_item(p, &p->item.at[i]);
+	p->l->now = 0;
+	lo_walked(p->l, first);
+}
+
 /* ---- the order of calls ---- */
 
 typedef VEC(int) Ints;
 typedef struct {
-	int *of;    /* per node: the item that computes it, or -1 */
+	int *of;    /* per node: the item that computes it (of a body: the first of its items), or -1 */
 	int *waits; /* per item: for so many others */
 	Ints *next; /* per item: those that wait for it */
 	Ints ready; /* the last is the next */
@@ -385,6 +520,15 @@ static void needs(Plan *p, Order *o, int item, NodeId id)
 	}
 }
 
+/* Items of one body are carried out together. */
+static int first_of(const Plan *p, int item)
+{
+	int first = 0;
+	if (!p->item.at[item].walk) return item;
+	while (p->item.at[first].walk != p->item.at[item].walk) first++;
+	return first;
+}
+
 static Order order_new(Plan *p)
 {
 	Arena *a = p->w->arena;
@@ -398,13 +542,14 @@ static Order order_new(Plan *p)
 			for (int k = 0; k < p->item.at[i].node.n; k++)
 				for (NodeId id = p->item.at[i].node.at[k]; id; id = p->l->with[id]) {
 					NodeId user = p->l->absorbed[id];
+					int at = first_of(p, i);
 					if (pass) {
-						needs(p, &o, i, id);
-						if (user) needs(p, &o, i, user);
+						needs(p, &o, at, id);
+						if (user) needs(p, &o, at, user);
 						continue;
 					}
-					o.of[id] = i;
-					if (user) o.of[user] = i;
+					o.of[id] = at;
+					if (user) o.of[user] = at;
 				}
 	return o;
 }
@@ -425,23 +570,25 @@ static void carry_out(Plan *p)
 {
 	Order o = order_new(p);
 	Ints now = {0};
-	for (int i = 0; i < p->item.n; i++)
+	int due = 0, done = 0;
+	for (int i = 0; i < p->item.n; i++) {
+		if (first_of(p, i) != i) continue;
+		due++;
 		if (!o.waits[i]) vec_push(p->w->arena, &now, i);
+	}
 	make_ready(p, &o, now.at, now.n);
-	int done = 0;
 	for (; o.ready.n; done++) {
 		int at = o.ready.at[--o.ready.n];
 		now.n = 0;
 		for (int k = 0; k < o.next[at].n; k++)
 			if (!--o.waits[o.next[at].at[k]]) vec_push(p->w->arena, &now, o.next[at].at[k]);
 		make_ready(p, &o, now.at, now.n);
-		const Item *item = &p->item.at[at];
-		if (p->map[item->id])
-			map_lower(p->l, item->node.n, item->node.at, p->kept);
+		if (p->item.at[at].walk)
+			lower_walk(p, p->item.at[at].walk);
 		else
-			op_table[p->part->g->node.at[item->id].op]->lower(p->l, item->id);
+			lower_item(p, &p->item.at[at]);
 	}
-	if (done < p->item.n) bug("calls that wait for each other");
+	if (done < due) bug("calls that wait for each other");
 }
 
 /* ---- the entries ---- */
@@ -526,10 +673,14 @@ static Loc root_place(Lower *w, Lowering *l, const Root *r)
 		break;
 	}
 	case ROOT_DROW:
-	case ROOT_TASK_DROW:
-		at = lo_slot(l, SLOT_DROWS, 0, w->spec->n_drow, false);
-		at.off = drow_column(w->spec, r);
+	case ROOT_TASK_DROW: {
+		int seq =
+		    r->kind == ROOT_DROW ? w->spec->feature.at[w->spec->lookup.at[r->index].feature].seq : 0;
+		at = seq ? lo_steps(l, SLOT_DSTEPS, seq - 1, seq, w->spec->seq.at[seq - 1].n_drow)
+			 : lo_slot(l, SLOT_DROWS, 0, w->spec->n_drow, false);
+		at.off = seq ? w->spec->lookup.at[r->index].offset : drow_column(w->spec, r);
 		return at;
+	}
 	case ROOT_GIVEN: at = lo_slot(l, SLOT_REQUEST, 0, (int)w->request, false); break;
 	case ROOT_TASK_GRAD:
 	case ROOT_GRAD: bug("a gradient has no place of its own");
@@ -616,20 +767,23 @@ void pass_rows(Spec *s, const Graph *train)
 {
 	NodeId *base = arena_new(s->arena, NodeId, train->node.n);
 	s->n_drow = s->n_block = 0;
+	for (int i = 0; i < s->seq.n; i++) s->seq.at[i].n_drow = 0;
 	for (int i = 0; i < s->lookup.n; i++) s->lookup.at[i].offset = s->lookup.at[i].block = -1;
 	for (int r = 0; r < train->root.n; r++) {
 		const Root *root = &train->root.at[r];
 		if (root->kind != ROOT_DROW) continue;
 		Lookup *l = &s->lookup.at[root->index];
+		int seq = s->feature.at[l->feature].seq,
+		    *width = seq ? &s->seq.at[seq - 1].n_drow : &s->n_drow;
 		NodeId whole = joined(train, root);
 		if (!whole) {
-			l->offset = s->n_drow;
-			s->n_drow += s->table.at[l->table].dim;
+			l->offset = *width;
+			*width += s->table.at[l->table].dim;
 			continue;
 		}
 		if (!base[whole]) {
-			base[whole] = s->n_drow + 1;
-			s->n_drow += (int)shape_size(train->node.at[whole].shape);
+			base[whole] = *width + 1;
+			*width += (int)shape_size(train->node.at[whole].shape);
 		}
 		l->offset = base[whole] - 1 + train->node.at[behind(train, root->node)].attr.i;
 	}
@@ -671,6 +825,7 @@ static Fn *lower_rows(Lower *w, Part *part, const char *name, bool (*wanted)(con
 	place_joins(&p);
 	joins(&p);
 	items(&p);
+	place_states(&p);
 	carry_out(&p);
 	for (int r = 0; r < g->root.n; r++) {
 		const Root *root = &g->root.at[r];
@@ -679,6 +834,7 @@ static Fn *lower_rows(Lower *w, Part *part, const char *name, bool (*wanted)(con
 		const Node *n = &g->node.at[root->node];
 		if (n->op == OP_CONST) bug("root %d is a constant", r);
 		Loc from = lo_value(l, root->node);
+		l->domain = n->shape.seq;
 		if (from.slot != at.slot || from.temp != at.temp || from.off != at.off)
 			lo_copy(l, from, at, shape_size(n->shape), n->shape.rows, n->span);
 	}
@@ -729,14 +885,15 @@ static void entry(Lower *w, Lowered *o, Fn *f, const Lowering *l, int64_t work)
 		 (Entry){.fn = f, .n_slot = l ? l->slot.n : 0, .slot = l ? l->slot.at : NULL, .work = work});
 }
 
-/* The candidates' part has of the request's cells what was handed over, and nothing else. */
+/* The candidates' part has of the request's cells what was handed over, and nothing else but steps. */
 static void only_candidates(const Lower *w, const Lowering *l)
 {
 	for (int i = 0; i < l->slot.n; i++) {
 		const Slot *s = &l->slot.at[i];
 		bool cells = s->kind == SLOT_ID || s->kind == SLOT_BAG_START || s->kind == SLOT_BAG_ITEM ||
 			     s->kind == SLOT_BAG_SCALE || s->kind == SLOT_REAL || s->kind == SLOT_PRESENT;
-		if (cells && !w->spec->group.at[w->spec->feature.at[s->index].group].candidate)
+		if (cells && !w->spec->feature.at[s->index].seq &&
+		    !w->spec->group.at[w->spec->feature.at[s->index].group].candidate)
 			bug("the candidates' part reads %s", w->spec->feature.at[s->index].name);
 	}
 }
@@ -779,7 +936,7 @@ Lowered *pass_lower(Arena *a, Spec *s, const Graphs *all, const Target *t)
 	};
 	for (size_t i = 0; i < sizeof graphs / sizeof *graphs; i++) {
 		if (!graphs[i].g) continue;
-		Part part = part_new(&w, graphs[i].g, graphs[i].tag);
+		Part part = part_new(&w, walk_order(graphs[i].g), graphs[i].tag);
 		w.packing.tag = part.tag;
 		lower_free(&w, &part);
 		for (NodeId id = 1; id < part.g->node.n; id++)

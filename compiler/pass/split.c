@@ -108,7 +108,8 @@ static void copy(Split *w)
 	for (NodeId id = 1; id < w->from->node.n; id++) {
 		const Node *n = &w->from->node.at[id];
 		Cut c;
-		if (n->op == OP_DENSE && w->when[id] == (BIND_REQUEST | BIND_CANDIDATE) && cut_of(w, n, &c)) {
+		if (n->op == OP_DENSE && !n->shape.seq && w->when[id] == (BIND_REQUEST | BIND_CANDIDATE) &&
+		    cut_of(w, n, &c)) {
 			w->now[id] = cut_dense(w, n, &c);
 		} else {
 			NodeId *in = arena_new(w->to->arena, NodeId, n->n_in);
@@ -121,18 +122,41 @@ static void copy(Split *w)
 		graph_root(w->to, ROOT_OUTPUT, w->from->root.at[r].index, w->now[w->from->root.at[r].node]);
 }
 
+/*
+ * Is a node computed with the candidates?  What depends on them is, and so are steps of the request that such
+ * a node goes over: they are many rows, and the block REQUEST is one.
+ */
+static bool *late(const Graph *g, const uint8_t *when)
+{
+	bool *with = arena_new(g->arena, bool, g->node.n);
+	for (bool news = true; news;) {
+		news = false;
+		for (NodeId id = g->node.n; id-- > 1;) {
+			const Node *n = &g->node.at[id];
+			with[id] |= (when[id] & BIND_CANDIDATE) != 0;
+			for (int i = 0; with[id] && i < n->n_in; i++)
+				with[n->in[i]] |= g->node.at[n->in[i]].shape.seq != 0;
+			if (n->op != OP_STATE || !with[id]) continue;
+			NodeId scan = graph_scan(g, id);
+			news |= !with[scan];
+			with[scan] = true;
+		}
+	}
+	return with;
+}
+
 /* What the candidates' part reads, one after the other from multiples of a cache line on. */
 static int64_t give(const Spec *s, Graph *g)
 {
 	const uint8_t *when = bind_times(s, g);
+	const bool *with = late(g, when);
 	bool *read = arena_new(g->arena, bool, g->node.n);
 	int64_t floats = 0;
 	for (NodeId id = 1; id < g->node.n; id++)
-		for (int i = 0; when[id] & BIND_CANDIDATE && i < g->node.at[id].n_in; i++)
-			read[g->node.at[id].in[i]] = true;
+		for (int i = 0; with[id] && i < g->node.at[id].n_in; i++) read[g->node.at[id].in[i]] = true;
 	for (int r = 0; r < g->root.n; r++) read[g->root.at[r].node] = true;
 	for (NodeId id = 1; id < g->node.n; id++) {
-		if (!read[id] || when[id] & BIND_CANDIDATE || !g->node.at[id].shape.rows) continue;
+		if (!read[id] || with[id] || !g->node.at[id].shape.rows) continue;
 		graph_root(g, ROOT_GIVEN, (int)floats, id);
 		floats += (shape_size(g->node.at[id].shape) + 15) / 16 * 16;
 	}

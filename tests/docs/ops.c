@@ -11,6 +11,7 @@ static const char *const group_name[] = {
     [GROUP_REDUCE] = "Sums",
     [GROUP_SHAPE] = "Form",
     [GROUP_MIX] = "Mixtures of experts",
+    [GROUP_SEQ] = "Sequences",
 };
 
 static void op_print(const Op *op)

@@ -13,6 +13,7 @@
 #include "ir/op.h"
 #include "pass/pass.h"
 #include "pass/update.h"
+#include "runtime/steps.h"
 #include <CUnit/Basic.h>
 #include <dlfcn.h>
 #include <math.h>
@@ -110,6 +111,26 @@ static inline NodeId small_lookup(Small *s, Shape shape)
 	vec_push(p->arena, &p->table, (Table){.name = name, .feature = i, .dim = dim});
 	vec_push(p->arena, &p->lookup, (Lookup){.feature = i, .table = i});
 	return shaped(s, graph_op(s->g, OP_LOOKUP, 0, NULL, (Attr){.i = i, .j = dim}, (Span){0}), shape);
+}
+
+/* A sequence; returns 1 + its index. */
+static inline int small_seq(Small *s, int max)
+{
+	vec_push(s->spec->arena, &s->spec->seq, (Seq){.name = "seq", .max = max});
+	return s->spec->seq.n;
+}
+
+/* The same as small_lookup for every step: item j of the sequence's lists looks up row j. */
+static inline NodeId small_steps(Small *s, int seq, Shape shape)
+{
+	int i = s->spec->lookup.n;
+	NodeId flat =
+	    s->g->node.at[small_lookup(s, shape)].op == OP_RESHAPE ? s->g->node.n - 2 : s->g->node.n - 1;
+	s->spec->feature.at[i].kind = FEATURE_BAG;
+	s->spec->feature.at[i].seq = seq;
+	vec_push(s->spec->arena, &s->spec->seq.at[seq - 1].feature, i);
+	for (NodeId id = flat; id < s->g->node.n; id++) s->g->node.at[id].shape.seq = seq;
+	return s->g->node.n - 1;
 }
 
 static inline NodeId small_param(Small *s, Shape shape)
@@ -224,6 +245,24 @@ static Harness *small_rows(Small *s, int target, int64_t rows, uint64_t seed)
 	return h;
 }
 
+/* Lists of given lengths, at most 3, for a sequence; the steps are found anew. */
+static inline void small_lengths(Harness *h, int seq, const int *length)
+{
+	const Spec *p = h->spec;
+	int32_t *start = arena_new(h->arena, int32_t, h->rows + 1);
+	for (int64_t r = 0; r < h->rows; r++) start[r + 1] = start[r] + length[r];
+	MtlSteps s = {.at = harness_buffer(h, SLOT_STEP_AT, seq - 1)->i,
+		      .row = harness_buffer(h, SLOT_STEP_ROW, seq - 1)->i,
+		      .block = harness_buffer(h, SLOT_STEP_BLOCK, seq - 1)->i};
+	mtl_steps_fill(&s, start, h->rows, p->seq.at[seq - 1].max);
+	h->steps.at[seq - 1] = start[h->rows];
+	for (int i = 0; i < p->feature.n; i++) {
+		Buffer *item = harness_buffer(h, SLOT_BAG_ITEM, i);
+		for (int64_t j = 0; item && p->feature.at[i].seq == seq && j < item->n; j++)
+			item->i[j] = (int32_t)j;
+	}
+}
+
 /* Element e of row r of lookup i. */
 static inline int64_t small_at(const Harness *h, int i, int64_t r, int64_t e)
 {
@@ -303,10 +342,12 @@ static inline int64_t small_bits(Small *s, Harness *h)
 	bool score = s->out.n > 0, train = s->train != NULL;
 	if (score && !small_scores(h, RUN_FLOAT)) return 1;
 	if (train && !small_gradients(h, RUN_FLOAT, 1)) return 1;
-	Buffer *keep[4] = {harness_buffer(h, SLOT_OUT, 0), harness_buffer(h, SLOT_GRAD, 0),
-			   harness_buffer(h, SLOT_DROWS, 0), harness_buffer(h, SLOT_LOSS, 0)};
-	double *was[4] = {0};
-	for (int k = 0; k < 4; k++)
+	enum { KEPT = 5 };
+	Buffer *keep[KEPT] = {harness_buffer(h, SLOT_OUT, 0), harness_buffer(h, SLOT_GRAD, 0),
+			      harness_buffer(h, SLOT_DROWS, 0), harness_buffer(h, SLOT_LOSS, 0),
+			      harness_buffer(h, SLOT_DSTEPS, 0)};
+	double *was[KEPT] = {0};
+	for (int k = 0; k < KEPT; k++)
 		if (keep[k]) {
 			was[k] = arena_new(h->arena, double, keep[k]->n);
 			memcpy(was[k], keep[k]->d, sizeof(double) * (size_t)keep[k]->n);
@@ -315,7 +356,7 @@ static inline int64_t small_bits(Small *s, Harness *h)
 		h->lib = s->lib[b];
 		if (score) small_scores(h, RUN_KERNEL);
 		if (train) small_gradients(h, RUN_KERNEL, 1);
-		for (int k = 0; k < 4; k++) {
+		for (int k = 0; k < KEPT; k++) {
 			if (!keep[k]) continue;
 			memcpy(keep[k]->d, was[k], sizeof(double) * (size_t)keep[k]->n);
 			bad += small_differ(h, keep[k]->kind, backend_name[b]);

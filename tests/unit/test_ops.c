@@ -5,17 +5,18 @@
  * Every op is one small model; each shape its operands may have is a case in it, of a width of its own, so
  * that no two cases share a kernel.
  */
+#include "example.h"
 #include "small.h"
 #include "ir/terms.h"
-#include <ctype.h>
 #include <stdlib.h>
 
 #define N_OF(a) (sizeof(a) / sizeof *(a))
-enum { CASES = 160, FAMILIES = 8, OPERANDS = 4, EXAMPLE_MAX = 32 };
+enum { CASES = 160, FAMILIES = 8 };
 static const int rows_tried[] = {1, 7, 128, 130}; /* one row; fewer than a block; a block; more */
 
 static Lab lab;
 static bool is_input(OpCode op) { return op_table[op]->group == GROUP_INPUT; }
+static bool of_steps(OpCode op) { return op_table[op]->group == GROUP_SEQ; } /* test_sequence.c */
 static bool is_elementwise(OpCode op) { return op_table[op]->each != NULL; }
 
 /* ---- what a row must say ---- */
@@ -50,7 +51,8 @@ static void test_rows_are_complete(void)
 		if (op_find(op->word) != k) complain(k, "not found by its word");
 		if (!op->shape && !made) complain(k, "no shape rule");
 		if (!is_input(k) && !op->formula) complain(k, "no formula");
-		if (!is_input(k) && k != OP_LOOKUP && !op->example) complain(k, "no example");
+		if (!is_input(k) && k != OP_LOOKUP && op->n_in && k != OP_SCAN && !op->example)
+			complain(k, "no example");
 		if (!is_input(k) && !op->each == !op->lower) complain(k, "neither or both of each and lower");
 		if (op->lo > op->hi) complain(k, "an empty domain");
 	}
@@ -59,85 +61,9 @@ static void test_rows_are_complete(void)
 
 /* ---- examples: op([1, 2], [[1, 2], [3, 4]], k: 0.1) == [1, 2] ---- */
 
-typedef struct {
-	double x[EXAMPLE_MAX];
-	int outer, inner; /* outer 0: a plain list */
-} List;
-
-typedef struct {
-	OpCode op;
-	int n;
-	List in[OPERANDS], want;
-	Attr attr;
-	int lookup[OPERANDS], param[OPERANDS]; /* -1: not one */
-	SlotKind slot;			       /* where the result is: OUT, from column `at`; GRAD; LOSS */
-	int at;
-} Example;
-
 static Example example[OP_N];
 static int n_examples;
 static Small *examples;
-
-static const char *blank(const char *p)
-{
-	while (isspace((unsigned char)*p)) p++;
-	return p;
-}
-
-static const char *read_list(const char *p, List *l)
-{
-	int n = 0, depth = 0, first = -1;
-	*l = (List){0};
-	for (;; p++) {
-		p = blank(p);
-		if (*p == '[') {
-			depth++;
-			l->outer += depth == 2;
-		} else if (*p == ']') {
-			if (depth-- == 2 && first < 0) first = n;
-			if (!depth) break;
-		} else if (*p != ',') {
-			char *end;
-			if (!depth || n == EXAMPLE_MAX) return NULL;
-			l->x[n++] = strtod(p, &end);
-			if (end == p) return NULL;
-			p = end - 1;
-		}
-	}
-	l->inner = l->outer ? first : n;
-	return l->outer && l->outer * l->inner != n ? NULL : blank(p + 1);
-}
-
-static bool read_example(OpCode op, Example *e)
-{
-	const char *p = op_table[op]->example;
-	size_t word = strlen(op_table[op]->word);
-	*e = (Example){.op = op};
-	if (strncmp(p, op_table[op]->word, word) || p[word] != '(') return false;
-	for (p = blank(p + word + 1); *p != ')'; p = blank(p + (*p == ','))) {
-		if (*p == '[') {
-			if (e->n == OPERANDS || !(p = read_list(p, &e->in[e->n++]))) return false;
-			continue;
-		}
-		const char *colon = strchr(p, ':');
-		if (!colon) return false;
-		char *end;
-		double x = strtod(colon + 1, &end);
-		if (!strncmp(p, "k:", 2))
-			e->attr.k = x;
-		else if (!strncmp(p, "first:", 6))
-			e->attr.i = (int)x;
-		else if (!strncmp(p, "width:", 6))
-			e->attr.j = (int)x;
-		else
-			return false;
-		p = end;
-	}
-	p = blank(p + 1);
-	if (strncmp(p, "==", 2)) return false;
-	p = read_list(blank(p + 2), &e->want);
-	return p && !*p && (op_table[op]->n_in < 0 || op_table[op]->n_in == e->n);
-}
 
 /* The lists are one row, except where an op is about rows; weights are parameters. */
 static bool over_rows(OpCode op) { return op == OP_SUM_ROWS || op == OP_BLOCK_SUM || op == OP_DENSE_DW; }
@@ -710,7 +636,8 @@ static void test_values(void)
 	for (int k = 0; k < n_families; k++)
 		for (int c = 0; c < family[k].n; c++) has[family[k].at[c].op] = true;
 	for (OpCode op = 1; op < OP_N; op++) /* the others: examples, and test_kernels */
-		if (!has[op] && !is_input(op) && !over_rows(op) && op != OP_LOOKUP) complain(op, "no case");
+		if (!has[op] && !is_input(op) && !over_rows(op) && op != OP_LOOKUP && !of_steps(op))
+			complain(op, "no case");
 	for (int k = 0; k < n_families; k++)
 		for (int t = 0; t < n_targets; t++)
 			for (size_t i = 0; family[k].s->low[t] && i < N_OF(rows_tried); i++) {
@@ -851,7 +778,8 @@ static void test_gradients(void)
 			}
 		}
 	for (OpCode op = 1; op < OP_N; op++) {
-		if (op_table[op]->grad && !compared[op]) complain(op, "its gradient is not checked");
+		if (op_table[op]->grad && !compared[op] && !of_steps(op))
+			complain(op, "its gradient is not checked");
 		all += compared[op];
 	}
 	printf("%lld gradients ", (long long)all);
@@ -926,7 +854,7 @@ static void test_build(void)
 	build_flat();
 	examples = small_new(&lab, "examples");
 	for (OpCode op = 1; op < OP_N; op++) {
-		if (!op_table[op]->example) continue;
+		if (!op_table[op]->example || of_steps(op)) continue;
 		Example *e = &example[n_examples++];
 		if (!read_example(op, e)) {
 			fprintf(stderr, "%s\n", op_table[op]->example);

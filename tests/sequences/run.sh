@@ -1,0 +1,120 @@
+#!/bin/sh
+# Sequences from cells to scores: both backends, any number of threads, rows in any order and alone, lists cut by the
+# reader and before it, longer maxima, empty items, bad rows, a scorer and a library.  Last line: N passed, N failed.
+set -u
+cd "$(dirname -- "$0")/../.." || exit 1
+: "${MTL_BUILD:=$PWD/build}" "${MTLC:=$MTL_BUILD/mtlc}"
+tmp=$(mktemp -d) || exit 1
+trap 'rm -rf "$tmp"' EXIT
+XDG_CACHE_HOME=$tmp/cache
+NO_COLOR=1
+export XDG_CACHE_HOME NO_COLOR
+here=tests/sequences
+
+passed=0 failed=0
+verdict() { # 0|1 WHAT
+	if [ "$1" -eq 0 ]; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "failed: $2"; fi
+}
+same() { # A B WHAT
+	cmp -s "$1" "$2"
+	verdict $? "$3"
+}
+
+awk -v rows=1500 -v seed=7 -f $here/log.awk >"$tmp/log.csv"
+awk -v rows=900 -v seed=11 -f $here/log.awk >"$tmp/test.csv"
+
+"$MTLC" gradcheck $here/seq.mtl >"$tmp/out" 2>&1
+verdict $? "gradients, and the kernels' bits"
+
+for backend in llvm c; do
+	"$MTLC" build --backend=$backend $here/seq.mtl -o "$tmp/$backend" 2>"$tmp/err" &&
+		"$tmp/$backend" train --data "$tmp/log.csv" --out "$tmp/$backend.m" -q 2>>"$tmp/err"
+	verdict $? "$backend: builds and trains"
+	"$tmp/$backend" score --model "$tmp/$backend.m" "$tmp/test.csv" >"$tmp/$backend.out" 2>>"$tmp/err"
+	verdict $? "$backend: scores"
+done
+same "$tmp/llvm.out" "$tmp/c.out" "both backends give the same bits"
+[ "$(wc -l <"$tmp/llvm.out")" -eq 901 ]
+verdict $? "a score for each row"
+"$tmp/llvm" eval --model "$tmp/llvm.m" --data "$tmp/test.csv" --json >"$tmp/eval" 2>/dev/null
+awk -F'"auc":' '{ split($2, x, ","); exit !(x[1] > 0.7) }' "$tmp/eval"
+verdict $? "the steps are learnt from"
+
+"$tmp/llvm" train --data "$tmp/log.csv" --out "$tmp/threads.m" --threads 3 -q
+"$tmp/llvm" score --model "$tmp/threads.m" --threads 3 "$tmp/test.csv" >"$tmp/threads.out"
+same "$tmp/llvm.out" "$tmp/threads.out" "three threads give the same bits"
+
+# rows see no other row: the log backwards, rows that are never in a run, a row alone
+{ sed 1q "$tmp/test.csv"; sed 1d "$tmp/test.csv" | tac; } >"$tmp/back.csv"
+"$tmp/llvm" score --model "$tmp/llvm.m" "$tmp/back.csv" | { read -r h; echo "$h"; tac; } >"$tmp/back.out"
+same "$tmp/llvm.out" "$tmp/back.out" "the order of rows does not matter"
+awk 'NR == 1 { print; next } { line[NR] = $0 }
+	END { for (k = 0; k < 45; k++) for (i = 2 + k; i <= NR; i += 45) print line[i] }' "$tmp/test.csv" >"$tmp/mixed.csv"
+"$tmp/llvm" score --model "$tmp/llvm.m" "$tmp/mixed.csv" >"$tmp/mixed.out"
+sed 1d "$tmp/llvm.out" | sort >"$tmp/a"
+sed 1d "$tmp/mixed.out" | sort >"$tmp/b"
+same "$tmp/a" "$tmp/b" "requests in one run or scattered"
+for row in 2 137 500 901; do
+	sed -n "1p;${row}p" "$tmp/test.csv" | "$tmp/llvm" score --model "$tmp/llvm.m" | sed -n 2p >"$tmp/a"
+	sed -n "${row}p" "$tmp/llvm.out" >"$tmp/b"
+	same "$tmp/a" "$tmp/b" "row $row alone"
+done
+
+# how long lists may be is not how long they are
+"$MTLC" build $here/seq.mtl -D longest=200 -o "$tmp/long" && "$tmp/long" train --data "$tmp/log.csv" --out "$tmp/long.m" -q
+"$tmp/long" score --model "$tmp/long.m" "$tmp/test.csv" >"$tmp/long.out"
+same "$tmp/llvm.out" "$tmp/long.out" "a longer max changes no bit"
+
+# cut by the reader, and before it
+cut_lists() { awk -F, -v OFS=, 'NR > 1 { for (c = 2; c <= 4; c++) { n = split($c, x, / /); y = ""
+	for (i = n > 4 ? n - 3 : 1; i <= n; i++) y = y (y_n++ ? " " : "") x[i]; y_n = 0; if ($c != "") $c = y } } { print }' "$1"; }
+cut_lists "$tmp/log.csv" >"$tmp/short.csv"
+"$MTLC" build $here/seq.mtl -D longest=4 -o "$tmp/cut"
+"$tmp/cut" train --data "$tmp/log.csv" --out "$tmp/cut.m" >"$tmp/said" 2>&1
+"$tmp/cut" score --model "$tmp/cut.m" "$tmp/log.csv" >"$tmp/a" 2>/dev/null
+"$tmp/cut" train --data "$tmp/short.csv" --out "$tmp/cut2.m" -q
+"$tmp/cut" score --model "$tmp/cut2.m" "$tmp/short.csv" >"$tmp/b"
+same "$tmp/a" "$tmp/b" "the last four steps stay"
+over=$(awk -F, 'NR > 1 && split($2, x, / /) > 4' "$tmp/log.csv" | wc -l)
+grep -q " $over lists cut" "$tmp/said"
+verdict $? "cut rows are counted once each: $over"
+
+# arrays of JSON
+awk -F, 'NR == 1 { split($0, name, ","); next }
+	{ printf "{"; for (c = 1; c <= 7; c++) {
+		v = $c; if (c >= 2 && c <= 4) { n = split(v, x, / /); v = "["; for (i = 1; i <= n; i++) v = v (i > 1 ? "," : "") "\"" x[i] "\""; v = v "]" }
+		else v = "\"" v "\""
+		printf "%s\"%s\":%s", (c > 1) ? "," : "", name[c], v } print "}" }' "$tmp/test.csv" >"$tmp/test.jsonl"
+"$tmp/llvm" score --model "$tmp/llvm.m" --format csv "$tmp/test.jsonl" >"$tmp/json.out" 2>"$tmp/err"
+same "$tmp/llvm.out" "$tmp/json.out" "lists as arrays of JSON"
+
+# bad rows
+head='user_id,seen_item,seen_kind,seen_wait,item_id,price,click'
+bad() { # CODE ROW
+	printf '%s\n%s\n' "$head" "$2" | "$tmp/llvm" score --model "$tmp/llvm.m" >"$tmp/out" 2>&1
+	[ $? -eq 4 ] && grep -q "$1" "$tmp/out"
+	verdict $? "$1: $2"
+}
+bad D0118 'u1,1 2 3,a b,1 2 3,5,1,0'
+bad D0118 'u1,1 2 3,a b a b,1 2 3,5,1,0'
+bad D0118 'u1,1,,1,5,1,0'
+bad D0118 'u1,1 2 3 4 5 6 7 8 9 10 11 12 13 14,a b,1 2,5,1,0'
+bad D0109 'u1,1 2,a b,1 x,5,1,0'
+printf '%s\n%s\n' "$head" 'u1,,,,5,1,0' | "$tmp/llvm" score --model "$tmp/llvm.m" >"$tmp/out" 2>&1
+verdict $? "a row without a step"
+
+# a static scorer, and a library: a request and its candidates
+"$MTLC" build $here/seq.mtl --model "$tmp/llvm.m" -o "$tmp/scorer" 2>"$tmp/err"
+verdict $? "a scorer builds"
+"$tmp/scorer" "$tmp/test.csv" >"$tmp/scorer.out"
+same "$tmp/llvm.out" "$tmp/scorer.out" "the scorer gives the same bits"
+"$MTLC" build $here/seq.mtl --model "$tmp/llvm.m" --emit=static,header -o "$tmp/seq" 2>"$tmp/err" &&
+	"${CC:-cc}" -O1 -Wall -Wextra -I"$tmp" $here/doors.c "$tmp/seq.a" -lz -lzstd -ljansson -lm -lpthread -o "$tmp/doors" 2>>"$tmp/err"
+verdict $? "a library builds"
+cat "$tmp/err"
+"$tmp/doors" >"$tmp/out" 2>&1
+verdict $? "the library: rows, and a request with candidates"
+cat "$tmp/out"
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
