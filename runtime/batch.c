@@ -51,18 +51,6 @@ static bool steps_init(MtlSteps *s, const MtlSys *sys, const MtlSeq *q, int64_t 
 	       (s->block = mtl_new(sys, int32_t, blocks * (q->max + MTL_STEP_HEAD) + 1));
 }
 
-int64_t mtl_batch_n_steps(const MtlBatch *b, const MtlModel *m, int q)
-{
-	return b->n ? b->column[m->seq[q].first].bag_start[b->n] : 0;
-}
-
-int64_t mtl_batch_drows(const MtlBatch *b, const MtlModel *m, int q)
-{
-	int64_t at = b->n * m->n_drow;
-	for (int i = 0; i < q; i++) at += mtl_batch_n_steps(b, m, i) * m->seq[i].n_drow;
-	return at;
-}
-
 MtlStatus mtl_batch_steps(MtlBatch *b, const MtlSys *sys, const MtlModel *m, MtlError *e)
 {
 	for (int q = 0; q < m->n_seq; q++) {

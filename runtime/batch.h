@@ -42,9 +42,17 @@ MtlStatus mtl_batch_init(MtlBatch *b, const MtlSys *sys, const MtlModel *m, int6
 /* Finds the order of the steps: due when the rows of a batch are complete.  MTL_LIMIT on no memory. */
 MtlStatus mtl_batch_steps(MtlBatch *b, const MtlSys *sys, const MtlModel *m, MtlError *e);
 /* Steps of sequence q in the batch. */
-int64_t mtl_batch_n_steps(const MtlBatch *b, const MtlModel *m, int q);
+static inline int64_t mtl_batch_n_steps(const MtlBatch *b, const MtlModel *m, int q)
+{
+	return b->n ? b->column[m->seq[q].first].bag_start[b->n] : 0;
+}
 /* First float of the gradients of sequence q behind those of the rows; q = n_seq: how many floats there are
  * in all. */
-int64_t mtl_batch_drows(const MtlBatch *b, const MtlModel *m, int q);
+static inline int64_t mtl_batch_drows(const MtlBatch *b, const MtlModel *m, int q)
+{
+	int64_t at = b->n * m->n_drow;
+	for (int i = 0; i < q; i++) at += mtl_batch_n_steps(b, m, i) * m->seq[i].n_drow;
+	return at;
+}
 void mtl_batch_free(MtlBatch *b, const MtlSys *sys, const MtlModel *m);
 #endif

@@ -28,7 +28,7 @@ int64_t mtl_rows_scratch(const MtlInstance *in)
 }
 
 /* The steps of at most MTL_BLOCK rows from `row` on, in an order of their own, at `to`. */
-static void order_steps(const MtlModel *m, const MtlBatch *b, int64_t row, int64_t n, MtlSteps *s, void *to)
+static void run_steps(const MtlModel *m, const MtlBatch *b, int64_t row, int64_t n, MtlSteps *s, void *to)
 {
 	int32_t *at = to;
 	for (int q = 0; q < m->n_seq; q++) {
@@ -56,7 +56,7 @@ static void call(const MtlInstance *in, const MtlBatch *b, mtl_real *scratch, mt
 	f.steps = steps;
 	for (int64_t end = row + n; row < end; row += MTL_BLOCK) {
 		n = end - row < MTL_BLOCK ? end - row : MTL_BLOCK;
-		order_steps(in->m, b, row, n, steps, room);
+		run_steps(in->m, b, row, n, steps, room);
 		mtl_frame_call(&f, entry, row, n, 0);
 	}
 }

@@ -203,11 +203,11 @@ void emit_when(Text *o, const Target *t, int i, int n)
 
 void emit_alone(Text *o, const EmitModel *m, const EmitNumbers *n)
 {
-	static const char *const before[] = {"compiler/emit/alone.h", "runtime/status.h", "runtime/status.c",
-					     "runtime/real.h",	      "runtime/model.h",  "runtime/encode.h",
-					     "runtime/code.c",	      "runtime/batch.h",  "runtime/group.h",
-					     "runtime/instance.h",    "runtime/frame.h",  "runtime/frame.c",
-					     "runtime/rows.h",	      "runtime/rows.c"};
+	static const char *const before[] = {
+	    "compiler/emit/alone.h", "runtime/status.h", "runtime/status.c", "runtime/real.h",
+	    "runtime/model.h",	     "runtime/steps.h",	 "runtime/steps.c",  "runtime/encode.h",
+	    "runtime/code.c",	     "runtime/batch.h",	 "runtime/group.h",  "runtime/instance.h",
+	    "runtime/frame.h",	     "runtime/frame.c",	 "runtime/rows.h",   "runtime/rows.c"};
 	static const char *const after[] = {"compiler/emit/alone_open.h", "runtime/library.h",
 					    "runtime/library.c"};
 	text_printf(

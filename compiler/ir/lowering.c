@@ -250,7 +250,11 @@ static void block_open(Block *k)
 		if (l->slot.at[s].kind != SLOT_STEP_BLOCK) continue;
 		int i = l->slot.at[s].index;
 		k->first[i] = block_load(k, i, "first", aff_c(STEP_FIRST));
-		k->longest[i] = block_load(k, i, "longest", aff_c(STEP_LONGEST));
+		for (int c = 0; c < l->call.n; c++)
+			if (l->call.at[c].walk && l->walk.at[l->call.at[c].walk - 1].seq == i + 1) {
+				k->longest[i] = block_load(k, i, "longest", aff_c(STEP_LONGEST));
+				break;
+			}
 		k->all[i] = block_load(k, i, "all", aff_c(STEP_ALL));
 	}
 }
