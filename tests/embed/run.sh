@@ -188,6 +188,10 @@ for wrong in "--request $t/r.csv" "--candidates $t/c.csv" "--request $t/r.csv --
 	verdict $? "accepted: $wrong"
 done
 
+# What share is the request's: 54 of 109 columns of two layers of 200, of 2 (109 * 200 + 200 * 80 + 80) in all.
+"$MTLC" check -v examples/esmm/esmm.mtl | grep -q '75760 multiply-adds per row, 29 % of them once per request'
+verdict $? "check -v does not tell the request's share"
+
 # ---- the examples ----
 printf '%s\n' user_id,gender,age,item_id,category,tags,price u42,F,34,i17,c3,'t1|t2|t3',19.9 u42,F,34,i4711,c3,t2,250 \
 	u42,F,34,i99999999,,, >"$t/three.csv"
