@@ -134,7 +134,10 @@ static void collect_embed(Check *c, const Ast *it)
 	c->dim_at = it->span;
 	int64_t dim;
 	c->scope = c->consts;
-	if (want_whole(c, eval(c, it->a), it->a->span, "a width", 1, 4096, &dim)) c->dim = (int)dim;
+	if (want_whole(c, eval(c, it->a), it->a->span, "a width", 1, 4096, &dim))
+		c->dim = (int)dim;
+	else
+		c->dim_told = true;
 }
 
 typedef enum { NAMES, CONSTS, FEATURES } Phase;

@@ -7,6 +7,17 @@
 
 /* ---- arguments ---- */
 
+/* How the call is written. */
+static void help_params(Check *c, const CallSite *site, int n, const char *const *param)
+{
+	Text t = {0};
+	for (int k = site->piped ? 1 : 0; k < n; k++)
+		text_printf(&t, "%s%s%s", k > (site->piped ? 1 : 0) ? ", " : "",
+			    param[k] + (*param[k] == '?'), *param[k] == '?' ? ": ..." : "");
+	diag_help(c->d, "%s%s(%s)", site->piped ? "... -> " : "", site->name, t.at ? t.at : "");
+	text_free(&t);
+}
+
 bool bind_args(Check *c, const CallSite *site, int n, const char *const *param, const Ast **ast,
 	       const Value **value)
 {
@@ -46,13 +57,22 @@ bool bind_args(Check *c, const CallSite *site, int n, const char *const *param, 
 			if (at < 0) {
 				told(c, arg->name_span.hi ? arg->name_span : arg->span, "M0315",
 				     "%s has no argument '%s'", site->name, arg->name);
-				help_near(c, &near, arg->name);
+				if (near_best(&near, arg->name))
+					help_near(c, &near, arg->name);
+				else
+					help_params(c, site, n, param);
 				ok = false;
 				continue;
 			}
 			if (ast[at] || value[at]) {
 				told(c, arg->span, "M0315", "argument '%s' of %s is given twice", arg->name,
 				     site->name);
+				if (ast[at])
+					diag_note(c->d, ast[at]->span, "the first is here");
+				else
+					diag_note(c->d, site->piped_at, "the value before -> is '%s'",
+						  arg->name);
+				help_params(c, site, n, param);
 				ok = false;
 				continue;
 			}
@@ -62,12 +82,7 @@ bool bind_args(Check *c, const CallSite *site, int n, const char *const *param, 
 	for (int j = 0; ok && j < n; j++) {
 		if (ast[j] || value[j] || *param[j] == '?') continue;
 		told(c, call->span, "M0314", "%s needs '%s'", site->name, param[j]);
-		Text t = {0};
-		for (int k = site->piped ? 1 : 0; k < n; k++)
-			text_printf(&t, "%s%s%s", k > (site->piped ? 1 : 0) ? ", " : "",
-				    param[k] + (*param[k] == '?'), *param[k] == '?' ? ": ..." : "");
-		diag_help(c->d, "%s%s(%s)", site->piped ? "... -> " : "", site->name, t.at ? t.at : "");
-		text_free(&t);
+		help_params(c, site, n, param);
 		ok = false;
 	}
 	return ok;

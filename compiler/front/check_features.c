@@ -86,6 +86,14 @@ static void set_vocab(Check *c, Feature *f, const Ast *arg)
 		return;
 	}
 	f->code = CODE_VOCAB;
+	for (int i = 0; e->kind == AST_LIST && i < e->list.n; i++) {
+		const Ast *w = e->list.at[i];
+		if (w->kind == AST_ARG && !w->name) w = w->a;
+		if (w->kind != AST_NAME || scope_find(c->scope, w->name)) continue;
+		told(c, w->span, "M0104", "a word of a vocabulary stands in quotes");
+		diag_help(c->d, "\"%s\"", w->name);
+		return;
+	}
 	const Value *v = eval(c, e);
 	if (v->kind == V_POISON) return;
 	if (v->kind != V_LIST) {

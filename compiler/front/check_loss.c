@@ -54,6 +54,10 @@ bool loss_prob(Check *c, const CallSite *site, const Ast *ast, const Value *v, P
 		     "%s needs the probability of an event, this is a score: no label belongs to it",
 		     site->name);
 		diag_help(c->d, "products without powers, P(a) * P(b | a), stay probabilities");
+	} else if (v->kind == V_WORD && event_find(c->s->events, v->name) >= 0) {
+		told(c, *at, "M0602", "%s needs the probability of an event, and '%s' is the event itself",
+		     site->name, v->name);
+		diag_help(c->d, "%s(P(%s))", site->name, v->name);
 	} else {
 		told(c, *at, "M0602", "%s needs the probability of an event, %s is %s", site->name,
 		     describe(c, v), value_kind_word(v));

@@ -569,6 +569,8 @@ static int loss_head(Check *c, const CallSite *site, const Ast *ast, const Value
 			  expect ? "say what it estimates, E(value) = %s, and train %s(E(value))"
 				 : "say what it estimates, P(class) = softmax(%s), and train %s(P(class))",
 			  v->name, site->name);
+	else if (v->kind == V_PROB)
+		diag_help(c->d, "what happens or does not is learnt by bce(P(e))");
 	return -1;
 }
 

@@ -439,7 +439,10 @@ Ast *syntax_operator(Parser *p, AstKind kind, Span span, Ast *a, Ast *b)
 		if (a->kind != AST_PIPE && is_operator(a) && !a->parens) {
 			diag_error(p->diag, a->span, "M0021",
 				   "a pipe takes one value: put this in parentheses");
-			if (a->b && a->b->kind != AST_PIPE)
+			if (a->kind == AST_GT && a->b->kind == AST_CALL)
+				diag_help(p->diag, "a value is sent into a layer by `->`: `%s -> %s -> ...`",
+					  excerpt(p, a->a), excerpt(p, a->b));
+			else if (a->b && a->b->kind != AST_PIPE)
 				diag_help(p->diag, "write `(%s) -> ...`, or `... (%s -> ...)`", excerpt(p, a),
 					  excerpt(p, a->b));
 		}

@@ -382,6 +382,17 @@ static void explain(Derived *out, const Events *e, Cells *c, const EventSet *in,
 	out->why = arena_printf(e->arena, "there is no head for %s", missing);
 	out->where = e->event.at[next->event].span;
 	out->help = arena_printf(e->arena, "%s = sigmoid(...)", missing);
+	/* Of a root with a head under another event, the parent may be what is missing. */
+	if (e->event.at[next->event].parent >= 0) return;
+	for (int i = 0; i < e->head.n; i++) {
+		const Head *h = &e->head.at[i];
+		if (h->of->kind != F_EVENT || h->of->event != next->event || h->given->kind != F_EVENT)
+			continue;
+		out->help = arena_printf(e->arena, "%s; or, where it happens only after %s: event %s of %s",
+					 out->help, formula_words(e, h->given), formula_words(e, h->of),
+					 formula_words(e, h->given));
+		return;
+	}
 }
 
 /* ---- the answer ---- */

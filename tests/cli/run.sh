@@ -131,6 +131,17 @@ verdict $? "a model that is refused leaves a file"
 wants 0 "" "$MTLC" build small.mtl -o wide -D units=8
 ./wide info | grep -q 'tower.ctr.0.weight.*, 8\]'
 verdict $? "-D units=8 does nothing"
+# What to write instead, in the author's names.
+mend() { # FROM TO HELP
+	sed "s/$1/$2/" small.mtl >slip.mtl
+	wants 3 "help: $3" "$MTLC" check slip.mtl
+}
+mend 'event buy of click' 'event buy' 'P(buy | !click) = sigmoid(...); or, where it happens only after click: event buy of click'
+mend 'act: relu' 'activation: relu' '... -> dense(units, act: ..., bias: ...)'
+mend 'units, act: relu' 'units, relu, act: relu' '... -> dense(units, act: ..., bias: ...)'
+mend 'ctr = user ->' 'ctr = user >' 'a value is sent into a layer by `->`: `user -> dense(units, act: relu) -> ...`'
+mend 'bce(P(buy))' 'bce(buy)' 'bce(P(buy))'
+mend 'bce(P(buy))' 'mse(P(buy))' 'what happens or does not is learnt by bce(P(e))'
 # JSON for editors: one array, whatever is in it.
 "$MTLC" check bad.mtl --json >out 2>err
 verdict $(($? != 3)) "check --json of a bad model: not exit 3"
