@@ -272,8 +272,9 @@ static void options_of(const MtlOptionTable *t, int c, FILE *to)
 	int width = 0;
 	for (int i = 0; i < t->n_option; i++) {
 		int n = takes(&t->option[i], c) ? label(&t->option[i], text) : 0;
-		if (n > width && n < 36) width = n;
+		if (n > width && (n < 36 || !width)) width = n < 36 ? n : 36;
 	}
+	if (!width) return;
 	fputs("\noptions:\n", to);
 	for (int i = 0; i < t->n_option; i++) {
 		if (!takes(&t->option[i], c)) continue;

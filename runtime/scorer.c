@@ -327,6 +327,7 @@ MtlStatus mtl_program_score(MtlProgram *p, MtlError *e)
 static const char *const kind_name[] = {"id", "ids", "real"};
 static const char *const code_name[] = {"plain", "hash",   "vocab",    "vocab auto",
 					"size",	 "bucket", "quantiles"};
+static const char *const normal_name[] = {"plain", "log1p", "standard", "minmax"};
 
 static void shape_json(FILE *to, const MtlTensor *t)
 {
@@ -411,7 +412,8 @@ static void info_text(const MtlInstance *in, const char *state, FILE *to)
 	fputs("\n\ninputs:\n", to);
 	for (int i = 0; i < m->n_feature; i++) {
 		const MtlFeature *f = &m->feature[i];
-		fprintf(to, "  %-24s %-5s %-11s %s%s", f->column, kind_name[f->kind], code_name[f->code],
+		fprintf(to, "  %-24s %-5s %-11s %s%s", f->column, kind_name[f->kind],
+			f->code ? code_name[f->code] : normal_name[f->normal],
 			f->candidate ? "candidate" : "request",
 			!f->train_only		 ? ""
 			: mtl_model_is_scorer(m) ? ", not read"

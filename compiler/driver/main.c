@@ -75,9 +75,9 @@ static const MtlOption option[] = {
      "baseline (v2, v3 and v4 in one program), native, or a list: v3,v4"},
     {"backend", 0, MTL_ARG_CHOICE, "llvm|c", C(BUILD) | C(BENCH) | C(GRADCHECK), 0,
      "what prints the kernels"},
-    {"gemm", 0, MTL_ARG_CHOICE, "own|blas", C(BUILD) | C(BENCH) | C(GRADCHECK), 0,
+    {"gemm", 0, MTL_ARG_CHOICE, "own|blas", C(BUILD) | C(BENCH) | C(GRADCHECK) | RUN, 0,
      "who computes matrix products: the compiler's own tiles, or OpenBLAS (own)"},
-    {"double", 0, MTL_ARG_NONE, NULL, C(BUILD) | C(BENCH) | C(GRADCHECK), 0,
+    {"double", 0, MTL_ARG_NONE, NULL, C(BUILD) | C(BENCH) | C(GRADCHECK) | RUN, 0,
      "compute in double precision throughout, to judge what single precision costs"},
     {"model", 0, MTL_ARG_TEXT, "M", C(BUILD) | C(TUNE), C(TUNE),
      "model file; build: makes a standalone scorer with the weights of M inside"},
@@ -92,7 +92,7 @@ static const MtlOption option[] = {
     {"link", 0, MTL_ARG_CHOICE, "static|dynamic", C(BUILD), 0,
      "a scorer that needs nothing where it runs, or one that needs the system's libraries (static)"},
     {"dump", 0, MTL_ARG_TEXT, "STAGE", C(CHECK) | C(BUILD), 0,
-     "print the model after a stage and stop: ast, graph, grad, serve, loops, after:PASS"},
+     "print the model after a stage and stop: ast, graph, grad, serve, watch, split, loops, after:PASS"},
     {"json", 0, MTL_ARG_NONE, NULL, C(CHECK) | LOGS | C(COMPARE) | C(TUNE), 0, "what is found as JSON on stdout"},
     {"data", 0, MTL_ARG_LIST, "F[,F...]", LOGS | C(TUNE), LOGS | C(TUNE), "logs: CSV, TSV or JSONL, plain, gzip or zstd"},
     {"input-format", 0, MTL_ARG_CHOICE, "csv|tsv|jsonl", LOGS | C(TUNE), 0,
@@ -164,10 +164,16 @@ static void take_build_options(Request *call, int *argc, char **argv)
 {
 	int k = 1;
 	for (int i = 1; i < *argc; i++) {
-		bool gemm = !strcmp(argv[i], "--gemm=blas"), real = !strcmp(argv[i], "--double");
-		call->blas |= gemm;
+		bool apart = !strcmp(argv[i], "--gemm") && i + 1 < *argc; /* its value is the next word */
+		const char *gemm = apart ? argv[i + 1] : argv[i] + (strncmp(argv[i], "--gemm=", 7) ? 0 : 7);
+		bool named = apart || gemm != argv[i], blas = !strcmp(gemm, "blas"),
+		     real = !strcmp(argv[i], "--double");
+		call->blas |= named && blas;
 		call->f64 |= real;
-		if (!gemm && !real && strcmp(argv[i], "--gemm=own")) argv[k++] = argv[i];
+		if (named && (blas || !strcmp(gemm, "own")))
+			i += apart;
+		else if (!real)
+			argv[k++] = argv[i];
 	}
 	*argc = k;
 	argv[k] = NULL;
@@ -194,6 +200,14 @@ int main(int argc, char **argv)
 	bool data = argc > 1 && !strcmp(argv[1], "data"), known = false;
 	for (size_t i = 0; data && argc > 2 && i < sizeof of_data / sizeof *of_data && !known; i++)
 		if ((known = !strcmp(argv[2], of_data[i] + 5))) argv[2] = (char *)(uintptr_t)of_data[i];
+	if (data && argc > 2 && (!strcmp(argv[2], "--help") || !strcmp(argv[2], "-h"))) {
+		static const int of[] = {GEN, DATA_CHECK, DATA_STATS};
+		for (int i = 0; i < 3; i++) {
+			if (i) putchar('\n');
+			mtl_options_help(&table, "mtlc", of[i], stdout);
+		}
+		return finish(0);
+	}
 	if (data && !known) {
 		fprintf(stderr,
 			"mtlc: error: of data there are three commands: data gen, data check, data stats\n");

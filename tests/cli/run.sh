@@ -465,7 +465,17 @@ for c in check build bench gradcheck fmt; do
 	done
 done
 
+"$MTLC" data --help >help && [ "$(grep -c '^usage: mtlc data ' help)" -eq 3 ]
+verdict $? "mtlc data --help"
+"$MTLC" explain --help >help && ! grep -q options: help
+verdict $? "mtlc explain --help: a list of options without one"
+"$MTLC" train --help | grep -q -e --double
+verdict $? "mtlc train --help hides --double"
+
 # ---- build and run at once ----
+wants 0 "" "$MTLC" train small.mtl --double --data log.csv --out doubled -q
+wants 5 "F64 by programs built with --double" "$MTLC" eval small.mtl --data log.csv --model doubled
+wants 2 "no option '--gemm'" "$MTLC" train small.mtl --gemm mkl --data log.csv --out x
 wants 0 "rows: 400 read" "$MTLC" train small.mtl --data log.csv --out cached
 same cached model "mtlc train: another model than the program's"
 "$MTLC" score small.mtl log.csv --model cached >out 2>err
