@@ -27,7 +27,7 @@ MtlStatus mtl_cells_door(MtlDoor *d, const MtlSys *sys, const MtlModel *m, MtlEr
 	if (!member) return mtl_fail(e, MTL_LIMIT, "", NULL, "no memory");
 	for (int i = 0; i < m->n_feature; i++) {
 		const MtlFeature *f = &m->feature[i];
-		if (f->train_only) continue; /* a scorer's: or nothing reads it */
+		if (f->train_only || f->n_cross) continue; /* a scorer's: or nothing reads it */
 		size_t pointer = (size_t)n * sizeof(void *), value = (size_t)n * sizeof(MtlCellValue);
 		member[n++] = (MtlMember){.feature = i,
 					  .type = type_of(m, i),

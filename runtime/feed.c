@@ -5,6 +5,7 @@
  * short.
  */
 #include "feed.h"
+#include "cross.h"
 #include "rng.h"
 #include <pthread.h>
 #include <string.h>
@@ -131,6 +132,7 @@ static void drop_cells(const MtlFeed *f, MtlBatch *b, uint64_t first)
 			if (c->present) c->present[r] = 0;
 		}
 	}
+	if (f->o.drop_cells) mtl_cross_fill(f->m, b, 0, b->n, NULL, 0);
 }
 
 static MtlStatus fill(MtlFeed *f, MtlFed *fed, MtlError *e)

@@ -6,6 +6,7 @@
  * score depends on the row alone, so nobody can tell.
  */
 #include "library.h"
+#include "cross.h"
 #include "rows.h"
 #include <math.h>
 #include <stdio.h>
@@ -84,6 +85,11 @@ static size_t lay_out(const MtlLibrary *l, char *base, Head *h)
 		s.row = take(base, &at, 2 * ROWS * sizeof *s.row);
 		s.block = take(base, &at, (size_t)(m->seq[q].max + MTL_STEP_HEAD) * sizeof *s.block);
 		if (base) steps[q] = s;
+	}
+	for (int i = 0; i < m->n_feature; i++) {
+		if (!m->feature[i].n_cross || m->feature[i].train_only) continue;
+		int32_t *id = take(base, &at, ROWS * sizeof *id);
+		if (base) column[i] = (MtlColumn){.id = id};
 	}
 	float *work = take(base, &at, (size_t)mtl_rows_scratch(&l->in) * sizeof *work);
 	if (base) {
@@ -282,6 +288,7 @@ static MtlStatus put_rows(const MtlLibrary *l, Head *h, Side side, const void *r
 			if (full) *n = r; /* r > 0: alone it would have fitted */
 		}
 	}
+	mtl_cross_fill(l->in.m, &h->batch, 0, *n, side == CANDIDATE ? &h->batch : NULL, 0);
 	return MTL_OK;
 }
 
@@ -391,6 +398,7 @@ int mtl_library_request(const MtlLibrary *l, void *work, const void *request, Mt
 	}
 	h->batch.n = 1;
 	if (order_steps(l, h, 1, e)) return (int)e->status;
+	mtl_cross_fill(l->in.m, &h->batch, 0, 1, NULL, 0);
 	mtl_rows_request(&l->in, &h->batch, h->work, 0);
 	h->request = l;
 	return MTL_OK;

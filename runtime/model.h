@@ -68,6 +68,8 @@ typedef struct {
 	int max_items;	      /* BAG: 0 = no limit */
 	char separator;	      /* BAG: '|' by default */
 	int seq;	      /* BAG: 1 + the sequence it is a field of, or 0 */
+	const int *cross;     /* ID: the features it is the cross of (cross.h); it has no column of its own */
+	int n_cross;
 	int same_code;	      /* feature whose vocabulary or edges this one shares, else -1 (`share:`) */
 } MtlFeature;
 

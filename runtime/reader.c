@@ -4,6 +4,7 @@
  * A row is written into the batch at index b->n while it is read; only a row without fault moves b->n on.
  */
 #include "reader.h"
+#include "cross.h"
 #include "label.h"
 #include "log.h"
 #include "number.h"
@@ -321,6 +322,7 @@ static Fate read_features(MtlReader *r, MtlBatch *b, MtlError *e)
 		}
 		if (fate != GOOD) return fate;
 	}
+	mtl_cross_fill(r->m, b, row, 1, NULL, 0);
 	return check_steps(r);
 }
 
@@ -571,7 +573,7 @@ static void want_columns(MtlReader *r)
 	const MtlModel *m = r->m;
 	const MtlReaderOptions *o = &r->o;
 	for (int i = 0; i < m->n_feature; i++)
-		if ((o->labels || !m->feature[i].train_only) &&
+		if (!m->feature[i].n_cross && (o->labels || !m->feature[i].train_only) &&
 		    (!o->sides || m->feature[i].candidate == (o->sides == MTL_CANDIDATE_SIDE)))
 			r->input[i].want = mtl_log_want(&r->log, m->feature[i].column, "feature", false);
 	for (int i = 0; i < o->n_passthrough; i++)

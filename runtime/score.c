@@ -3,6 +3,7 @@
  * written in order.
  */
 #include "score.h"
+#include "cross.h"
 #include "rows.h"
 #include "shortest.h"
 #include <errno.h>
@@ -320,6 +321,7 @@ static MtlStatus one_request(Job *j, const MtlBatch *b, int64_t row, const Candi
 	if (!j->no_request) mtl_rows_request(j->in, b, j->work[0], row);
 	j->request = j->work[0];
 	for (int i = 0; i < c->n && !r->closed; i++) {
+		mtl_cross_fill(j->in->m, &c->batch[i], 0, c->batch[i].n, b, row);
 		if (interrupted(j, e) || one_batch(j, &c->batch[i], &r->closed, e)) return e->status;
 		r->rows += c->batch[i].n;
 	}

@@ -351,9 +351,10 @@ static void info_json(const MtlInstance *in, const char *state, FILE *to)
 	fputs(",\"compiler\":", to);
 	mtl_json_text(to, m->compiler);
 	fputs(",\"inputs\":[", to);
-	for (int i = 0; i < m->n_feature; i++) {
+	for (int i = 0, any = 0; i < m->n_feature; i++) {
 		const MtlFeature *f = &m->feature[i];
-		fputs(i ? ",{\"name\":" : "{\"name\":", to);
+		if (f->n_cross) continue; /* made of others */
+		fputs(any++ ? ",{\"name\":" : "{\"name\":", to);
 		mtl_json_text(to, f->name);
 		fputs(",\"group\":", to);
 		mtl_json_text(to, f->group ? f->group : "");
@@ -412,6 +413,7 @@ static void info_text(const MtlInstance *in, const char *state, FILE *to)
 	fputs("\n\ninputs:\n", to);
 	for (int i = 0; i < m->n_feature; i++) {
 		const MtlFeature *f = &m->feature[i];
+		if (f->n_cross) continue;
 		fprintf(to, "  %-24s %-5s %-11s %s%s", f->column, kind_name[f->kind],
 			f->code ? code_name[f->code] : normal_name[f->normal],
 			f->candidate ? "candidate" : "request",

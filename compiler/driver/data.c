@@ -302,8 +302,9 @@ static MtlStatus survey(Survey *v, const char *const *path, int n_path, MtlForma
 	v->stack = arena_new(v->arena, MtlTruth, longest + 1);
 	v->weight = v->group = -1;
 	for (int i = 0; i < m->n_feature; i++)
-		v->feature[i].want =
-		    want(v, m->feature[i].column, "feature", false, path, n_path, format, given);
+		v->feature[i].want = m->feature[i].n_cross ? -1 /* made of others */
+							   : want(v, m->feature[i].column, "feature", false,
+								  path, n_path, format, given);
 	for (int i = 0; i < m->n_label_column; i++)
 		v->label[i] = want(v, m->label_column[i], "label", true, path, n_path, format, given);
 	for (int i = 0; i < m->n_sample; i++)
@@ -408,6 +409,7 @@ static void say_stats(const Survey *v, FILE *to)
 	for (int i = 0; i < m->n_feature; i++) {
 		const Seen *s = &v->feature[i];
 		const MtlFeature *f = &m->feature[i], *code = &m->feature[mtl_code_root(m, i)];
+		if (f->n_cross) continue;
 		if (s->want < 0) {
 			fprintf(to, "%-20s %-4s %8s\n", f->name, kind[f->kind], "absent");
 			continue;

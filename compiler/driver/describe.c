@@ -25,6 +25,8 @@ MtlModel describe_model(Arena *a, const Spec *s)
 				    .missing_value = from->missing_value,
 				    .max_items = from->max_items,
 				    .separator = from->separator,
+				    .cross = from->cross.at,
+				    .n_cross = from->cross.n,
 				    .same_code = from->share};
 	}
 	const Events *e = s->events;

@@ -13,6 +13,7 @@ Str digest(Spec *s)
 			    f->missing, f->share, f->missing_value, f->pool_mean, f->keep_last, f->max_items,
 			    f->separator);
 		for (int k = 0; k < f->vocab.n; k++) text_printf(&t, "  word %s\n", f->vocab.at[k]);
+		for (int k = 0; k < f->cross.n; k++) text_printf(&t, "  cross %d\n", f->cross.at[k]);
 		for (int k = 0; k < f->edges.n; k++) text_printf(&t, "  edge %.17g\n", f->edges.at[k]);
 	}
 	for (int i = 0; i < s->param.n; i++) {

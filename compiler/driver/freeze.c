@@ -72,6 +72,7 @@ static void inputs(Text *o, const Spec *s, const Lowered *scoring)
 	text_add(o, "inputs of the scorer\n");
 	for (int i = 0; i < s->feature.n; i++) {
 		const Feature *f = &s->feature.at[i];
+		if (f->cross.n) continue; /* made of others */
 		bool kept = scoring_reads(s, scoring, i);
 		text_printf(o, "  %-8s %-36s %s%s\n", kept ? "kept" : "dropped", f->column,
 			    kept ? s->group.at[f->group].candidate ? "of the candidate" : "of the request"

@@ -112,9 +112,9 @@ void report_model(const Compilation *c, FILE *to)
 		const Feature *f = &s->feature.at[i];
 		static const char *const kind[] = {"id", "ids", "real"};
 		const Group *g = &s->group.at[f->group];
-		fprintf(to, "  %-24s %-5s %s, per %s%s%s\n", f->name, kind[f->kind], g->name,
-			g->candidate ? "candidate" : "request", f->column != f->name ? ", column " : "",
-			f->column != f->name ? f->column : "");
+		fprintf(to, "  %-24s %-5s %s, per %s%s%s\n", f->name, f->cross.n ? "cross" : kind[f->kind],
+			g->name, g->candidate ? "candidate" : "request",
+			f->column != f->name ? ", column " : "", f->column != f->name ? f->column : "");
 	}
 	network(s, to);
 	derived(s, to);

@@ -87,7 +87,7 @@ static Str interface_hash(const EmitModel *m)
 	text_printf(&t, "%s %d\n", library_prefix(s), DOOR_ABI);
 	for (int i = 0; i < s->feature.n; i++) {
 		const Feature *f = &s->feature.at[i];
-		if (scoring_reads(m->spec, m->variant[0], i))
+		if (!f->cross.n && scoring_reads(s, m->variant[0], i))
 			text_printf(&t, "%s %s %d\n", f->name, type_name(s, f, ""), candidate(s, f));
 	}
 	for (int i = 0; i < s->output.n; i++) text_printf(&t, "%s\n", s->output.at[i].name);
@@ -125,7 +125,7 @@ static void members(Text *o, const EmitModel *m, const char *prefix, Side side)
 	for (int i = 0; i < s->feature.n; i++) {
 		const Feature *f = &s->feature.at[i];
 		bool here = side == ALL || candidate(s, f) == (side == CANDIDATES);
-		if (!here || !scoring_reads(m->spec, m->variant[0], i)) continue;
+		if (!here || f->cross.n || !scoring_reads(s, m->variant[0], i)) continue;
 		any = true;
 		text_printf(o, "\t%s%s %s%s; /* ", side == REQUEST ? "" : "const ", type_name(s, f, prefix),
 			    side == REQUEST ? "" : "*", plain_name(s, f->name));
@@ -334,7 +334,7 @@ void emit_doors(Text *o, const EmitModel *m)
 	    prefix, big);
 	for (int i = 0; i < s->feature.n; i++) {
 		const Feature *f = &s->feature.at[i];
-		if (!scoring_reads(m->spec, m->variant[0], i)) continue;
+		if (f->cross.n || !scoring_reads(s, m->variant[0], i)) continue;
 		n++;
 		Str name = plain_name(s, f->name);
 		text_printf(o, "\t{%d, %s, offsetof(%s_rows, %s), offsetof(%s_%s, %s)},\n", i,

@@ -42,7 +42,7 @@ static const char *flag(bool b) { return b ? "true" : "false"; }
 /* The name of an array, or NULL where it would be empty. */
 #define ARRAY(n, name) ((n) ? (name) : "NULL")
 
-bool scoring_reads(const Spec *spec, const Lowered *l, int feature)
+static bool slot_reads(const Spec *spec, const Lowered *l, int feature)
 {
 	for (int i = 0; i < l->entry.at[ENTRY_SCORE].n_slot; i++) {
 		const Slot *s = &l->entry.at[ENTRY_SCORE].slot[i];
@@ -58,6 +58,15 @@ bool scoring_reads(const Spec *spec, const Lowered *l, int feature)
 		    spec->seq.at[seq - 1].feature.at[0] == feature)
 			return true;
 	}
+	return false;
+}
+
+bool scoring_reads(const Spec *s, const Lowered *l, int feature)
+{
+	if (slot_reads(s, l, feature)) return true;
+	for (int i = 0; i < s->feature.n; i++)
+		for (int k = 0; k < s->feature.at[i].cross.n; k++)
+			if (s->feature.at[i].cross.at[k] == feature && slot_reads(s, l, i)) return true;
 	return false;
 }
 
@@ -79,6 +88,12 @@ static void features(Text *o, const Spec *s, const Lowered *scoring, bool alone)
 				text_add(o, k ? ", " : "");
 				emit_quoted(o, f->vocab.at[k]);
 			}
+			text_add(o, "};\n");
+		}
+		if (f->cross.n) {
+			text_printf(o, "static const int cross%d[] = {", i);
+			for (int k = 0; k < f->cross.n; k++)
+				text_printf(o, "%s%d", k ? ", " : "", f->cross.at[k]);
 			text_add(o, "};\n");
 		}
 		if (f->edges.n) {
@@ -108,6 +123,7 @@ static void features(Text *o, const Spec *s, const Lowered *scoring, bool alone)
 			    (long long)f->min_count);
 		if (f->vocab.n && !alone) text_printf(o, ".vocab = vocab%d, .n_vocab = %d, ", i, f->vocab.n);
 		if (f->edges.n && !alone) text_printf(o, ".edges = edges%d, .n_edges = %d, ", i, f->edges.n);
+		if (f->cross.n) text_printf(o, ".cross = cross%d, .n_cross = %d, ", i, f->cross.n);
 		text_printf(o, ".normal = %s, .missing = %s, .missing_value = ", normal[f->normal],
 			    missing[f->missing]);
 		number(o, f->missing_value);

@@ -17,7 +17,7 @@ typedef struct {
 } EmitModel;
 
 /* Does the entry SCORE look at this feature? */
-bool scoring_reads(const Spec *spec, const Lowered *l, int feature);
+bool scoring_reads(const Spec *s, const Lowered *l, int feature); /* itself, or as a part of a cross */
 
 void emit_model(Text *o, const EmitModel *m);
 /* As a string of C; NULL for NULL. */

@@ -259,6 +259,25 @@ static const Attribute attribute[] = {
 };
 enum { N_ATTRIBUTE = sizeof attribute / sizeof *attribute };
 
+enum { CROSS_PARTS = 8 }; /* of runtime/cross.h */
+
+/* cross(a, b, hash: n): its parts are names, resolved when every feature is known (finish_crosses). */
+static bool cross_argument(Check *c, Feature *f, const Ast *arg)
+{
+	bool part = !arg->name && arg->a && arg->a->kind == AST_NAME;
+	if (!part) {
+		if (arg->name && (!strcmp(arg->name, "hash") || !strcmp(arg->name, "embed"))) return false;
+		told(c, arg->span, "M0119",
+		     "a cross has the names of its parts, hash: and embed:, nothing else");
+		return true;
+	}
+	if (f->cross.n == CROSS_PARTS)
+		told(c, arg->span, "M0119", "a cross has at most %d parts", CROSS_PARTS);
+	else
+		vec_push(c->a, &f->cross, -1);
+	return true;
+}
+
 static const char *const kind_word[] = {"id", "ids", "real"};
 
 /* NULL: told.  A flag (train_only) stands as a bare name. */
@@ -342,7 +361,8 @@ static void check_feature(Check *c, const Ast *item, int group, int seq, char se
 		     .span = item->name_span,
 		     .share = -1,
 		     .separator = separator};
-	bool known = false;
+	bool known = false, cross = item->text && !strcmp(item->text, "cross") && !seq;
+	if (cross) f.kind = FEATURE_ID, known = true;
 	for (int i = 0; item->text && i < 3; i++)
 		if (!strcmp(item->text, kind_word[i])) f.kind = (FeatureKind)i, known = true;
 	if (!known) {
@@ -351,8 +371,8 @@ static void check_feature(Check *c, const Ast *item, int group, int seq, char se
 		if (item->text && !strcmp(item->text, "seq"))
 			told(c, item->span, "M0117", "a sequence has no sequences in it");
 		else if (item->text && !strcmp(item->text, "cross"))
-			unsupported(c, item->span, arena_printf(c->a, "a '%s' feature", item->text));
-		else {
+			told(c, item->span, "M0119", "a cross is no field of a sequence");
+					else {
 			told(c, item->span, "M0101", "a feature is an id, ids or real; there is no '%s'",
 			     item->text ? item->text : "");
 			if (item->text) help_near(c, &near, item->text);
@@ -366,6 +386,7 @@ static void check_feature(Check *c, const Ast *item, int group, int seq, char se
 	for (int i = 0; known && i < item->list.n; i++) {
 		const Ast *arg = item->list.at[i];
 		Str name;
+		if (cross && cross_argument(c, &f, arg)) continue;
 		const Attribute *at = find_attribute(c, &f, arg, &name);
 		if (!at) {
 			faulty = true;
@@ -388,7 +409,11 @@ static void check_feature(Check *c, const Ast *item, int group, int seq, char se
 		if (at->set == set_missing) missing = arg;
 		at->set(c, &f, arg);
 	}
-	if (known && !faulty && f.kind != FEATURE_NUMBER && !coded) {
+	if (cross && f.cross.n < 2)
+		told(c, item->span, "M0119", "a cross needs two features or more: cross(a, b, hash: 10_000)");
+	if (cross && !faulty && !coded)
+		told(c, item->span, "M0119", "'%s' needs hash: n, the rows of its table", f.name);
+	if (known && !cross && !faulty && f.kind != FEATURE_NUMBER && !coded) {
 		told(c, item->span, "M0106", "'%s' has no code", f.name);
 		diag_help(c->d, "%s", code_help[f.kind]);
 	}
@@ -428,6 +453,7 @@ static void check_feature(Check *c, const Ast *item, int group, int seq, char se
 	vec_push(c->a, &c->feature_used, false);
 	vec_push(c->a, &c->feature_faulty, faulty);
 	vec_push(c->a, &c->share, share ? share->a : NULL);
+	vec_push(c->a, &c->feature_ast, item);
 	if (seq)
 		vec_push(c->a, &c->s->seq.at[seq - 1].feature, c->s->feature.n - 1);
 	else
@@ -528,10 +554,56 @@ void collect_features(Check *c, const Ast *item)
 	if (!item->list.n) told(c, item->name_span, "M0113", "feature group '%s' is empty", item->name);
 }
 
+/* What a part of a cross must be; false: told. */
+static bool crossable(Check *c, const Feature *x, const Feature *p, Span at)
+{
+	const Group *of = &c->s->group.at[x->group], *its = &c->s->group.at[p->group];
+	bool coded = p->kind == FEATURE_ID || (p->kind == FEATURE_NUMBER && p->code != CODE_PLAIN);
+	if (p->cross.n)
+		told(c, at, "M0119", "'%s' is a cross itself: name its parts", p->name);
+	else if (p->kind == FEATURE_BAG)
+		told(c, at, "M0119", "'%s' is a list, and a cross is of one category each", p->name);
+	else if (!coded)
+		told(c, at, "M0119", "'%s' is a plain number: give it buckets, and it has categories",
+		     p->name);
+	else if (its->candidate && !of->candidate)
+		told(c, at, "M0119",
+		     "'%s' is of the candidate, so its cross belongs in a group per candidate", p->name);
+	else
+		return true;
+	diag_note(c->d, p->span, "'%s' is declared here", p->name);
+	return false;
+}
+
+static void finish_cross(Check *c, int i)
+{
+	Feature *x = &c->s->feature.at[i];
+	const Ast *item = c->feature_ast.at[i];
+	for (int k = 0, n = 0; k < item->list.n && n < x->cross.n; k++) {
+		const Ast *arg = item->list.at[k];
+		if (arg->name || !arg->a || arg->a->kind != AST_NAME) continue;
+		int j = find_feature(c, arg->a->name);
+		x->cross.at[n++] = j < 0 ? i : j;
+		if (j < 0) {
+			told(c, arg->span, "M0119", "'%s' crosses '%s', which is no feature", x->name,
+			     arg->a->name);
+			Near near = {.arena = c->a};
+			for (int f = 0; f < c->s->feature.n; f++)
+				if (f != i) near_add(&near, c->s->feature.at[f].name);
+			help_near(c, &near, arg->a->name);
+			continue;
+		}
+		const Feature *p = &c->s->feature.at[j];
+		if (crossable(c, x, p, arg->span)) x->train_only |= p->train_only;
+	}
+}
+
 /* `share: other` follows chains to the feature that owns the table. */
 void finish_features(Check *c)
 {
 	int n = c->s->feature.n;
+	for (int i = 0; i < n; i++)
+		if (c->s->feature.at[i].cross.n) finish_cross(c, i);
 	for (int i = 0; i < n; i++) {
 		Feature *f = &c->s->feature.at[i];
 		const Ast *e = c->share.at[i];
@@ -562,6 +634,11 @@ void finish_features(Check *c)
 			continue;
 		}
 		const Feature *o = &c->s->feature.at[owner];
+		if (o->cross.n) {
+			told(c, e->span, "M0114", "'%s' shares the table of '%s', which is a cross", f->name,
+			     o->name);
+			continue;
+		}
 		if (o->kind == FEATURE_NUMBER) {
 			told(c, e->span, "M0114",
 			     "'%s' is an %s feature and cannot share with '%s', a real one", f->name,
@@ -657,6 +734,8 @@ NodeId feature_node(Check *c, int feature, Str set, int dim, Span at)
 {
 	const Feature *f = &c->s->feature.at[feature];
 	c->feature_used.at[feature] = true;
+	for (int k = 0; k < c->s->feature.at[feature].cross.n; k++)
+		c->feature_used.at[c->s->feature.at[feature].cross.at[k]] = true;
 	bool plain = f->kind == FEATURE_NUMBER && f->code == CODE_PLAIN;
 	if (plain) set = NULL, dim = 0;
 	/* Tables of another width are others: "embed.dim1.user_id.weight". */

@@ -83,6 +83,7 @@ typedef struct {
 	VEC(OutcomeHead) outcome;
 	VEC(Embedded) embedded; /* nodes of whole groups and of single features (group -1 - feature) */
 	VEC(bool) feature_used, feature_faulty; /* beside s->feature */
+	VEC(const Ast *) feature_ast;		/* beside s->feature */
 	VEC(const Ast *) share;			/* beside s->feature: what `share:` names, or NULL */
 	bool dim_told;				/* a missing width was told once for all */
 	int dim;				/* the default width, 0 until `embed` */

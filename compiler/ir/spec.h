@@ -39,6 +39,7 @@ typedef struct {
 	bool pool_mean, keep_last;
 	int max_items;
 	char separator;
+	VEC(int) cross; /* the features it is the cross of: it has no column of its own */
 	int share; /* feature whose table (and code) this one uses, or -1 */
 	int dim;   /* declared width, 0: the default */
 	int seq;   /* 1 + the sequence it is a field of, or 0 */

@@ -65,5 +65,11 @@ void pass_reach(Spec *s)
 		if (seq) read[s->seq.at[seq - 1].feature.at[0]] = true;
 		if (seq) served[s->seq.at[seq - 1].feature.at[0]] |= use[id].serving;
 	}
+	for (int i = 0; i < s->feature.n; i++) /* what a cross is made of is read with it */
+		for (int k = 0; k < s->feature.at[i].cross.n; k++) {
+			int part = s->feature.at[i].cross.at[k];
+			read[part] |= read[i];
+			served[part] |= served[i];
+		}
 	for (int i = 0; i < s->feature.n; i++) s->feature.at[i].train_only |= read[i] && !served[i];
 }

@@ -133,6 +133,34 @@ holds "hard_concrete: gates of logits -5, 5 and 2 are 0, 1 and between" "$near"'
 holds "ordinal: not the differences of sigmoids at -1.5, -.5, .5, 1.5" "$near"' function s(z) { return 1 / (1 + exp(-z)) } { z = $at["s"]
 	for (k = 0; k < 5; k++) { hi = k == 4 ? 1 : s(k - 1.5 - z); lo = k == 0 ? 0 : s(k - 2.5 - z); ok = ok && near($at["p" k], hi - lo, 2e-5) } } END { ok = ok && n == 200 }' "$tmp/parts"
 
+# ---- crosses: every door encodes them alike, and they learn what their parts cannot ----
+rows "$tmp/cross.csv" 300 a $here/cross.mtl
+build $here/cross.mtl "$tmp/p" && "$tmp/p" train -q --data "$tmp/cross.csv" --out "$tmp/p.model" >/dev/null &&
+	"$MTLC" build --cpu=native $here/cross.mtl --model "$tmp/p.model" -o "$tmp/scorer" &&
+	"$MTLC" build --cpu=native $here/cross.mtl --model "$tmp/p.model" --emit=static,header -o "$tmp/cross"
+verdict $? "cross: no scorer"
+"$tmp/p" score "$tmp/cross.csv" --model "$tmp/p.model" >"$tmp/cross.1"
+awk -F, 'NR > 1 { printf "{\"g\":%s,\"f\":%s,\"age\":%s}\n", $3, $1, $2 }' "$tmp/cross.csv" | "$tmp/scorer" --input-format jsonl >"$tmp/cross.2"
+[ "$(wc -l <"$tmp/cross.1")" -eq 301 ] && cmp -s "$tmp/cross.1" "$tmp/cross.2"
+verdict $? "cross: the scorer reads JSON otherwise than the trainer reads CSV"
+cut -d, -f1,2 "$tmp/cross.csv" | head -41 >"$tmp/requests"
+cut -d, -f3 "$tmp/cross.csv" | head -31 >"$tmp/candidates"
+awk -F, 'NR == FNR { if (FNR > 1) k[++n] = $1; next } FNR == 1 { print "f,age,g"; next } { for (i = 1; i <= n; i++) print $1 "," $2 "," k[i] }' "$tmp/candidates" "$tmp/requests" >"$tmp/joined"
+"$tmp/scorer" "$tmp/joined" >"$tmp/cross.3"
+"$tmp/scorer" --request "$tmp/requests" --candidates "$tmp/candidates" >"$tmp/cross.4"
+[ "$(wc -l <"$tmp/cross.3")" -eq 1201 ] && cmp -s "$tmp/cross.3" "$tmp/cross.4"
+verdict $? "cross: requests with candidates score otherwise than their rows joined"
+"$cc" -std=c99 -I"$tmp" $here/cross.c "$tmp/cross.a" -lm -o "$tmp/door" && paste -d, "$tmp/cross.csv" "$tmp/cross.1" | sed 1d | cut -d, -f1-3,5 | "$tmp/door" >"$tmp/cross.5"
+verdict $(($(cat "$tmp/cross.5") != 300)) "cross: of 300 rows the library scores $(cat "$tmp/cross.5") alike"
+# An exclusive or of two columns: nothing that adds up its columns can tell.
+awk 'BEGIN { print "f,g,a"; for (i = 0; i < 800; i++) { f = i % 2; g = int(i / 2) % 2; print f "," g "," (f != g) } }' >"$tmp/xor.csv"
+for with in 0 1; do
+	build $here/xor.mtl "$tmp/p" -D with=$with && "$tmp/p" train -q --data "$tmp/xor.csv" --out "$tmp/p.model" >/dev/null &&
+		"$tmp/p" eval --data "$tmp/xor.csv" --model "$tmp/p.model" | awk '$1 == "a" { print $3 }' >"$tmp/xor.$with"
+done
+holds "cross: an exclusive or is not learnt" '{ ok = $1 == 1 }' "$tmp/xor.1"
+holds "cross: an exclusive or is learnt without" '{ ok = $1 < 0.7 }' "$tmp/xor.0"
+
 # ---- SNR: the noise of its gates is a matter of the seed alone; a dear gate closes ----
 build examples/snr/snr.mtl "$tmp/p" -D l0=3 -D lr=0.02
 for k in 1 2; do "$tmp/p" train -q --epochs 10 --batch 64 --threads $k --data "$tmp/census.csv" --out "$tmp/snr.$k" --no-state >"$tmp/out" 2>&1; done

@@ -7,7 +7,7 @@ syntax keyword mtlDeclaration model use const features per embed rows event clas
 syntax keyword mtlDefinition shared experts gate tower let weights return loss weight output
 syntax keyword mtlControl for in if else scan along
 syntax keyword mtlSide request candidate
-syntax keyword mtlKind id ids real seq
+syntax keyword mtlKind id ids real seq cross
 syntax match mtlField /\<[a-z_][A-Za-z0-9_]*\ze\s*:/
 syntax match mtlCall /\<[A-Za-z_][A-Za-z0-9_]*\ze(/
 syntax match mtlProbability /\<[PE]\>\ze\s*[(\[]/
