@@ -54,5 +54,7 @@ static inline int64_t mtl_batch_drows(const MtlBatch *b, const MtlModel *m, int 
 	for (int i = 0; i < q; i++) at += mtl_batch_n_steps(b, m, i) * m->seq[i].n_drow;
 	return at;
 }
+/* Room for n list items in all; those there are kept.  (feed.c) */
+MtlStatus mtl_batch_room(MtlColumn *c, const MtlSys *sys, int64_t n, MtlError *e);
 void mtl_batch_free(MtlBatch *b, const MtlSys *sys, const MtlModel *m);
 #endif

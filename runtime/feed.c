@@ -18,7 +18,7 @@ struct MtlFeed {
 	const MtlSys *sys;
 	const MtlModel *m;
 	MtlFeedOptions o;
-	MtlReader *reader;
+	MtlSource source;
 	MtlBatch pool;	 /* the shuffle buffer */
 	int64_t *order;	 /* [pool.cap] */
 	int64_t pool_at; /* rows of the pool given out */
@@ -41,7 +41,7 @@ struct MtlFeed {
 
 /* ---- rows ---- */
 
-static MtlStatus room_for_items(MtlColumn *c, const MtlSys *sys, int64_t n, MtlError *e)
+MtlStatus mtl_batch_room(MtlColumn *c, const MtlSys *sys, int64_t n, MtlError *e)
 {
 	if (n <= c->cap_items) return MTL_OK;
 	int64_t cap = 2 * c->cap_items > n ? 2 * c->cap_items : n;
@@ -78,7 +78,7 @@ MtlStatus mtl_batch_append(MtlBatch *to, const MtlSys *sys, const MtlModel *m, c
 		if (!c->bag_start || !d->bag_start) continue;
 		if (at == 0) c->bag_start[0] = 0;
 		int64_t start = c->bag_start[at], src = d->bag_start[i], n = d->bag_start[i + 1] - src;
-		if (room_for_items(c, sys, start + n, e)) return e->status;
+		if (mtl_batch_room(c, sys, start + n, e)) return e->status;
 		memcpy(c->bag_item + start, d->bag_item + src, (size_t)n * sizeof *c->bag_item);
 		memcpy(c->bag_scale + start, d->bag_scale + src, (size_t)n * sizeof *c->bag_scale);
 		c->bag_start[at + 1] = (int32_t)(start + n);
@@ -109,7 +109,7 @@ static uint64_t draw(uint64_t *state)
 
 static MtlStatus fill_pool(MtlFeed *f, MtlError *e)
 {
-	if (mtl_reader_next(f->reader, &f->pool, e)) return e->status;
+	if (mtl_source_next(&f->source, &f->pool, e)) return e->status;
 	f->pool_at = 0;
 	for (int64_t i = 0; i < f->pool.n; i++) { /* Fisher and Yates, from the inside out */
 		int64_t j = (int64_t)(((unsigned __int128)draw(&f->random) * (uint64_t)(i + 1)) >> 64);
@@ -139,7 +139,7 @@ static MtlStatus fill(MtlFeed *f, MtlFed *fed, MtlError *e)
 {
 	MtlBatch *b = &fed->batch;
 	if (!f->o.shuffle) {
-		if (mtl_reader_next(f->reader, b, e)) return e->status;
+		if (mtl_source_next(&f->source, b, e)) return e->status;
 	} else {
 		b->n = 0;
 		b->first_row = f->rows;
@@ -153,8 +153,8 @@ static MtlStatus fill(MtlFeed *f, MtlFed *fed, MtlError *e)
 	if (f->o.prepare && b->n && f->o.prepare(f->o.self, fed->slot, b, e)) return e->status;
 	fed->first = f->rows;
 	f->rows += b->n;
-	fed->counts = *mtl_reader_counts(f->reader);
-	fed->progress = mtl_reader_progress(f->reader);
+	fed->counts = *mtl_source_counts(&f->source);
+	fed->progress = mtl_source_progress(&f->source);
 	return MTL_OK;
 }
 
@@ -176,7 +176,7 @@ static void *produce(void *arg)
 		if (end) {
 			f->ended = true;
 			f->error = e;
-			f->final = *mtl_reader_counts(f->reader);
+			f->final = *mtl_source_counts(&f->source);
 		} else {
 			f->n_filled++;
 		}
@@ -199,7 +199,7 @@ MtlStatus mtl_feed_open(MtlFeed **out, const MtlSys *sys, const MtlModel *m, con
 	pthread_mutex_init(&f->lock, NULL);
 	pthread_cond_init(&f->filled, NULL);
 	pthread_cond_init(&f->freed, NULL);
-	MtlStatus st = mtl_reader_open(&f->reader, sys, m, c, o->path, o->n_path, &o->reader, e);
+	MtlStatus st = mtl_source_open(&f->source, sys, m, c, o->path, o->n_path, &o->reader, e);
 	if (!st && o->shuffle) {
 		int64_t rows = (o->shuffle + o->batch - 1) / o->batch * o->batch;
 		st = mtl_batch_init(&f->pool, sys, m, rows, e);
@@ -258,7 +258,7 @@ MtlStatus mtl_feed_close(MtlFeed *f, MtlError *e)
 		pthread_mutex_unlock(&f->lock);
 		pthread_join(f->thread, NULL);
 	}
-	MtlStatus st = f->reader ? mtl_reader_close(f->reader, e) : MTL_OK;
+	MtlStatus st = mtl_source_close(&f->source, e);
 	for (int i = 0; i < RING; i++) mtl_batch_free(&f->ring[i].batch, sys, f->m);
 	mtl_batch_free(&f->pool, sys, f->m);
 	mtl_release(sys, f->order);

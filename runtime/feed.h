@@ -5,7 +5,7 @@
  */
 #ifndef MTL_FEED_H
 #define MTL_FEED_H
-#include "reader.h"
+#include "source.h"
 
 enum { MTL_FEED_RING = 3 }; /* batches alive: one in use, one ready, one being filled */
 

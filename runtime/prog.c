@@ -19,12 +19,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 /* ---- the command line ---- */
 
-enum { TRAIN, EVAL, SCORE, GRAD, INIT, INFO, GRADCHECK, BENCH };
+enum { TRAIN, EVAL, SCORE, GRAD, INIT, INFO, GRADCHECK, BENCH, PACK };
 #define ON(c) (1u << (c))
 
 static const MtlCommand command[] = {
@@ -38,14 +39,15 @@ static const MtlCommand command[] = {
      "The kernels' gradients against differences of their float losses: rough, a few per cent at kinks of "
      "relu."},
     {"bench", NULL, "Rows per second and latency of scoring and of a training step, on random rows."},
+    {"pack", NULL, "Encodes logs once, into the folder that train --cache and eval --cache read."},
 };
 
-#define READS (ON(TRAIN) | ON(EVAL) | ON(GRAD))
+#define READS (ON(TRAIN) | ON(EVAL) | ON(GRAD) | ON(PACK))
 
 static const MtlOption option[] = {
     {"data", 0, MTL_ARG_LIST, "F[,F...]", READS | ON(INIT) | ON(GRADCHECK) | ON(BENCH), READS,
      "logs: CSV, TSV or JSONL, plain, gzip or zstd; - is stdin"},
-    {"valid", 0, MTL_ARG_LIST, "F[,F...]", ON(TRAIN), 0, "logs for the metrics after each epoch"},
+    {"valid", 0, MTL_ARG_LIST, "F[,F...]", ON(TRAIN) | ON(PACK), 0, "logs for the metrics after each epoch"},
     {"model", 'm', MTL_ARG_TEXT, "M", ON(EVAL) | ON(SCORE) | ON(GRAD) | ON(INFO) | ON(GRADCHECK) | ON(BENCH),
      0, "model file (default: the weights in the program, if any)"},
     {"out", 0, MTL_ARG_TEXT, "M", ON(TRAIN) | ON(GRAD) | ON(INIT), ON(TRAIN) | ON(GRAD) | ON(INIT),
@@ -81,6 +83,8 @@ static const MtlOption option[] = {
     {"log", 0, MTL_ARG_TEXT, "F", ON(TRAIN), 0, "one JSON object per progress line and epoch"},
     {"monitor", 0, MTL_ARG_COUNT, "N", ON(TRAIN), 0,
      "in every N-th step look at the tasks' gradients and the use of experts: printed, and in --log"},
+    {"cache", 0, MTL_ARG_TEXT, "DIR", ON(TRAIN) | ON(EVAL) | ON(PACK), ON(PACK),
+     "keep encoded logs in DIR: read from there in later epochs and runs, as long as they are the same"},
     {"no-state", 0, MTL_ARG_NONE, "", ON(TRAIN), 0, "leave the optimiser's state out of the file"},
     {"quiet", 'q', MTL_ARG_NONE, "", ON(TRAIN), 0, "no progress"},
     {"json", 0, MTL_ARG_NONE, "", ON(EVAL) | ON(INFO) | ON(BENCH), 0, "machine-readable"},
@@ -523,6 +527,9 @@ static void reader_options(const MtlProgram *p, MtlReaderOptions *r)
 	*r = (MtlReaderOptions){.labels = true, .max_bad_rows = mtl_program_count(p, "max-bad-rows", -1)};
 	r->bad_rows = mtl_program_count(p, "bad-rows", 0) ? MTL_BAD_SKIP : MTL_BAD_FAIL;
 	r->rejects = mtl_program_text(p, "rejects");
+	r->cache = mtl_program_text(p, "cache");
+	/* A folder that cannot be made is one without packs: the logs are read as ever. */
+	if (r->cache) (void)mkdir(r->cache, 0777);
 	if (mtl_program_has(p, "input-format")) {
 		r->format_given = true;
 		r->format = (MtlFormat)mtl_program_count(p, "input-format", MTL_CSV);
@@ -829,6 +836,48 @@ static MtlStatus open_or_fresh(const MtlProgram *p, MtlInstance *in, MtlError *e
 	return st;
 }
 
+/* ---- pack ---- */
+
+static MtlStatus pack_one(const MtlProgram *p, const MtlInstance *in, const char *const *path, int n,
+			  const MtlReaderOptions *ro, MtlError *e)
+{
+	enum { ROWS = 4096 };
+	MtlSource source = {0};
+	MtlBatch b = {0};
+	MtlStatus st = mtl_batch_init(&b, p->sys, p->m, ROWS, e);
+	if (!st) st = mtl_source_open(&source, p->sys, p->m, &in->codes, path, n, ro, e);
+	bool there = source.pack, kept = there || source.packer;
+	while (!st && !there && !(st = mtl_source_next(&source, &b, e)) && b.n && !interrupts)
+		;
+	if (!st && interrupts) st = mtl_fail(e, MTL_INTERRUPTED, "", NULL, "interrupted");
+	if (!st && !kept) st = mtl_fail(e, MTL_SYSTEM, "F0213", ro->cache, "no packed log can be written there");
+	if (!st && !there) mtl_say_counts(stderr, mtl_source_counts(&source));
+	MtlStatus closed = mtl_source_close(&source, e);
+	mtl_batch_free(&b, p->sys, p->m);
+	return st ? st : closed;
+}
+
+static MtlStatus pack(MtlProgram *p, MtlError *e)
+{
+	MtlInstance in = {0};
+	MtlReaderOptions ro;
+	int n[2] = {0};
+	const char **data = files(p, "data", &n[0], e), **valid = files(p, "valid", &n[1], e);
+	MtlStatus st = e->status;
+	reader_options(p, &ro);
+	listen();
+	if (!st && (has_stdin(data, n[0]) || has_stdin(valid, n[1])))
+		st = mtl_fail(e, MTL_USAGE, "", NULL, "stdin cannot be packed: it has no digest before it is read");
+	if (!st) st = mtl_instance_init(&in, p->sys, p->m, e);
+	if (!st && !in.codes.complete) st = mtl_source_codes(&in.codes, p->sys, p->m, data, n[0], &ro, e);
+	if (!st) st = pack_one(p, &in, data, n[0], &ro, e);
+	if (!st && n[1]) st = pack_one(p, &in, valid, n[1], &ro, e);
+	mtl_instance_free(&in);
+	mtl_release(p->sys, data);
+	mtl_release(p->sys, valid);
+	return st;
+}
+
 static void gradcheck_line(void *self, const MtlGradcheckLine *l)
 {
 	char shape[96];
@@ -935,6 +984,7 @@ int mtl_prog_main(const MtlModel *m, int argc, char **argv)
 	case INFO: mtl_program_info(&p, &e); break;
 	case GRADCHECK: gradcheck(&p, &e); break;
 	case BENCH: bench(&p, &e); break;
+	case PACK: pack(&p, &e); break;
 	}
 	return mtl_program_end(&p, &e);
 }

@@ -21,6 +21,7 @@ typedef struct {
 	int64_t max_bad_rows; /* SKIP: one more than this is an error; < 0: no limit */
 	const char *rejects;  /* SKIP: file that receives the rejected rows as they stood, with their header;
 				 or NULL */
+	const char *cache;    /* folder of packed logs (source.h), or NULL */
 	const char *const *passthrough;
 	int n_passthrough;
 	MtlSides sides; /* features of one side may be all that the rows have */

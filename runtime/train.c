@@ -43,7 +43,7 @@ static bool interrupted(const Run *r) { return r->h->interrupted && r->h->interr
 static MtlStatus codes_from_data(Run *r, MtlError *e)
 {
 	if (r->in.codes.complete) return MTL_OK;
-	return mtl_codes_from_data(&r->in.codes, r->sys, r->m, r->o->data, r->o->n_data, e);
+	return mtl_source_codes(&r->in.codes, r->sys, r->m, r->o->data, r->o->n_data, &r->o->reader, e);
 }
 
 static MtlStatus begin_fresh(Run *r, MtlError *e)

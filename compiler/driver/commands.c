@@ -300,7 +300,8 @@ int command_run(const Request *call)
 	char *hash = strrchr(name, '-');
 	if (hash) *hash = '\0';
 	argv[n++] = name;
-	argv[n++] = call->argv[1];
+	const char *word = strrchr(call->argv[1], ' '); /* "data pack" is the program's pack */
+	argv[n++] = word ? (char *)(uintptr_t)(word + 1) : call->argv[1];
 	for (int i = 3; i < call->argc; i++) argv[n++] = call->argv[i];
 	execv(path, argv);
 	fprintf(stderr, "mtlc: cannot run %s: %s\n", path, strerror(errno));

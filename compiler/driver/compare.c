@@ -240,6 +240,48 @@ static bool was_done(const Comparison *c, int job)
 	return c->keep && !access(file_in(c, job, "done"), F_OK);
 }
 
+static volatile sig_atomic_t stopped;
+static void on_signal(int n)
+{
+	(void)n;
+	stopped = 1;
+}
+
+/* Runs a program with what it says in a file; 0: it could not be started. */
+static pid_t launch(const char *const *argv, const char *said)
+{
+	fflush(NULL);
+	pid_t pid = fork();
+	if (pid) return pid;
+	int fd = open(said, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd >= 0) dup2(fd, 1), dup2(fd, 2);
+	execv(argv[0], (char *const *)(uintptr_t)argv);
+	fprintf(stderr, "cannot run %s: %s\n", argv[0], strerror(errno));
+	_exit(6);
+}
+
+/*
+ * Logs are encoded once, before the runs: once for all variants that read them in the same way.  A pack is a
+ * help; where one cannot be made, the runs read the logs and say what is wrong with them.
+ */
+static void pack(const Comparison *c, const char *program)
+{
+	const char *argv[] = {program,	"pack",	   "--data", c->train, "--valid",
+			      c->valid, "--cache", c->dir,   NULL};
+	pid_t pid = launch(argv, arena_printf(c->arena, "%s/pack.txt", c->dir));
+	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR && !stopped)
+		;
+}
+
+static void pack_all(const Comparison *c)
+{
+	for (int v = 0; v < c->n_variant && !stopped; v++) {
+		bool before = false;
+		for (int u = 0; u < v; u++) before |= !strcmp(c->variant[u].program, c->variant[v].program);
+		if (!before) pack(c, c->variant[v].program);
+	}
+}
+
 static pid_t start(Comparison *c, int job)
 {
 	const Variant *v = &c->variant[job / c->n_seed];
@@ -264,6 +306,8 @@ static pid_t start(Comparison *c, int job)
 		argv[n++] = "--resume";
 		argv[n++] = model;
 	}
+	argv[n++] = "--cache";
+	argv[n++] = c->dir;
 	argv[n++] = "--quiet";
 	argv[n++] = "--out";
 	argv[n++] = model;
@@ -278,21 +322,7 @@ static pid_t start(Comparison *c, int job)
 		argv[n++] = "1";
 	}
 	argv[n] = NULL;
-	fflush(NULL);
-	pid_t pid = fork();
-	if (pid) return pid;
-	int fd = open(said, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (fd >= 0) dup2(fd, 1), dup2(fd, 2);
-	execv(v->program, (char *const *)(uintptr_t)argv);
-	fprintf(stderr, "cannot run %s: %s\n", v->program, strerror(errno));
-	_exit(6);
-}
-
-static volatile sig_atomic_t stopped;
-static void on_signal(int n)
-{
-	(void)n;
-	stopped = 1;
+	return launch(argv, said);
 }
 
 /* All jobs, `cores` at once; the first failure stops the rest.  0 or its exit code. */
@@ -302,6 +332,7 @@ static int run_all(Comparison *c, int cores)
 	struct sigaction a = {.sa_handler = on_signal}, old, old_term;
 	sigaction(SIGINT, &a, &old);
 	sigaction(SIGTERM, &a, &old_term);
+	pack_all(c);
 	while (running || (next < n && !code)) {
 		while (running < cores && next < n && !code && !stopped) {
 			if (was_done(c, next)) {

@@ -31,12 +31,13 @@ enum {
 	COMPARE,
 	LSP,
 	REPORT,
-	TUNE
+	TUNE,
+	DATA_PACK
 };
 #define C(x) (1u << (x))
 #define SPEC (C(CHECK) | C(BUILD) | C(BENCH) | C(GRADCHECK))
 #define LOGS (C(DATA_CHECK) | C(DATA_STATS))
-#define RUN  (C(TRAIN) | C(EVAL) | C(SCORE))
+#define RUN  (C(TRAIN) | C(EVAL) | C(SCORE) | C(DATA_PACK))
 
 static const MtlCommand command[] = {
     {"check", "F.mtl", "All messages about a model; -v: shapes, parameters, derived events."},
@@ -62,6 +63,8 @@ static const MtlCommand command[] = {
     {"report", "F.mtl", "A training run as a page: metrics with intervals, curves, calibration, the task graph."},
     {"tune", "F.mtl",
      "The exponents of output rank = P(a)^x * P(b)^y that order a log best: one goal, and floors."},
+    {"data pack", "F.mtl",
+     "Encodes logs once into a folder that train --cache and eval --cache read; more: mtlc data pack F.mtl --help."},
 };
 
 static const MtlOption option[] = {
@@ -126,7 +129,7 @@ static int (*const run[])(const Request *) = {
     command_check, command_build,     command_run,   command_run,     command_run, command_gen,
     command_bench, command_gradcheck, command_fmt,   command_explain, command_new, command_pages,
     command_data,  command_data,      command_graph, command_compare,
-    command_lsp,   command_report, command_tune};
+    command_lsp,   command_report, command_tune, command_run};
 
 /* Takes "-D name=value" out of argv (it may be repeated); false: something follows -D that is not a
  * definition. */
@@ -196,7 +199,7 @@ int main(int argc, char **argv)
 	Request call = {.table = &table};
 	signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of write, and ends quietly */
 	/* "data gen" and its kin are one command of two words. */
-	static const char *const of_data[] = {"data gen", "data check", "data stats"};
+	static const char *const of_data[] = {"data gen", "data check", "data stats", "data pack"};
 	bool data = argc > 1 && !strcmp(argv[1], "data"), known = false;
 	for (size_t i = 0; data && argc > 2 && i < sizeof of_data / sizeof *of_data && !known; i++)
 		if ((known = !strcmp(argv[2], of_data[i] + 5))) argv[2] = (char *)(uintptr_t)of_data[i];
@@ -210,7 +213,7 @@ int main(int argc, char **argv)
 	}
 	if (data && !known) {
 		fprintf(stderr,
-			"mtlc: error: of data there are three commands: data gen, data check, data stats\n");
+			"mtlc: error: of data there are four commands: data gen, data check, data stats, data pack\n");
 		return 2;
 	}
 	argc -= data;
@@ -218,7 +221,8 @@ int main(int argc, char **argv)
 	if (!take_defines(&argc, argv, call.define, &call.n_define, DEFINES_MAX)) return 2;
 	/* What is run at once has a command line of its own. */
 	bool runs =
-	    argc > 2 && (!strcmp(argv[1], "train") || !strcmp(argv[1], "eval") || !strcmp(argv[1], "score"));
+	    argc > 2 && (!strcmp(argv[1], "train") || !strcmp(argv[1], "eval") || !strcmp(argv[1], "score") ||
+		     !strcmp(argv[1], "data pack"));
 	if (runs && argv[2][0] == '-' && strcmp(argv[2], "--help") && strcmp(argv[2], "-h")) {
 		fprintf(stderr, "mtlc: error: %s needs F.mtl before %s: mtlc %s F.mtl [options]\n", argv[1],
 			argv[2], argv[1]);
