@@ -54,9 +54,9 @@ static void add_text(XXH3_state_t *h, const char *s)
 static void add_feature(XXH3_state_t *h, const MtlFeature *f)
 {
 	add_text(h, f->column);
-	const int64_t number[] = {f->kind,	f->code,      f->n,	   f->min_count, f->n_vocab,
-				  f->n_edges,	f->normal,    f->missing,  f->pool,	 f->keep,
-				  f->max_items, f->separator, f->same_code};
+	const int64_t number[] = {f->kind,	f->code,      f->n,	    f->min_count, f->n_vocab,
+				  f->n_edges,	f->normal,    f->missing,   f->pool,	  f->keep,
+				  f->max_items, f->separator, f->same_code, f->seq};
 	for (size_t i = 0; i < sizeof number / sizeof *number; i++) add_int(h, number[i]);
 	add_real(h, f->missing_value);
 	for (int i = 0; i < f->n_vocab; i++) add_text(h, f->vocab[i]);
@@ -468,7 +468,7 @@ static bool ids_fit(const int32_t *id, int64_t n, int64_t limit)
 	return true;
 }
 
-static void find_column(Payload *y, int64_t limit, const MtlColumn *like, Column *c, int64_t n)
+static void find_column(Payload *y, int64_t limit, int max_items, const MtlColumn *like, Column *c, int64_t n)
 {
 	*c = (Column){0};
 	if (like->id && (c->id = array(y, sizeof *c->id, n))) y->good &= ids_fit(c->id, n, limit);
@@ -476,11 +476,27 @@ static void find_column(Payload *y, int64_t limit, const MtlColumn *like, Column
 	if (like->present) c->present = array(y, 1, n);
 	if (!like->bag_start || !(c->bag_start = array(y, sizeof *c->bag_start, n + 1))) return;
 	y->good &= c->bag_start[0] == 0;
-	for (int64_t i = 0; i < n; i++) y->good &= c->bag_start[i] <= c->bag_start[i + 1];
+	for (int64_t i = 0; i < n; i++) {
+		int64_t items = (int64_t)c->bag_start[i + 1] - c->bag_start[i];
+		y->good &= items >= 0 && (!max_items || items <= max_items);
+	}
 	if (!y->good) return;
 	if ((c->bag_item = array(y, sizeof *c->bag_item, c->bag_start[n])))
 		y->good &= ids_fit(c->bag_item, c->bag_start[n], limit);
 	c->bag_scale = array(y, sizeof *c->bag_scale, c->bag_start[n]);
+}
+
+/* The fields of a sequence have equally many steps. */
+static bool steps_agree(const MtlPack *p, int64_t n)
+{
+	bool good = true;
+	for (int q = 0; q < p->m->n_seq; q++) {
+		const MtlSeq *s = &p->m->seq[q];
+		for (int f = s->first + 1; f < s->first + s->n_field; f++)
+			good &= !memcmp(p->column[f].bag_start, p->column[s->first].bag_start,
+					(size_t)(n + 1) * sizeof(int32_t));
+	}
+	return good;
 }
 
 static bool next_block(MtlPack *p, const MtlBatch *like)
@@ -491,7 +507,8 @@ static bool next_block(MtlPack *p, const MtlBatch *like)
 	if (XXH3_64bits(y.at, (size_t)head.bytes) != head.digest) return false;
 	const MtlModel *m = p->m;
 	for (int f = 0; y.good && f < m->n_feature; f++)
-		find_column(&y, limit_of(m, p->codes, f), &like->column[f], &p->column[f], head.rows);
+		find_column(&y, limit_of(m, p->codes, f), m->feature[f].max_items, &like->column[f],
+			    &p->column[f], head.rows);
 	for (int i = 0; i < m->n_event; i++) p->event[i] = array(&y, 1, head.rows);
 	for (int i = 0; i < m->n_sample; i++) {
 		p->sample[i] = array(&y, sizeof(mtl_real), head.rows);
@@ -499,7 +516,7 @@ static bool next_block(MtlPack *p, const MtlBatch *like)
 	}
 	p->weight = array(&y, sizeof(mtl_real), head.rows);
 	if (m->group_column) p->group = array(&y, sizeof *p->group, head.rows);
-	if (!y.good || y.at != y.end) return false;
+	if (!y.good || y.at != y.end || !steps_agree(p, head.rows)) return false;
 	p->next += sizeof head + (size_t)head.bytes;
 	p->row = 0;
 	p->rows = head.rows;
@@ -569,7 +586,7 @@ MtlStatus mtl_pack_next(MtlPack *p, MtlBatch *b, MtlError *e)
 		if (copy_rows(p, b, n, e)) return e->status;
 	}
 	p->counts = b->n ? p->of_block : p->final;
-	return MTL_OK;
+	return mtl_batch_steps(b, p->sys, p->m, e);
 }
 
 const MtlRowCounts *mtl_pack_counts(const MtlPack *p) { return &p->counts; }

@@ -8,7 +8,8 @@
 
 static bool keeps(const MtlReaderOptions *o)
 {
-	return o->cache && o->labels && !o->rejects && !o->n_passthrough && o->bad_rows != MTL_BAD_NULL;
+	return o->cache && o->labels && !o->rejects && !o->n_passthrough && !o->prompt && !o->sides &&
+	       o->bad_rows != MTL_BAD_NULL;
 }
 
 MtlStatus mtl_source_open(MtlSource *s, const MtlSys *sys, const MtlModel *m, const MtlCodes *c,
