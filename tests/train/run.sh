@@ -269,6 +269,26 @@ resumed() {
 	same best short "early stop keeps something else than epoch $best of $ran"
 }
 
+# ---- logs larger than memory ----
+# Eight times the rows take no more memory, neither to train nor to score; eval keeps its scores, to sort them.
+streamed() {
+	quietly "${CC:-cc}" -O1 "$here/tests/train/peak.c" -o peak || { verdict 1 "peak.c is not built"; return; }
+	quietly "$MTLC" build --cpu=native "$here/examples/esmm/esmm.mtl" -o prog
+	quietly "$MTLC" data gen funnel --rows 400000 --seed 8 -o long.csv
+	head -50001 long.csv >short.csv
+	for f in short long; do
+		./peak ./prog train --data $f.csv --epochs 1 --steps 400 --shuffle 10000 --threads 2 --out model -q >$f.train 2>>"$tmp/noise"
+		./peak ./prog score $f.csv --model model --threads 2 -o scores >$f.score 2>>"$tmp/noise"
+	done
+	for what in train score; do
+		echo "$what, KiB of memory at most, of 50,000 and 400,000 rows: $(cat short.$what) $(cat long.$what)" >>"$tmp/figures"
+		awk 'NR == 1 { a = $1 } NR == 2 { b = $1 } END { exit !(a > 1000 && b < a + 4096) }' short.$what long.$what
+		verdict $? "$what: memory grows with the log: $(cat short.$what) KiB, then $(cat long.$what)"
+	done
+	[ "$(wc -c <long.csv)" -gt $((16 << 20)) ]
+	verdict $? "the long log is too short to tell"
+}
+
 # ---- ESM2 ----
 esm2() {
 	local spec=$here/examples/esm2/esm2.mtl
@@ -312,7 +332,7 @@ else
 	for e in zhihu $(examples | grep -v zhihu); do job example "$e"; done
 	job funnel 7 1 2 3
 	for log in 1 2 3; do job funnel $log 1; done
-	for t in efforts stuck masked resumed esm2; do job $t; done
+	for t in efforts stuck masked resumed streamed esm2; do job $t; done
 fi
 wait
 sort -u "$tmp/skipped" 2>/dev/null
