@@ -522,7 +522,7 @@ static void on_note(void *self, const char *text)
 
 /* ---- train ---- */
 
-static void reader_options(const MtlProgram *p, MtlReaderOptions *r)
+static MtlStatus reader_options(const MtlProgram *p, MtlReaderOptions *r, MtlError *e)
 {
 	*r = (MtlReaderOptions){.labels = true, .max_bad_rows = mtl_program_count(p, "max-bad-rows", -1)};
 	r->bad_rows = mtl_program_count(p, "bad-rows", 0) ? MTL_BAD_SKIP : MTL_BAD_FAIL;
@@ -534,6 +534,11 @@ static void reader_options(const MtlProgram *p, MtlReaderOptions *r)
 		r->format_given = true;
 		r->format = (MtlFormat)mtl_program_count(p, "input-format", MTL_CSV);
 	}
+	if (r->rejects && r->bad_rows != MTL_BAD_SKIP)
+		return mtl_fail(e, MTL_USAGE, "", NULL, "--rejects goes with --bad-rows skip");
+	if (r->max_bad_rows >= 0 && r->bad_rows != MTL_BAD_SKIP)
+		return mtl_fail(e, MTL_USAGE, "", NULL, "--max-bad-rows goes with --bad-rows skip");
+	return MTL_OK;
 }
 
 /* The files of a list option; *n = 0 where it is not given.  To be released. */
@@ -590,8 +595,7 @@ static MtlStatus early_stop(const MtlProgram *p, MtlTrainOptions *o, char *text,
 
 enum { MOST_BATCH = 1 << 22, MOST_SHUFFLE = 1 << 30 };
 
-static MtlStatus check_train(const MtlTrainOptions *o, const MtlReaderOptions *r, bool steps_given,
-			     bool falls, MtlError *e)
+static MtlStatus check_train(const MtlTrainOptions *o, bool steps_given, bool falls, MtlError *e)
 {
 	if (o->init && o->resume)
 		return mtl_fail(e, MTL_USAGE, "", NULL,
@@ -611,10 +615,6 @@ static MtlStatus check_train(const MtlTrainOptions *o, const MtlReaderOptions *r
 		    e, MTL_USAGE, "", NULL,
 		    falls ? "--steps needs at least one step"
 			  : "--steps is for a model whose train { } has a linear or cosine schedule");
-	if (r->rejects && r->bad_rows != MTL_BAD_SKIP)
-		return mtl_fail(e, MTL_USAGE, "", NULL, "--rejects goes with --bad-rows skip");
-	if (r->max_bad_rows >= 0 && r->bad_rows != MTL_BAD_SKIP)
-		return mtl_fail(e, MTL_USAGE, "", NULL, "--max-bad-rows goes with --bad-rows skip");
 	return MTL_OK;
 }
 
@@ -648,7 +648,6 @@ static MtlStatus train(MtlProgram *p, MtlError *e)
 			     *seed = mtl_option(&p->o, p->table, "seed");
 	if (lr->given) o.lr = lr->real;
 	if ((o.seed_given = seed->given)) o.seed = seed->seed;
-	reader_options(p, &o.reader);
 	Progress g = {.m = p->m,
 		      .quiet = mtl_program_has(p, "quiet"),
 		      .terminal = isatty(STDERR_FILENO) && term && strcmp(term, "dumb") != 0,
@@ -663,10 +662,11 @@ static MtlStatus train(MtlProgram *p, MtlError *e)
 	g.weight = mtl_new(p->sys, double, p->m->n_loss + 1);
 	if (!g.sum || !g.weight) mtl_fail(e, MTL_LIMIT, "", NULL, "no memory");
 	MtlStatus st = e->status;
+	if (!st) st = reader_options(p, &o.reader, e);
 	if (!st) st = early_stop(p, &o, stop, sizeof stop, &g, e);
 	if (!st)
 		st = check_train(
-		    &o, &o.reader, mtl_program_has(p, "steps"),
+		    &o, mtl_program_has(p, "steps"),
 		    d->schedule.kind == MTL_SCHEDULE_LINEAR || d->schedule.kind == MTL_SCHEDULE_COSINE, e);
 	static const char *const written[] = {"out", "log", "rejects"};
 	for (int i = 0; i < 3; i++) {
@@ -733,7 +733,7 @@ static MtlStatus eval(MtlProgram *p, MtlError *e)
 	const char **data = files(p, "data", &fo.n_path, e);
 	MtlStatus st = e->status;
 	fo.path = data;
-	reader_options(p, &fo.reader);
+	if (!st) st = reader_options(p, &fo.reader, e);
 	if (!st) st = mtl_program_apart(p, "rejects", data, fo.n_path, e);
 	if (!st) st = mtl_instance_init(&in, p->sys, p->m, e);
 	if (!st) st = mtl_instance_open(&in, mtl_program_text(p, "model"), e);
@@ -744,10 +744,11 @@ static MtlStatus eval(MtlProgram *p, MtlError *e)
 	const char *each = mtl_program_text(p, "rows");
 	if (!st && each) st = mtl_evalrows_open(&rows, p->m, each, e);
 	if (!st)
-		st = mtl_eval(
-		    &r, &in, pool, &fo, &step,
-		    &(MtlEvalHooks){.interrupted = was_interrupted, .rows = each ? mtl_evalrows_add : NULL, .rows_self = &rows},
-		    e);
+		st = mtl_eval(&r, &in, pool, &fo, &step,
+			      &(MtlEvalHooks){.interrupted = was_interrupted,
+					      .rows = each ? mtl_evalrows_add : NULL,
+					      .rows_self = &rows},
+			      e);
 	MtlStatus closed = mtl_evalrows_close(&rows, e);
 	if (!st) st = closed;
 	if (!st) {
@@ -774,7 +775,7 @@ static MtlStatus grad(MtlProgram *p, MtlError *e)
 	const char **data = files(p, "data", &n, e);
 	MtlStatus st = e->status;
 	const char *model = mtl_program_text(p, "model");
-	reader_options(p, &ro);
+	if (!st) st = reader_options(p, &ro, e);
 	if (!st) st = mtl_program_apart(p, "out", data, n, e);
 	if (!st) st = mtl_program_apart(p, "out", &model, 1, e);
 	if (!st) st = mtl_instance_init(&in, p->sys, p->m, e);
@@ -864,7 +865,7 @@ static MtlStatus pack(MtlProgram *p, MtlError *e)
 	int n[2] = {0};
 	const char **data = files(p, "data", &n[0], e), **valid = files(p, "valid", &n[1], e);
 	MtlStatus st = e->status;
-	reader_options(p, &ro);
+	if (!st) st = reader_options(p, &ro, e);
 	listen();
 	if (!st && (has_stdin(data, n[0]) || has_stdin(valid, n[1])))
 		st = mtl_fail(e, MTL_USAGE, "", NULL, "stdin cannot be packed: it has no digest before it is read");

@@ -239,6 +239,7 @@ wants 5 'error[F0208]: its dense parameters were trained by sgd' ./prog train --
 ./prog train --data log.csv --out full -q # the other way round nothing is missing, and nothing is meant
 wants 5 'error[F0208]: its dense parameters were trained by adam' ./other_optimizer train --data log.csv --resume full --epochs 3 --out x -q
 
+wants 2 '--rejects goes with --bad-rows skip' ./prog eval --data log.csv --model model --rejects r
 # Passing over bad rows.
 awk -F, -v OFS=, 'NR == 5 { $2 = "x" } NR == 8 { $6 = 3 } NR == 11 { $6 = 0; $7 = 1 } { print }' log.csv >three.csv
 sed '5d; 8d; 11d' three.csv >without.csv
