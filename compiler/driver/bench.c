@@ -9,6 +9,7 @@
 #include "driver/commands.h"
 #include "driver/harness.h"
 #include "driver/profile.h"
+#include "ir/op.h"
 #include "pass/pass.h"
 #include "runtime/sys.h"
 #include <dlfcn.h>
@@ -231,8 +232,11 @@ static double time_dense(Bench *b, Direction d, int K, int N, int64_t n)
 			   graph_1(g, N < 8 ? OP_NEG : OP_RELU, graph_3(g, OP_DENSE, x, w, bias)));
 	else if (d == DX)
 		graph_root(g, ROOT_DROW, 0, graph_2(g, OP_DENSE_DX, dy, w));
-	else
-		graph_root(g, ROOT_GRAD, 0, graph_2(g, OP_DENSE_DW, x, dy));
+	else {
+		NodeId gradient[3];
+		op_table[OP_DENSE]->grad(g, graph_3(g, OP_DENSE, x, w, bias), dy, gradient);
+		graph_root(g, ROOT_GRAD, 0, gradient[1]);
+	}
 	vec_push(c.arena, &c.lowered, pass_lower(c.arena, s, &(Graphs){.train = g}, b->t));
 	LinkRequest l = *b->l;
 	l.verbose = false;

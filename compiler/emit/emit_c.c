@@ -182,7 +182,10 @@ static void put_shuffle(Print *c, const Expr *x, int lanes, int prec)
 static void put_word(Print *c, const Expr *x, int lanes)
 {
 	const int arg[4] = {x->a, x->b, x->c, x->d};
-	text_printf(c->o, "%s_v%d(", x->op == E_CALL ? c->m->fn.at[x->ref]->name : expr_name[x->op], lanes);
+	text_printf(c->o, "%s_v%d", x->op == E_CALL ? c->m->fn.at[x->ref]->name : expr_name[x->op], lanes);
+	/* As many lanes again and again are a word of their own: splat_v16_v2. */
+	if (x->op == E_SPLAT && lanes_of(c, x->a) > 1) text_printf(c->o, "_v%d", lanes_of(c, x->a));
+	text_char(c->o, '(');
 	for (int i = 0; i < expr_args[x->op]; i++) {
 		text_add(c->o, i ? ", " : "");
 		put_expr(c, arg[i], 0);
@@ -208,7 +211,7 @@ static void put_expr(Print *c, int e, int prec)
 		if (lanes_of(c, x->a) > 1) text_printf(c->o, "[%d]", (int)x->k);
 		return;
 	case E_SPLAT:
-		if (lanes == 1)
+		if (lanes == lanes_of(c, x->a))
 			put_expr(c, x->a, prec);
 		else
 			put_word(c, x, lanes);

@@ -82,10 +82,21 @@ static V intrinsic(Print *l, const char *name, T *over, int n_over, V *arg, int 
 	return LLVMBuildCall2(l->b, type, fn, arg, (unsigned)n, "");
 }
 
+/* Lanes of a vector again and again. */
+static V repeat(Print *l, V a, int n)
+{
+	unsigned has = LLVMGetVectorSize(LLVMTypeOf(a));
+	V lane[16];
+	for (int i = 0; i < n; i++) lane[i] = int32(l, i % (int)has);
+	return LLVMBuildShuffleVector(l->b, a, LLVMGetUndef(LLVMTypeOf(a)), LLVMConstVector(lane, (unsigned)n),
+				      "");
+}
+
 static V broadcast(Print *l, V scalar, int n)
 {
 	T t = LLVMTypeOf(scalar);
 	if (n == 1) return scalar;
+	if (LLVMGetTypeKind(t) == LLVMVectorTypeKind) return repeat(l, scalar, n);
 	if (LLVMIsConstant(scalar)) return constant_lanes(scalar, n);
 	V none = LLVMGetUndef(LLVMVectorType(t, (unsigned)n));
 	V one = LLVMBuildInsertElement(l->b, none, scalar, int32(l, 0), "");

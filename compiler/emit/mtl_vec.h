@@ -109,6 +109,7 @@ PART(2)
 CHOOSE(2)
 SCALB(2)
 WORD v2 splat_v2(float s) { return (v2){s, s}; }
+typedef double word_pair __attribute__((vector_size(8)));
 WORD v2 keep_v2(v2 a, int64_t n) { return (v2){n > 0 ? a[0] : 0, n > 1 ? a[1] : 0}; }
 WORD v2 rint_v2(v2 a) { return (v2){rint_v1(a[0]), rint_v1(a[1])}; }
 WORD v2 sqrt_v2(v2 a) { return (v2){sqrt_v1(a[0]), sqrt_v1(a[1])}; }
@@ -118,6 +119,7 @@ WORD v2 fma_v2(v2 a, v2 b, v2 c) { return (v2){fma_v1(a[0], b[0], c[0]), fma_v1(
 VECTOR(4)
 SCALB(4)
 WORD v4 splat_v4(float s) { return (v4){s, s, s, s}; }
+WORD v4 splat_v4_v2(v2 a) { return __builtin_shufflevector(a, a, 0, 1, 0, 1); }
 WORD i4 mask_v4(int64_t n)
 {
 	int k = COUNT(4);
@@ -163,6 +165,8 @@ PART(4)
 VECTOR(8)
 SCALB(8)
 WORD v8 splat_v8(float s) { return (v8)_mm256_set1_ps(s); }
+WORD v8 splat_v8_v2(v2 a) { return (v8)_mm256_set1_pd(((word_pair)a)[0]); }
+WORD v8 splat_v8_v4(v4 a) { return (v8)_mm256_set_m128((__m128)a, (__m128)a); }
 WORD i8 mask_v8(int64_t n)
 {
 	int k = COUNT(8);
@@ -190,6 +194,9 @@ WORD v8 fma_v8(v8 a, v8 b, v8 c) { return (v8)_mm256_fmadd_ps((__m256)a, (__m256
 #if defined(__AVX512F__)
 VECTOR(16)
 WORD v16 splat_v16(float s) { return (v16)_mm512_set1_ps(s); }
+WORD v16 splat_v16_v2(v2 a) { return (v16)_mm512_set1_pd(((word_pair)a)[0]); }
+WORD v16 splat_v16_v4(v4 a) { return (v16)_mm512_broadcast_f32x4((__m128)a); }
+WORD v16 splat_v16_v8(v8 a) { return (v16)_mm512_broadcast_f32x8((__m256)a); }
 WORD __mmask16 mask_v16(int64_t n) { return (__mmask16)((1u << COUNT(16)) - 1); }
 WORD v16 keep_v16(v16 a, int64_t n) { return (v16)_mm512_maskz_mov_ps(mask_v16(n), (__m512)a); }
 WORD v16 loadn_v16(const float *p, int64_t n) { return (v16)_mm512_maskz_loadu_ps(mask_v16(n), p); }

@@ -64,7 +64,7 @@ typedef enum {
 	E_LOAD,	 /* buf[ix .. ix+lanes); if masked, lanes >= iy read 0 and are not touched.  An i32 buffer:
 		    converted to float */
 	E_KEEP,	 /* a in lanes < iy, else 0 */
-	E_SPLAT, /* a, one lane, in all lanes */
+	E_SPLAT, /* a, fewer lanes (mostly one), again and again in all lanes */
 	E_LANE,	 /* lane k of a */
 	E_SHUF,	 /* lane l = (a ++ b)[pat[l]] */
 	E_CALL,	 /* a through value function ref */

@@ -148,7 +148,11 @@ static void eval(Run *r, Frame *f, int e, Vec *y)
 		EACH(l < k ? a[l] : 0);
 		return;
 	}
-	case E_SPLAT: EACH(a[0]); return;
+	case E_SPLAT: {
+		int has = f->f->expr.at[x->a].lanes;
+		EACH(a[l % has]);
+		return;
+	}
 	case E_LANE: y->l[0] = a[(int)x->k]; return;
 	case E_SHUF: EACH(shuffled(&v[0], &v[1], x->pat[l], n)); return;
 	case E_ADD: EACH(a[l] + b[l]); break;

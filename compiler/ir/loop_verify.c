@@ -357,10 +357,10 @@ static void check_expr(Check *c, int e)
 			 x->lanes))
 		return;
 	for (int i = 0; i < expr_args[x->op]; i++) {
-		int has = c->f->expr.at[arg[i]].lanes, want = x->op == E_SPLAT ? 1 : x->lanes;
+		int has = c->f->expr.at[arg[i]].lanes;
+		bool fits = x->op == E_LANE || has == x->lanes || (x->op == E_SPLAT && has < x->lanes);
 		check_expr(c, arg[i]);
-		NEED(x->op == E_LANE || has == want, "%s: an operand has %d lanes, not %d", expr_name[x->op],
-		     has, want);
+		NEED(fits, "%s: an operand has %d lanes, not %d", expr_name[x->op], has, x->lanes);
 	}
 	check_operation(c, x);
 }

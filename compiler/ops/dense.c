@@ -4,18 +4,16 @@
  * One tile builder with three stride sets serves forward, dX and dW.  The order of every sum depends on the
  * layer alone: its terms come stretch by stretch (ir/terms.h; mostly there is one, ascending).  For N >= 8
  * they are one chain of fused multiply-adds from the bias; for N < 8 eight chains by the place in the stretch
- * modulo 8, and a fixed tree.  So a sum can be cut between two stretches: what is summed so far is N numbers,
- * or 8 N chains.
+ * modulo 8, and a fixed tree; the last outputs of narrow layers have two to eight chains (tail.c).  So a sum
+ * can be cut between two stretches: what is summed so far is N numbers, or chains.
  */
 #include "base/diag.h"
 #include "ir/terms.h"
+#include "ops/dense.h"
 #include "ops/family.h"
 #include "ops/product.h"
-#include "ops/store.h"
 #include "base/text.h"
 #include <string.h>
-
-enum { HEAD = 8 /* fewer outputs than this are summed in eight chains */ };
 
 /* ---- what it means ---- */
 
@@ -42,8 +40,12 @@ static bool dense_shape(const Graph *g, int n, const NodeId *in, const Attr *att
 	return true;
 }
 
-/* What is summed so far: N numbers, or eight chains of each of few. */
-static int state_width(int N) { return N < HEAD ? HEAD * N : N; }
+/* What is summed so far: N numbers, or the chains of some. */
+static int state_width(int N)
+{
+	Tail a = tail_of(N);
+	return N < HEAD ? HEAD * N : a.n ? a.first + TAIL_LANES : N;
+}
 
 static bool first_shape(const Graph *g, int n, const NodeId *in, const Attr *attr, Shape *out,
 			const char **why)
@@ -71,13 +73,27 @@ static bool rest_shape(const Graph *g, int n, const NodeId *in, const Attr *attr
 	return true;
 }
 
+/* Vectors of the products x' dy, in sixteen lanes: outputs in lanes, or inputs. */
+static int64_t lanes_of(int64_t rows, int64_t columns) { return rows * ((columns + 15) / 16); }
+
+/*
+ * The gradient in the weights, computed as it lies or turned: few outputs leave lanes idle where inputs do
+ * not. The sums are the same, each over the rows in their order.
+ */
+static NodeId weight_gradient(Graph *g, NodeId x, NodeId d)
+{
+	int64_t K = shape_size(g->node.at[x].shape), N = shape_size(g->node.at[d].shape);
+	if (N == 1 || 9 * lanes_of(K, N) <= 10 * lanes_of(N, K)) return graph_2(g, OP_DENSE_DW, x, d);
+	return graph_1(g, OP_TURN, graph_2(g, OP_DENSE_DW, d, x));
+}
+
 static void dense_grad(Graph *g, NodeId id, NodeId d, NodeId *din)
 {
 	const NodeId *in = g->node.at[id].in;
 	NodeId x = in[0], w = in[1], b = in[2];
 	Shape sx = g->node.at[x].shape;
 	din[0] = graph_reshape(g, graph_2(g, OP_DENSE_DX, d, w), sx);
-	din[1] = graph_2(g, OP_DENSE_DW, x, d);
+	din[1] = weight_gradient(g, x, d);
 	if (b) din[2] = graph_1(g, OP_SUM_ROWS, d);
 }
 
@@ -99,11 +115,6 @@ static bool dw_shape(const Graph *g, int n, const NodeId *in, const Attr *attr, 
 /* ---- the tile ---- */
 
 typedef enum { FROM_ZERO, FROM_BIAS, FROM_OUT } Start;
-
-/* Terms of a sum: columns x .. x + n of the value times rows k .. k + n of the weights. */
-typedef struct {
-	int x, k, n;
-} Part;
 
 /*
  * acc[i][v] over k of scalar(i, k) * vector(k, v), for `rows` rows and `panels` panels of `vectors` vectors.
@@ -128,19 +139,6 @@ typedef struct {
 	Aff next;
 	bool fetch; /* asks for what the tile `rows` rows of O further on starts from */
 } Tile;
-
-static int mad(Fn *f, const Target *t, int a, int b, int c)
-{
-	return t->fma ? e_op3(f, E_FMA, a, b, c) : e_op2(f, E_ADD, e_op2(f, E_MUL, a, b), c);
-}
-
-/* An unrolled loop of n; for n == 1 nothing is opened and the variable is -1. */
-static int unroll(Fn *f, const char *name, int n, int *opened)
-{
-	if (n == 1) return -1;
-	++*opened;
-	return f_unroll(f, name, 0, n);
-}
 
 /* Runs `body` for all vectors of the panels: whole ones in unrolled loops, a ragged last one apart. */
 typedef struct {
@@ -263,13 +261,12 @@ static Panels panels_of(const Target *t, int K, int N)
 
 /* ---- packing: [bias][K rows] per panel; heads: N biases in 16s, then N columns of K ---- */
 
-static int64_t packed_size(const Target *t, int K, int N)
-{
-	return N < HEAD ? (N + 15) / 16 * 16 + (int64_t)N * K : panels_of(t, K, N).size;
-}
+/* Floats of the panels of N outputs: those of whole vectors, where the others are a tail. */
+static int64_t panels_size(const Target *t, int K, int N) { return N ? panels_of(t, K, N).size : 0; }
 
-/* Columns c0 .. c0 + N of a product with `total` outputs, from the parameter's W[k * N + n]. */
-static void pack_columns(Fn *f, const Target *t, int K, int N, int c0, int total, int W, int B, int P)
+/* Columns c0 .. c0 + N of a product with `total` outputs, from the parameter's W[k * row + n]. */
+static void pack_columns(Fn *f, const Target *t, int K, int N, int c0, int total, int row, int W, int B,
+			 int P)
 {
 	Panels p = panels_of(t, K, total);
 	int width = t->J * t->W;
@@ -289,7 +286,7 @@ static void pack_columns(Fn *f, const Target *t, int K, int N, int c0, int total
 		else
 			f_zero(f, t->W, n, P, to);
 		int k = f_for(f, "k", aff_c(0), aff_c(K), 1);
-		f_copy(f, t->W, n, P, aff_off(aff_plus(to, k, all), all), W, aff_plus(from, k, N));
+		f_copy(f, t->W, n, P, aff_off(aff_plus(to, k, all), all), W, aff_plus(from, k, row));
 		f_end(f, 1 + (i >= 0));
 		c += count * n;
 	}
@@ -389,7 +386,28 @@ typedef struct {
 	int n, total, width[8];
 	NodeId id[8];
 	bool bias;
+	Tail tail; /* of a layer alone */
+	int n_part;
+	Part part[TERMS_MAX];
 } Joint;
+
+static int64_t packed_size(const Target *t, int K, const Joint *d)
+{
+	int N = d->total;
+	if (N < HEAD) return (N + 15) / 16 * 16 + (int64_t)N * K;
+	return panels_size(t, K, N - d->tail.n) + tail_packed(&d->tail, d->part, d->n_part);
+}
+
+/* A tail's weights lie in the order of its terms. */
+static const char *tail_text(Lowering *l, const Joint *d)
+{
+	Text o = {0};
+	for (int i = 0; d->tail.n && i < d->n_part; i++)
+		text_printf(&o, "_%dto%d", d->part[i].k, d->part[i].k + d->part[i].n);
+	const char *text = arena_strdup(l->arena, o.at ? o.at : "");
+	text_free(&o);
+	return text;
+}
 
 static Fn *pack_kernel(Lowering *l, int K, const Joint *d, bool transposed)
 {
@@ -398,7 +416,8 @@ static Fn *pack_kernel(Lowering *l, int K, const Joint *d, bool transposed)
 	Text name = {0};
 	text_printf(&name, "pack_%dx%d", K, d->width[0]);
 	for (int i = 1; i < d->n; i++) text_printf(&name, "_%d", d->width[i]);
-	Fn *f = lo_kernel(l, &fresh, "%s%s%s", name.at, d->bias ? "_bias" : "", transposed ? "_turned" : "");
+	Fn *f = lo_kernel(l, &fresh, "%s%s%s%s", name.at, d->bias ? "_bias" : "", transposed ? "_turned" : "",
+			  tail_text(l, d));
 	text_free(&name);
 	if (!fresh) return f;
 	int W[8], B[8];
@@ -415,27 +434,20 @@ static Fn *pack_kernel(Lowering *l, int K, const Joint *d, bool transposed)
 		pack_all_turned(f, t, K, d->total, W[0], P);
 		return f;
 	}
+	if (d->tail.n) {
+		if (d->tail.first)
+			pack_columns(f, t, K, d->tail.first, 0, d->tail.first, d->total, W[0], B[0], P);
+		tail_pack(f, t, &d->tail, d->total, d->part, d->n_part, W[0], B[0], P,
+			  panels_size(t, K, d->tail.first));
+		return f;
+	}
 	for (int i = 0, c0 = 0; i < d->n; c0 += d->width[i++])
-		pack_columns(f, t, K, d->width[i], c0, d->total, W[i], B[i], P);
+		pack_columns(f, t, K, d->width[i], c0, d->total, d->width[i], W[i], B[i], P);
 	pack_padding(f, t, K, d->total, P);
 	return f;
 }
 
 /* ---- forward and dX: rows of X times packed panels ---- */
-
-typedef struct {
-	const Target *t;
-	int K, N;
-	int n_part;
-	const Part *part;
-	int64_t xs, ys, fs; /* of a row */
-	bool bias;	    /* sums start from the biases in P */
-	bool from;	    /* sums start from F */
-	bool open;	    /* sums end as they stand, to go on elsewhere */
-	const Store *store;
-	int X, P, F, Y, n; /* buffers, and the number of rows */
-	bool small;	   /* batches of a few rows are worth code of their own: scoring */
-} Product;
 
 /* The first accumulator of a row's columns col ..; at: the same place in P. */
 static int product_start(Fn *f, const Product *d, Aff at, int row, Aff col, int lanes)
@@ -449,8 +461,17 @@ enum {
 	SOME = 4,	/* rows of the small tile */
 	NEAR = 1 << 13, /* floats of a panel that stay in the first cache, where a second one would push them
 			   out */
+	TALL = 16,	/* rows of a tile at most */
 	FAR = 1 << 16	/* floats of weights beyond which the next panel is fetched during this one */
 };
+
+/* Rows of a tile: where one vector or two are all outputs, more of them keep as many sums in flight. */
+static int tile_rows(const Product *d)
+{
+	Panels p = panels_of(d->t, d->K, d->N);
+	int rows = p.full ? d->t->M : d->t->M * d->t->J / p.rest;
+	return rows < TALL ? rows : TALL;
+}
 
 /* Panels outermost: one is read from afar once and then serves all rows of the block. */
 static void many_rows(Fn *f, const Product *d)
@@ -458,6 +479,7 @@ static void many_rows(Fn *f, const Product *d)
 	const Target *t = d->t;
 	Panels p = panels_of(t, d->K, d->N);
 	int64_t width = (int64_t)t->J * t->W;
+	int M = tile_rows(d);
 	for (int rest = 0; rest < 2; rest++) {
 		if (rest ? !p.rest : !p.full) continue;
 		int vectors = rest ? p.rest : t->J, i = -1;
@@ -465,10 +487,10 @@ static void many_rows(Fn *f, const Product *d)
 		Aff at = rest ? aff_c(p.full * p.panel) : aff_plus(aff_c(0), i, p.panel);
 		Aff col = rest ? aff_c(p.full * width) : aff_plus(aff_c(0), i, width);
 		/* The last block reaches back over rows that are done: they come out the same. */
-		int q = f_for(f, "q", aff_c(0), aff_v(d->n), t->M);
-		int r = f_min(f, "r", aff_v(q), aff_off(aff_v(d->n), -t->M));
+		int q = f_for(f, "q", aff_c(0), aff_v(d->n), M);
+		int r = f_min(f, "r", aff_v(q), aff_off(aff_v(d->n), -M));
 		Tile b = {.t = t,
-			  .rows = t->M,
+			  .rows = M,
 			  .panels = 1,
 			  .vectors = vectors,
 			  .S = d->X,
@@ -495,7 +517,7 @@ static void many_rows(Fn *f, const Product *d)
 			  .col = col};
 		if (!rest && p.size > FAR && p.panel > NEAR) {
 			/* A whole block of rows asks for a whole panel. */
-			b.ahead = (p.panel * t->M / ROW_BLOCK + d->K - 1) / d->K;
+			b.ahead = (p.panel * M / ROW_BLOCK + d->K - 1) / d->K;
 			b.next = aff_plus(aff_off(at, p.panel), r, p.panel / ROW_BLOCK);
 		}
 		tile(f, &b);
@@ -650,7 +672,8 @@ static void some_rows(Fn *f, const Product *d)
 
 static void product_rows(Fn *f, const Product *d)
 {
-	int tiles = f_div(f, "tiles", aff_v(d->n), d->t->M), many = f_min(f, "many", aff_v(tiles), aff_c(1));
+	int tiles = f_div(f, "tiles", aff_v(d->n), tile_rows(d)),
+	    many = f_min(f, "many", aff_v(tiles), aff_c(1));
 	f_for(f, "b", aff_c(0), aff_v(many), 1);
 	many_rows(f, d);
 	f_end(f, 1);
@@ -766,7 +789,8 @@ static int parts_of(const Graph *g, NodeId id, Part *part)
 		Part p = {n->op == OP_DENSE ? t.at[i].k : x, t.at[i].k, t.at[i].n};
 		Part *last = count ? &part[count - 1] : NULL;
 		x += p.n;
-		if (last && weights(g, id).d[1] >= HEAD && last->k + last->n == p.k &&
+		int N = weights(g, id).d[1];
+		if (last && N >= HEAD && !tail_of(N).n && last->k + last->n == p.k &&
 		    last->x + last->n == p.x)
 			last->n += p.n; /* one chain either way */
 		else
@@ -801,7 +825,7 @@ static Loc joint_state(Lowering *l, const Joint *d)
 
 /* ---- calls ---- */
 
-static Loc packed_weights(Lowering *l, const Joint *d, int K, int N, bool transposed)
+static Loc packed_weights(Lowering *l, const Joint *d, int K, bool transposed)
 {
 	const Graph *g = l->g;
 	bool fresh;
@@ -810,7 +834,8 @@ static Loc packed_weights(Lowering *l, const Joint *d, int K, int N, bool transp
 		text_printf(&key, "%s %s ", lo_free_key(l, g->node.at[d->id[i]].in[1]),
 			    d->bias ? lo_free_key(l, bias_of(g, d->id[i])) : "");
 	}
-	Loc P = lo_packed(l, packed_size(l->t, K, N), &fresh, "%s%s", key.at, transposed ? "turned" : "");
+	Loc P = lo_packed(l, packed_size(l->t, K, d), &fresh, "%s%s%s", key.at, transposed ? "turned" : "",
+			  tail_text(l, d));
 	text_free(&key);
 	if (!fresh) return P;
 	Lowering *pre = l->packing->pre;
@@ -826,18 +851,20 @@ static Loc packed_weights(Lowering *l, const Joint *d, int K, int N, bool transp
 	return P;
 }
 
-static void product_lower(Lowering *l, const Joint *d, NodeId x, bool transposed)
+static void product_lower(Lowering *l, Joint *d, NodeId x, bool transposed)
 {
 	const Graph *g = l->g;
 	NodeId id = d->id[0];
 	OpCode op = g->node.at[id].op;
 	Shape w = weights(g, id);
 	int K = transposed ? w.d[1] : w.d[0], N = d->total;
-	Part part[TERMS_MAX] = {{0, 0, K}};
-	int n_part = transposed ? 1 : parts_of(g, id, part);
+	Part *part = d->part;
+	part[0] = (Part){0, 0, K};
+	int n_part = d->n_part = transposed ? 1 : parts_of(g, id, part);
+	if (!transposed && d->n == 1) d->tail = tail_of(N);
 	bool from = op == OP_DENSE_REST, open = op == OP_DENSE_FIRST, fresh;
 	Loc X = lo_value(l, x);
-	Loc arg[9] = {X, packed_weights(l, d, K, N, transposed)};
+	Loc arg[9] = {X, packed_weights(l, d, K, transposed)};
 	int n = 2;
 	if (from) arg[n++] = joint_state(l, d);
 	if (N < HEAD && l->absorbed[id]) bug("a head has no store to absorb into");
@@ -874,10 +901,12 @@ static void product_lower(Lowering *l, const Joint *d, NodeId x, bool transposed
 			     .Y = by,
 			     .n = rows,
 			     .small = !transposed};
+		q.N -= d->tail.n;
 		if (N < HEAD)
 			head_rows(f, &q);
-		else
+		else if (q.N)
 			product_rows(f, &q);
+		if (d->tail.n) tail_rows(f, &q, &d->tail, panels_size(l->t, K, q.N));
 	}
 	lo_call(l, f, n, arg, true, g->node.at[id].span);
 }
@@ -944,6 +973,7 @@ static bool dense_joins(const Lowering *l, NodeId first, NodeId id)
 		total += outputs(l, k);
 		if (outputs(l, k) < HEAD || loc_is(l->loc[l->absorbed[k] ? l->absorbed[k] : k])) return false;
 	}
+	if (tail_of(N).n || tail_of(outputs(l, first)).n) return false;
 	if (l->t->blas || a[0] != b[0] || x->attr.word != y->attr.word || N < HEAD || n == 8 ||
 	    !same_store(l, first, id))
 		return false;

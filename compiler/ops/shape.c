@@ -122,6 +122,57 @@ const Op op_reshape = {.word = "reshape",
 		       .grad = reshape_grad,
 		       .lower = reshape_lower};
 
+static bool turn_shape(const Graph *g, int n, const NodeId *in, const Attr *attr, Shape *out,
+		       const char **why)
+{
+	Shape s = g->node.at[in[0]].shape;
+	(void)n, (void)attr;
+	if (s.nd != 2) {
+		*why = arena_printf(g->arena, "rows and columns are exchanged, and there are none in %s",
+				    shape_text(g->arena, s));
+		return false;
+	}
+	*out = shape_2(s.rows, s.d[1], s.d[0]);
+	return true;
+}
+
+static void turn_grad(Graph *g, NodeId id, NodeId d, NodeId *din)
+{
+	(void)id;
+	din[0] = graph_1(g, OP_TURN, d);
+}
+
+static void turn_lower(Lowering *l, NodeId id)
+{
+	const Node *n = &l->g->node.at[id];
+	int a = n->shape.d[1], b = n->shape.d[0];
+	Loc arg[2] = {lo_value(l, n->in[0]), lo_result(l, id)};
+	bool fresh;
+	Fn *f = lo_kernel(l, &fresh, "turn_%dx%d_s%d_%d%s", a, b, (int)arg[0].stride, (int)arg[1].stride,
+			  n->shape.rows ? "" : "_free");
+	if (fresh) {
+		int X = f_buf(f, BUF_IN, ELEM_F32, "x", 0), Y = f_buf(f, BUF_OUT, ELEM_F32, "y", 0),
+		    rows = n->shape.rows ? f_size(f, "n") : -1;
+		int r = rows < 0 ? -1 : f_for(f, "r", aff_c(0), aff_v(rows), 1);
+		int i = f_for(f, "i", aff_c(0), aff_c(a), 1), j = f_for(f, "j", aff_c(0), aff_c(b), 1);
+		Aff from = aff_plus(aff_plus(aff_c(0), r, arg[0].stride), i, b),
+		    to = aff_plus(aff_plus(aff_c(0), r, arg[1].stride), j, a);
+		f_store(f, Y, aff_plus(to, i, 1), e_load(f, 1, X, aff_plus(from, j, 1)));
+		f_end(f, 2 + (r >= 0));
+	}
+	lo_call(l, f, 2, arg, n->shape.rows, n->span);
+}
+
+const Op op_turn = {.word = "turn",
+		    .n_in = 1,
+		    .group = GROUP_SHAPE,
+		    .doc = "Rows and columns exchanged: [n, a, b] -> [n, b, a].",
+		    .formula = "y[j, i] = x[i, j]",
+		    .example = "turn([[1, 2, 3], [4, 5, 6]]) == [[1, 4], [2, 5], [3, 6]]",
+		    .shape = turn_shape,
+		    .grad = turn_grad,
+		    .lower = turn_lower};
+
 static void spread_grad(Graph *g, NodeId id, NodeId d, NodeId *din)
 {
 	din[0] = graph_reduce_to(g, d, g->node.at[g->node.at[id].in[0]].shape);

@@ -2,8 +2,9 @@
  * Kernels whose sums have an order: every machine and both backends against the same sums written as plain
  * loops, to the bit, and against double.
  *
- * One rule for every sum.  A product with at least eight outputs is one ascending chain of fused
- * multiply-adds from the bias; with fewer it is eight chains by k mod 8 and a fixed tree.  Over rows: an
+ * One rule for every sum.  An output of a product is one ascending chain of fused multiply-adds from the
+ * bias; with fewer than eight outputs it is eight chains by k mod 8 and a fixed tree, and the last outputs of
+ * narrow layers, which would leave most of sixteen lanes idle, are eight, four or two.  Over rows: an
  * ascending chain for each column; for a single number eight chains by row within a block, and a tree.
  * x86-64-v2 multiplies, then adds.
  */
@@ -23,25 +24,30 @@ static float mad(const Target *t, float a, float b, float c)
 	return product + c;
 }
 
-static float tree(const float *s)
+static float tree(float *s, int n)
 {
-	float four[4], two[2];
-	for (int i = 0; i < 4; i++) four[i] = s[i] + s[i + 4];
-	for (int i = 0; i < 2; i++) two[i] = four[i] + four[i + 2];
-	return two[0] + two[1];
+	for (n /= 2; n; n /= 2)
+		for (int i = 0; i < n; i++) s[i] += s[i + n];
+	return s[0];
 }
 
-/* bias + sum over k of x[k] w[k * step]; few: eight chains */
-static float dot(const Target *t, int K, const float *x, const float *w, int step, float bias, bool few)
+/* bias + sum over k of x[k] w[k * step], in so many chains */
+static float dot(const Target *t, int K, const float *x, const float *w, int step, float bias, int chains)
 {
-	if (few) {
-		float s[8] = {bias};
-		for (int k = 0; k < (K + 7) / 8 * 8; k++)
-			s[k % 8] = k < K ? mad(t, x[k], w[k * step], s[k % 8]) : mad(t, 0, 0, s[k % 8]);
-		return tree(s);
-	}
-	for (int k = 0; k < K; k++) bias = mad(t, x[k], w[k * step], bias);
-	return bias;
+	float s[8] = {bias};
+	for (int k = 0; k < (K + chains - 1) / chains * chains; k++)
+		s[k % chains] =
+		    k < K ? mad(t, x[k], w[k * step], s[k % chains]) : mad(t, 0, 0, s[k % chains]);
+	return tree(s, chains);
+}
+
+/* Of output j of N. */
+static int chains_of(int N, int j)
+{
+	int tail = N % 16;
+	if (N < 8) return 8;
+	if (N > 48 || tail == 0 || tail > 8 || j < N - tail) return 1;
+	return tail <= 2 ? 8 : tail <= 4 ? 4 : 2;
 }
 
 static bool same(float a, float b) { return !memcmp(&a, &b, sizeof a); }
@@ -49,9 +55,9 @@ static bool same(float a, float b) { return !memcmp(&a, &b, sizeof a); }
 /* ---- dense, dX and dW: one model ---- */
 
 /* Fewer than eight outputs, one, a vector, tails of every kind, several panels; rows of one input. */
-static const int shape[][2] = {{1, 1},	 {7, 1},   {8, 1},   {40, 1},  {13, 3},	 {16, 7},
-			       {30, 2},	 {1, 8},   {5, 9},   {9, 24},  {17, 25}, {20, 48},
-			       {3, 130}, {33, 96}, {64, 17}, {40, 33}, {2, 16},	 {24, 49}};
+static const int shape[][2] = {{1, 1},	{7, 1},	  {8, 1},   {40, 1},  {13, 3},	{16, 7},  {30, 2},  {1, 8},
+			       {5, 9},	{9, 24},  {17, 25}, {20, 48}, {3, 130}, {33, 96}, {64, 17}, {40, 33},
+			       {2, 16}, {24, 49}, {80, 8},  {35, 18}, {21, 20}, {7, 38},  {130, 19}};
 enum { WIDE = 140, AT = 3 /* operands are columns AT .. of a row of WIDE */ };
 
 typedef struct {
@@ -167,7 +173,8 @@ static void check_products(Harness *h, Tally *tally, bool tell)
 					size += fabs((double)x[k] * w[k * l->N + j]);
 				}
 				judge(tally, out_of(h, r, l->y + j),
-				      dot(t, l->K, x, w + j, l->N, b ? b[j] : 0, l->N < 8), sum, size, l->K);
+				      dot(t, l->K, x, w + j, l->N, b ? b[j] : 0, chains_of(l->N, j)), sum,
+				      size, l->K);
 			}
 			for (int k = 0; k < l->K; k++) {
 				double sum = 0, size = 0;
@@ -176,7 +183,7 @@ static void check_products(Harness *h, Tally *tally, bool tell)
 					size += fabs((double)d[j] * w[k * l->N + j]);
 				}
 				judge(tally, out_of(h, r, l->dx + k),
-				      dot(t, l->N, d, w + k * l->N, 1, 0, l->K < 8), sum, size, l->N);
+				      dot(t, l->N, d, w + k * l->N, 1, 0, l->K < 8 ? 8 : 1), sum, size, l->N);
 			}
 		}
 		if (tell && before != tally->bits)
@@ -354,7 +361,7 @@ static float block_sum(Harness *h, int noise, int column, int64_t from)
 	float s[8] = {0};
 	int64_t to = from + ROW_BLOCK < h->rows ? from + ROW_BLOCK : h->rows;
 	for (int64_t r = from; r < to; r++) s[(r - from) % 8] += row_of(h, noise, r)[column];
-	return tree(s);
+	return tree(s, 8);
 }
 
 static void test_sums(void)

@@ -1,0 +1,57 @@
+/* What the parts of a dense layer's kernel share: dense.c has the tiles, tail.c outputs that fill no vector.
+ */
+#ifndef OPS_DENSE_H
+#define OPS_DENSE_H
+#include "ops/store.h"
+
+enum { HEAD = 8 /* fewer outputs than this are summed in eight chains */ };
+
+/* Terms of a sum: columns x .. x + n of the value times rows k .. k + n of the weights. */
+typedef struct {
+	int x, k, n;
+} Part;
+
+/* Rows of X times packed weights P, into Y. */
+typedef struct {
+	const Target *t;
+	int K, N;
+	int n_part;
+	const Part *part;
+	int64_t xs, ys, fs; /* of a row */
+	bool bias;	    /* sums start from the biases in P */
+	bool from;	    /* sums start from F */
+	bool open;	    /* sums end as they stand, to go on elsewhere */
+	const Store *store;
+	int X, P, F, Y, n; /* buffers, and the number of rows */
+	bool small;	   /* batches of a few rows are worth code of their own: scoring */
+} Product;
+
+static inline int mad(Fn *f, const Target *t, int a, int b, int c)
+{
+	return t->fma ? e_op3(f, E_FMA, a, b, c) : e_op2(f, E_ADD, e_op2(f, E_MUL, a, b), c);
+}
+
+/* An unrolled loop of n; for n == 1 nothing is opened and the variable is -1. */
+static inline int unroll(Fn *f, const char *name, int n, int *opened)
+{
+	if (n == 1) return -1;
+	++*opened;
+	return f_unroll(f, name, 0, n);
+}
+
+/*
+ * The last outputs first .. first + n of a layer, summed in `chains` chains each: so many lanes that together
+ * they fill LANES.  n 0: all outputs are one chain each.
+ */
+enum { TAIL_LANES = 16 };
+typedef struct {
+	int first, n, chains;
+} Tail;
+
+Tail tail_of(int N);
+int64_t tail_packed(const Tail *a, const Part *part, int n_part); /* floats */
+/* Weights [K, N] and biases (B -1: none) to P at `at`. */
+void tail_pack(Fn *f, const Target *t, const Tail *a, int N, const Part *part, int n_part, int W, int B,
+	       int P, int64_t at);
+void tail_rows(Fn *f, const Product *d, const Tail *a, int64_t at);
+#endif
