@@ -623,6 +623,34 @@ static const Value *call_stop(Check *c, const CallSite *site)
 	return x ? tensor_value(c, push_op(c, OP_STOP, 1, &x, (Attr){0}, at), at) : poison(c);
 }
 
+/*
+ * Of a probability, which of n equal parts of 0 .. 1 it lies in, from 0: how many of the edges k / n it
+ * reaches, told on its logit.  It has no gradient.
+ */
+static const Value *call_bucket(Check *c, const CallSite *site)
+{
+	BOUND("p", "n");
+	Span at = site->call->span;
+	int64_t n;
+	if (!want_whole(c, b.value[1], b.at[1], "the number of buckets", 2, 1024, &n)) return poison(c);
+	if (b.value[0]->kind != V_PROB) {
+		told(c, b.at[0], "M0203", "bucket needs a probability, %s is %s", describe(c, b.value[0]),
+		     value_kind_word(b.value[0]));
+		diag_help(c->d,
+			  "bucket(P(click), 20) is 0 below 0.05, 1 from there on, ..., 19 from 0.95 on");
+		return poison(c);
+	}
+	NodeId z = prob_logit(c, b.value[0], b.at[0]);
+	if (!z) return poison(c);
+	NodeId zero = graph_const(c->g, 0, at), one = graph_const(c->g, 1, at), sum = 0;
+	for (int64_t k = 1; k < n; k++) {
+		NodeId edge = graph_const(c->g, log((double)k / (double)(n - k)), at);
+		NodeId reached = push_op(c, OP_SELLT, 4, (NodeId[]){z, edge, zero, one}, (Attr){0}, at);
+		sum = sum ? push_op(c, OP_ADD, 2, (NodeId[]){sum, reached}, (Attr){0}, at) : reached;
+	}
+	return tensor_value(c, sum, at);
+}
+
 /* z in training, `serve` when scoring. */
 static const Value *call_train_only(Check *c, const CallSite *site)
 {
@@ -749,6 +777,7 @@ static const struct {
     {"fields", call_embed},
     {"raw", call_embed},
     {"stop", call_stop},
+    {"bucket", call_bucket},
     {"train_only", call_train_only},
     {"leaky_relu", call_leaky},
     {"linear", call_linear},

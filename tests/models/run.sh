@@ -133,6 +133,23 @@ holds "hard_concrete: gates of logits -5, 5 and 2 are 0, 1 and between" "$near"'
 holds "ordinal: not the differences of sigmoids at -1.5, -.5, .5, 1.5" "$near"' function s(z) { return 1 / (1 + exp(-z)) } { z = $at["s"]
 	for (k = 0; k < 5; k++) { hi = k == 4 ? 1 : s(k - 1.5 - z); lo = k == 0 ? 0 : s(k - 2.5 - z); ok = ok && near($at["p" k], hi - lo, 2e-5) } } END { ok = ok && n == 200 }' "$tmp/parts"
 
+holds "bucket: not how many tenths of 1 a probability reaches, or an order with a second one inside" "$near"' { t = int($at["pa"] * 10); seen[t]++; ok = ok && t == $at["tenth"] && near($at["rank"], t + $at["p0"], 1e-5) } END { for (t in seen) kinds++; ok = ok && n == 200 && kinds > 5 }' "$tmp/parts"
+
+# ---- a missing number: what is learnt for it is taught by the rows that lack it, and by no other ----
+awk 'BEGIN { print "f,x,a"; for (i = 0; i < 200; i++) print i % 20 "," (i % 4 ? (i * 7) % 11 / 10 : "") "," i % 3 % 2 }' >"$tmp/lack.csv"
+awk -F, 'BEGIN { OFS = "," } NR > 1 && $2 == "" { $2 = 0 } 1' "$tmp/lack.csv" >"$tmp/full.csv"
+gradients $here/learned.mtl "$tmp/lack.csv" "$tmp/lack"
+gradients $here/learned.mtl "$tmp/full.csv" "$tmp/full"
+holds "missing: a row that has the number teaches what stands for a missing one" '/^grad\.embed\.x\.missing/ { ok = $2 == 0 }' "$tmp/full"
+holds "missing: a row that lacks the number teaches nothing" '/^grad\.embed\.x\.missing/ { ok = $2 > 1e-4 }' "$tmp/lack"
+# At first what stands for it is 0: the very same numbers come out, so no NaN was on the way.
+awk 'NR == FNR { if ($1 !~ /missing/) want[$1] = $2; next } $1 in want { n++; ok += $2 == want[$1] && $2 == $2 + 0 } END { exit !(n > 5 && ok == n) }' "$tmp/full" "$tmp/lack"
+verdict $? "missing: an empty cell computes otherwise than the 0 that stands for it"
+"$tmp/g" train -q --data "$tmp/lack.csv" --out "$tmp/g.model" >/dev/null
+for f in lack full; do "$tmp/g" score "$tmp/$f.csv" --model "$tmp/g.model" >"$tmp/$f.scores"; done
+paste -d, "$tmp/lack.csv" "$tmp/lack.scores" "$tmp/full.scores" | sed 1d >"$tmp/both"
+holds "missing: nothing was learnt for an empty cell, or it changes other rows" 'BEGIN { FS = "," } { n++; ok += ($4 == $5) == ($2 != "") } END { ok = ok == 200 && n == 200 }' "$tmp/both"
+
 # ---- crosses: every door encodes them alike, and they learn what their parts cannot ----
 rows "$tmp/cross.csv" 300 a $here/cross.mtl
 build $here/cross.mtl "$tmp/p" && "$tmp/p" train -q --data "$tmp/cross.csv" --out "$tmp/p.model" >/dev/null &&
