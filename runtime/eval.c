@@ -123,6 +123,7 @@ MtlStatus mtl_stop_metric(MtlStopMetric *s, const MtlModel *m, const char *text,
 		     [MTL_STOP_LOGLOSS] = {"logloss", MTL_WATCH_PROB},
 		     [MTL_STOP_NE] = {"ne", MTL_WATCH_PROB},
 		     [MTL_STOP_GAUC] = {"gauc", MTL_WATCH_PROB},
+		     [MTL_STOP_NDCG] = {"ndcg", MTL_WATCH_PROB},
 		     [MTL_STOP_RMSE] = {"rmse", MTL_WATCH_VALUE},
 		     [MTL_STOP_MAE] = {"mae", MTL_WATCH_VALUE},
 		     [MTL_STOP_ACCURACY] = {"accuracy", MTL_WATCH_CLASS},
@@ -132,17 +133,17 @@ MtlStatus mtl_stop_metric(MtlStopMetric *s, const MtlModel *m, const char *text,
 	for (int i = 0; dot && i < (int)(sizeof kinds / sizeof *kinds); i++)
 		if (strcmp(dot + 1, kinds[i].word) == 0) kind = i;
 	if (kind < 0)
+		return mtl_fail(e, MTL_USAGE, "", NULL,
+				"early stop by '%s': expected NAME.auc, NAME.gauc, NAME.ndcg, NAME.logloss "
+				"or NAME.ne; of a value "
+				"NAME.rmse or NAME.mae; of a class NAME.accuracy or NAME.cross_entropy",
+				text);
+	if ((kind == MTL_STOP_GAUC || kind == MTL_STOP_NDCG) && !m->group_column)
 		return mtl_fail(
 		    e, MTL_USAGE, "", NULL,
-		    "early stop by '%s': expected NAME.auc, NAME.gauc, NAME.logloss or NAME.ne; of a value "
-		    "NAME.rmse or NAME.mae; of a class NAME.accuracy or NAME.cross_entropy",
-		    text);
-	if (kind == MTL_STOP_GAUC && !m->group_column)
-		return mtl_fail(
-		    e, MTL_USAGE, "", NULL,
-		    "early stop by '%s': gauc is within groups, and the model names no column of them: "
+		    "early stop by '%s': %s is within groups, and the model names no column of them: "
 		    "rows { group: COLUMN }",
-		    text);
+		    text, kinds[kind].word);
 	char names[512] = "";
 	size_t len = 0;
 	for (int k = 0; k < m->n_watch; k++) {
@@ -173,6 +174,7 @@ double mtl_stop_value(const MtlStopMetric *s, const MtlMetrics *watch)
 	case MTL_STOP_LOGLOSS: return w->logloss;
 	case MTL_STOP_NE: return w->ne;
 	case MTL_STOP_GAUC: return w->gauc;
+	case MTL_STOP_NDCG: return w->ndcg;
 	case MTL_STOP_RMSE: return w->rmse;
 	case MTL_STOP_MAE: return w->mae;
 	case MTL_STOP_ACCURACY: return w->accuracy;
@@ -183,6 +185,7 @@ double mtl_stop_value(const MtlStopMetric *s, const MtlMetrics *watch)
 
 bool mtl_stop_better(const MtlStopMetric *s, double value, double best)
 {
-	bool more = s->kind == MTL_STOP_AUC || s->kind == MTL_STOP_GAUC || s->kind == MTL_STOP_ACCURACY;
+	bool more = s->kind == MTL_STOP_AUC || s->kind == MTL_STOP_GAUC || s->kind == MTL_STOP_NDCG ||
+		    s->kind == MTL_STOP_ACCURACY;
 	return more ? value > best : value < best;
 }

@@ -343,13 +343,65 @@ static void class_sums(const MtlScores *s, MtlMetrics *m)
 	m->accuracy = right / m->weight;
 }
 
+/* Heap sort, the largest first: in place. */
+static void sort_falling(double *a, int64_t n)
+{
+	for (int64_t start = n / 2, end = n; end > 1;) {
+		double x;
+		if (start > 0) {
+			x = a[--start];
+		} else {
+			x = a[--end];
+			a[end] = a[0];
+		}
+		int64_t hole = start, child;
+		while ((child = 2 * hole + 1) < end) {
+			if (child + 1 < end && a[child + 1] < a[child]) child++;
+			if (!(a[child] < x)) break;
+			a[hole] = a[child];
+			hole = child;
+		}
+		a[hole] = x;
+	}
+}
+
+/*
+ * Sum of gain / log2(1 + rank) over the same of the best order; rows of one score share the mean of their
+ * ranks' factors.  The gain is the label, or the value if that is above 0.  NaN in a group without any gain.
+ */
+static double ndcg(const MtlScores *s, const Record *member, int64_t n, double *gain)
+{
+	double got = 0, best = 0;
+	for (int64_t i = n; i > 0;) {
+		int64_t from = i;
+		Key score = key(&s->row[member[i - 1].word[2]], LOGIT);
+		double gains = 0, factors = 0;
+		for (; i > 0; i--) {
+			const Record *r = &s->row[member[i - 1].word[2]];
+			if (key(r, LOGIT) != score) break;
+			double y = label_of(r);
+			gain[i - 1] = y > 0 ? y : 0;
+			gains += gain[i - 1];
+			factors += 1 / log2((double)(n - i + 2));
+		}
+		got += gains * factors / (double)(from - i);
+	}
+	sort_falling(gain, n);
+	for (int64_t i = 0; i < n; i++) best += gain[i] / log2((double)(i + 2));
+	return got / best;
+}
+
 /* Rows brought together by group, in rising logit within each since the sort is stable. */
-static MtlStatus grouped(const MtlScores *s, Record *scratch, double *gauc, MtlError *e)
+static MtlStatus grouped(const MtlScores *s, Record *scratch, MtlMetrics *out, MtlError *e)
 {
 	Record *member = mtl_new(s->sys, Record, s->n);
-	if (!member)
+	double *gain = mtl_new(s->sys, double, s->n);
+	if (!member || !gain) {
+		mtl_release(s->sys, member);
+		mtl_release(s->sys, gain);
 		return mtl_fail(e, MTL_LIMIT, "", NULL, "no memory to sort %lld rows by group",
 				(long long)s->n);
+	}
 	int64_t n = 0;
 	for (int64_t i = 0; i < s->n; i++) {
 		uint64_t g = s->group[s->row[i].word[INDEX]];
@@ -357,19 +409,24 @@ static MtlStatus grouped(const MtlScores *s, Record *scratch, double *gauc, MtlE
 	}
 	radix_sort(member, scratch, n, 2);
 
-	double sum = 0, weights = 0;
+	double sum = 0, weights = 0, ranked = 0, groups = 0;
 	for (int64_t i = 0; i < n;) {
+		int64_t first = i;
 		uint32_t low = member[i].word[0], high = member[i].word[1];
 		Auc auc = {0};
 		for (; i < n && member[i].word[0] == low && member[i].word[1] == high; i++)
 			auc_add(&auc, &s->row[member[i].word[2]]);
+		double order = ndcg(s, member + first, i - first, gain);
+		if (!isnan(order)) ranked += order, groups++;
 		double a = auc_end(&auc), w = auc.positive + auc.negative;
 		if (isnan(a)) continue;
 		sum += w * a;
 		weights += w;
 	}
 	mtl_release(s->sys, member);
-	*gauc = sum / weights;
+	mtl_release(s->sys, gain);
+	if (s->kind == MTL_SCORES_PROB) out->gauc = sum / weights;
+	out->ndcg = ranked / groups;
 	return MTL_OK;
 }
 
@@ -382,6 +439,7 @@ MtlStatus mtl_scores_metrics(MtlScores *s, MtlMetrics *out, MtlError *e)
 			    .calibration = NAN,
 			    .ece = NAN,
 			    .gauc = NAN,
+			    .ndcg = NAN,
 			    .mean_prediction = NAN,
 			    .mean_label = NAN,
 			    .auc_error = NAN,
@@ -395,7 +453,7 @@ MtlStatus mtl_scores_metrics(MtlScores *s, MtlMetrics *out, MtlError *e)
 	if (!scratch) return mtl_fail(e, MTL_LIMIT, "", NULL, "no memory to sort %lld rows", (long long)s->n);
 	radix_sort(s->row, scratch, s->n, SORTED_WORDS);
 	(s->kind == MTL_SCORES_VALUE ? value_sums : s->kind == MTL_SCORES_CLASS ? class_sums : sums)(s, out);
-	MtlStatus st = s->group && s->kind == MTL_SCORES_PROB ? grouped(s, scratch, &out->gauc, e) : MTL_OK;
+	MtlStatus st = s->group && s->kind != MTL_SCORES_CLASS ? grouped(s, scratch, out, e) : MTL_OK;
 	mtl_release(s->sys, scratch);
 	return st;
 }

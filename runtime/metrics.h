@@ -49,6 +49,11 @@ typedef struct {
 			it */
 	double gauc; /* mean of the groups' AUC by their weight, groups of one class left out; NaN without
 			groups */
+	/* Mean over the groups of sum of gain / log2(1 + rank), ranks by falling prediction, over that of the
+	 * best order; the gain of a row is its label, or a value above 0.  Groups without a gain are left
+	 * out, weights of rows not looked at, equal predictions share their ranks' mean factor.  NaN without
+	 * groups. */
+	double ndcg;
 	double mean_prediction, mean_label;
 	/* Standard errors, rows taken as independent: of the AUC by its two-sample structure (DeLong), of the
 	 * log loss as of any mean.  An interval of 95 % is 1.96 times as wide to both sides. */

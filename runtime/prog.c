@@ -287,7 +287,7 @@ static void on_tick(void *self, const MtlTrainTick *t)
 static void metrics_json(FILE *to, const MtlModel *m, const MtlMetrics *w, bool bins)
 {
 	for (int k = 0; k < m->n_watch; k++) {
-		enum { MOST = 10 };
+		enum { MOST = 11 };
 		struct {
 			const char *name;
 			double value;
@@ -300,8 +300,9 @@ static void metrics_json(FILE *to, const MtlModel *m, const MtlMetrics *w, bool 
 			     {"mean_label", w[k].mean_label},
 			     {"auc_error", w[k].auc_error},
 			     {"logloss_error", w[k].logloss_error},
-			     {"gauc", w[k].gauc}};
-		size_t n = MOST - !m->group_column;
+			     {"gauc", w[k].gauc},
+			     {"ndcg", w[k].ndcg}};
+		size_t n = m->group_column ? MOST : MOST - 2;
 		if (m->watch[k].kind == MTL_WATCH_VALUE) {
 			n = 0;
 			v[n].name = "rmse", v[n++].value = w[k].rmse;
@@ -309,6 +310,7 @@ static void metrics_json(FILE *to, const MtlModel *m, const MtlMetrics *w, bool 
 			v[n].name = "calibration", v[n++].value = w[k].calibration;
 			v[n].name = "mean_prediction", v[n++].value = w[k].mean_prediction;
 			v[n].name = "mean_label", v[n++].value = w[k].mean_label;
+			if (m->group_column) v[n].name = "ndcg", v[n++].value = w[k].ndcg;
 		} else if (m->watch[k].kind == MTL_WATCH_CLASS) {
 			n = 0;
 			v[n].name = "accuracy", v[n++].value = w[k].accuracy;
@@ -346,7 +348,7 @@ static void metrics_table(FILE *to, const MtlModel *m, const MtlMetrics *w, cons
 	for (int k = 0; k < m->n_watch; k++) of[m->watch[k].kind]++;
 	if (of[MTL_WATCH_PROB] || !m->n_watch)
 		fprintf(to, "%s%-*s  %10s  %7s  %8s  %7s  %6s  %7s%s\n", indent, width, "head", "rows", "auc",
-			"logloss", "ne", "calib.", "ece", m->group_column ? "     gauc" : "");
+			"logloss", "ne", "calib.", "ece", m->group_column ? "     gauc     ndcg" : "");
 	for (int k = 0; k < m->n_watch; k++) {
 		if (m->watch[k].kind != MTL_WATCH_PROB) continue;
 		fprintf(to, "%s%-*s  %10" PRId64, indent, width, m->watch[k].name, w[k].rows);
@@ -356,6 +358,7 @@ static void metrics_table(FILE *to, const MtlModel *m, const MtlMetrics *w, cons
 		cell(to, 6, "%.4f", w[k].calibration);
 		cell(to, 7, "%.5f", w[k].ece);
 		if (m->group_column) cell(to, 7, "%.5f", w[k].gauc);
+		if (m->group_column) cell(to, 7, "%.5f", w[k].ndcg);
 		fputc('\n', to);
 	}
 	if (of[MTL_WATCH_VALUE])

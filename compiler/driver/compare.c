@@ -35,8 +35,8 @@
 enum { VARIANTS_MAX = 64, SEEDS_MAX = 100, HEADS_MAX = 64 };
 
 /* What is shown of a head, where it has it. */
-static const char *const metric[] = {"auc",	    "gauc",	"logloss", "ne",
-				     "calibration", "accuracy", "rmse",	   "mae"};
+static const char *const metric[] = {"auc",	    "gauc",	"ndcg", "logloss", "ne",
+				     "calibration", "accuracy", "rmse", "mae"};
 enum { METRICS = sizeof metric / sizeof *metric };
 
 typedef struct {

@@ -220,6 +220,7 @@ static void metrics(Report *r)
 {
 	static const Column probability[] = {{"auc", "AUC", "auc_error", 4},
 					     {"gauc", "GAUC", NULL, 4},
+					     {"ndcg", "NDCG", NULL, 4},
 					     {"logloss", "log loss", "logloss_error", 4},
 					     {"ne", "norm. entropy", NULL, 4},
 					     {"calibration", "calibration", NULL, 4},

@@ -313,10 +313,10 @@ static void stop_metric(Check *c)
 	static const struct {
 		const char *word;
 		WatchKind of;
-	} metric[] = {{"auc", WATCH_PROB},	 {"gauc", WATCH_PROB},		{"logloss", WATCH_PROB},
-		      {"ne", WATCH_PROB},	 {"rmse", WATCH_VALUE},		{"mae", WATCH_VALUE},
-		      {"accuracy", WATCH_CLASS}, {"cross_entropy", WATCH_CLASS}};
-	static const char *const kind[] = {"a probability, measured by auc, gauc, logloss and ne",
+	} metric[] = {{"auc", WATCH_PROB},     {"gauc", WATCH_PROB},	  {"ndcg", WATCH_PROB},
+		      {"logloss", WATCH_PROB}, {"ne", WATCH_PROB},	  {"rmse", WATCH_VALUE},
+		      {"mae", WATCH_VALUE},    {"accuracy", WATCH_CLASS}, {"cross_entropy", WATCH_CLASS}};
+	static const char *const kind[] = {"a probability, measured by auc, gauc, ndcg, logloss and ne",
 					   "a value, measured by rmse and mae",
 					   "a class, measured by accuracy and cross_entropy"};
 	WatchKind of = WATCH_PROB;
@@ -330,16 +330,17 @@ static void stop_metric(Check *c)
 	}
 	if (!known) {
 		told(c, c->stop_at, "M0634",
-		     "training can be stopped by auc, gauc, logloss or ne, of a value by rmse or mae, of a "
+		     "training can be stopped by auc, gauc, ndcg, logloss or ne, of a value by rmse or mae, "
+		     "of a "
 		     "class by "
 		     "accuracy or cross_entropy, not by '%s'",
 		     dot ? dot + 1 : m);
 		help_near(c, &near, dot ? dot + 1 : m);
 		return;
 	}
-	if (!strcmp(dot + 1, "gauc") && !c->s->group_column) {
-		told(c, c->stop_at, "M0634",
-		     "gauc is measured within groups of rows, and the model names none");
+	if ((!strcmp(dot + 1, "gauc") || !strcmp(dot + 1, "ndcg")) && !c->s->group_column) {
+		told(c, c->stop_at, "M0634", "%s is measured within groups of rows, and the model names none",
+		     dot + 1);
 		diag_help(c->d, "rows { group: COLUMN }");
 		return;
 	}

@@ -168,6 +168,29 @@ static void groups(void)
 	CU_ASSERT(isnan(measured(row, 7, single).gauc));
 }
 
+/*
+ * Group 7 in the order 0 1 1: (1 / log2 3 + 1 / 2) / (1 + 1 / log2 3).  Group 8 without a positive.  Group 9,
+ * all of one score, one of three positive: the mean of 1, 1 / log2 3 and 1 / 2.  A row of weight 3 is a row.
+ */
+static void order_in_groups(void)
+{
+	const float row[] = {3, 0, 1, 2, 1, 3, 1, 1, 1, /* */ 4, 0, 1, /* */ 5, 0, 1, 5, 1, 1, 5, 0, 1};
+	const uint64_t of[] = {7, 7, 7, 8, 9, 9, 9};
+	double b = log(2) / log(3), want = ((b + 0.5) / (1 + b) + (1 + b + 0.5) / 3) / 2;
+	NEAR(measured(row, 7, of).ndcg, want);
+	CU_ASSERT(isnan(measured(row, 7, NULL).ndcg));
+	/* Of values, estimated 3 2 1 and being -1 2 5: (2 b + 5 / 2) / (5 + 2 b). */
+	MtlError e = {0};
+	MtlMetrics m;
+	MtlScores *s = mtl_scores_new(&mtl_sys);
+	mtl_scores_kind(s, MTL_SCORES_VALUE);
+	mtl_scores_add(s, (const float[]){1, 5, 1, 3, -1, 1, 2, 2, 1}, 3, 3, (const uint64_t[]){4, 4, 4}, &e);
+	CU_ASSERT_EQUAL(mtl_scores_metrics(s, &m, &e), MTL_OK);
+	NEAR(m.ndcg, (2 * b + 2.5) / (5 + 2 * b));
+	CU_ASSERT(isnan(m.gauc));
+	mtl_scores_free(s);
+}
+
 /* Rows of which some come before the first group was named belong to none. */
 static void groups_seen_late(void)
 {
@@ -414,6 +437,7 @@ int main(void)
 	CU_ADD_TEST(s, errors_of_auc_and_log_loss);
 	CU_ADD_TEST(s, bins_of_calibration);
 	CU_ADD_TEST(s, groups);
+	CU_ADD_TEST(s, order_in_groups);
 	CU_ADD_TEST(s, groups_seen_late);
 	CU_ADD_TEST(s, bad_numbers);
 	CU_ADD_TEST(s, plain_formulas);
