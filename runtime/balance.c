@@ -1,9 +1,12 @@
 /*
  * Balancing in the training step.
  *
- * Remembered, for task k:  uncertainty [4k] s, its two moments of Adam, its steps;  gradnorm [2k] f, L(0) or
- * 0; dwa [0] epochs done, [4k + 1] sum and weight of this epoch's losses, means of the last epoch and of that
- * before.
+ * Remembered, for task k:
+ *
+ *   uncertainty  [4k] s, its two moments of Adam, its steps
+ *   gradnorm     [2k] f, L(0) or 0
+ *   dwa          [0] epochs done; [4k + 1] sum and weight of this epoch's losses, means of the last epoch and
+ *                of that before
  */
 #include "balance.h"
 #include "group.h"

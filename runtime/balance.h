@@ -6,13 +6,18 @@
  * up first (all other rows have none).  Two kinds of methods:
  *
  * A factor f_k for the whole loss, parameters of its own included:
- *   uncertainty  f = exp(-s), of mse and huber exp(-s) / 2; s from 0 by Adam with the rate of the dense
- * parameters, for f L + s / 2 dwa          f = n softmax(r / T), r_k = L_k(epoch - 1) / L_k(epoch - 2); 1 in
- * the first two epochs gradnorm     f from 1; with G_k = |f_k g_k|, G their mean, r_k = (L_k / L_k(0)) /
- * their mean: f_k *= exp(-rate sign(G_k - G r_k^alpha) G_k / G), then all times n / sum f.  L_k(0) is the
- *                loss of the first batch with a row.  (The gradient of |G_k - G r_k^alpha| for log f_k, over
- * G.) One gradient from several, a_k by surgery.h; a task's own parameters keep its own gradient: pcgrad,
- * mgda, pareto, cagrad
+ *
+ *   uncertainty  f = exp(-s), of mse and huber exp(-s) / 2; s from 0, by Adam for f L + s / 2 with the rate
+ *                of the dense parameters
+ *   dwa          f = n softmax(r / T), r_k = L_k(epoch - 1) / L_k(epoch - 2); 1 in the first two epochs
+ *   gradnorm     f from 1; with G_k = |f_k g_k|, G their mean, r_k = (L_k / L_k(0)) / their mean:
+ *                f_k *= exp(-rate sign(G_k - G r_k^alpha) G_k / G), then all times n / sum f.  L_k(0) is
+ *                the loss of the first batch with a row; the exponent is the gradient of
+ *                |G_k - G r_k^alpha| for log f_k, over G.
+ *
+ * One gradient from several, with shares a_k by surgery.h; a task's own parameters keep its own gradient:
+ *
+ *   pcgrad, mgda, pareto, cagrad
  *
  * A task without a row in the batch takes no part in that step.  What a method remembers is part of a run's
  * state.

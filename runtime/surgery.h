@@ -7,10 +7,10 @@
  *
  *   pcgrad    each g_i in turn, and in a random order (seed, step) the others: while g_i . g_j < 0,
  *             g_i -= (g_i . g_j / |g_j|^2) g_j with g_j as it was; then all are added up
- *   min_norm  a = w, the w >= least with sum 1 for which |sum w_k g_k| is least.  With least 0: MGDA, for
- * which d = sum w_k g_k has d . g_k >= |d|^2; with least c: PE-LTR's Pareto point cagrad    a = 1 / n +
- * (sqrt(p) / |g_w|) w, p = c^2 |g_0|^2, g_0 the mean, g_w = sum w_k g_k for the w >= 0 with sum 1 for which
- * g_w . g_0 + sqrt(p) |g_w| is least
+ *   min_norm  a = w, the w >= least with sum 1 for which |sum w_k g_k| is least.  With least 0: MGDA,
+ *             for which d = sum w_k g_k has d . g_k >= |d|^2; with least c: PE-LTR's Pareto point
+ *   cagrad    a = 1 / n + (sqrt(p) / |g_w|) w, p = c^2 |g_0|^2, g_0 the mean, g_w = sum w_k g_k for the
+ *             w >= 0 with sum 1 for which g_w . g_0 + sqrt(p) |g_w| is least
  */
 #ifndef MTL_SURGERY_H
 #define MTL_SURGERY_H
