@@ -17,7 +17,7 @@
 #define MTL_META_COMPILER "mtlc.compiler"
 #define MTL_META_CODES	  "mtlc.codes"
 #define MTL_META_HEADER	  "xxh3.header" /* digest of the header, which store.c writes */
-#define MTL_META_STATE	  "mtlc.state" /* of training, JSON: checkpoint.h */
+#define MTL_META_STATE	  "mtlc.state"	/* of training, JSON: checkpoint.h */
 
 typedef struct {
 	const MtlSys *sys;

@@ -249,7 +249,8 @@ static double auc_error(const MtlScores *s, double auc, double P, double N)
 			at[0] += w * (1 - y);
 			at[1] += w * y;
 		}
-		double won = (below[0] + 0.5 * at[0]) / N - auc, lost = (P - below[1] - 0.5 * at[1]) / P - auc;
+		double won = (below[0] + 0.5 * at[0]) / N - auc,
+		       lost = (P - below[1] - 0.5 * at[1]) / P - auc;
 		for (; i < end; i++) {
 			double w = weight_of(&s->row[i]), y = label_of(&s->row[i]);
 			square[1] += w * y * w * y * won * won;
@@ -302,7 +303,8 @@ static void sums(const MtlScores *s, MtlMetrics *m)
 	m->auc_error = auc_error(s, m->auc, auc.positive, auc.negative);
 	m->logloss = loss / m->weight;
 	/* sum of (w l - w mean)^2, l being weighted already */
-	m->logloss_error = sqrt(fmax(0, w2l2 - 2 * m->logloss * w2l + m->logloss * m->logloss * w2)) / m->weight;
+	m->logloss_error =
+	    sqrt(fmax(0, w2l2 - 2 * m->logloss * w2l + m->logloss * m->logloss * w2)) / m->weight;
 	m->mean_prediction = predicted / m->weight;
 	m->mean_label = m->positives / m->weight;
 	m->ece = off / m->weight;

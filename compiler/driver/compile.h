@@ -15,11 +15,11 @@ typedef struct {
 	const Target *target[TARGETS_MAX];
 	int n_target;
 	const char *only_loss; /* NULL, or the one loss that is kept: a task by itself */
-	bool scorer;	  /* scoring only */
-	bool blas;	  /* products of matrices by a library */
-	bool f64;	  /* a program that computes in double precision */
-	bool hold;	  /* for gradcheck: stopped values are inputs (pass/hold.c) */
-	const char *dump; /* stage after which to print and stop, or NULL */
+	bool scorer;	       /* scoring only */
+	bool blas;	       /* products of matrices by a library */
+	bool f64;	       /* a program that computes in double precision */
+	bool hold;	       /* for gradcheck: stopped values are inputs (pass/hold.c) */
+	const char *dump;      /* stage after which to print and stop, or NULL */
 } CompileRequest;
 
 typedef struct {
@@ -30,7 +30,7 @@ typedef struct {
 	Ast *ast, *prelude;
 	Spec *spec;
 	Graph *train, *serve, *watch, *split;
-	int64_t request; /* floats of what the split graph hands over */
+	int64_t request;	/* floats of what the split graph hands over */
 	VEC(Lowered *) lowered; /* per target */
 	Text dump;		/* what was asked for */
 	bool dumped;

@@ -9,8 +9,7 @@ static void help_setting(Check *c, const Near *n, const char *wanted)
 	const char *best = wanted ? near_best(n, wanted) : NULL;
 	Text t = {0};
 	for (int i = 0; i < n->name.n; i++) /* but not what M0090 would answer */
-		if (strcmp(n->name.at[i], "freeze"))
-			text_printf(&t, "%s%s", i ? ", " : "", n->name.at[i]);
+		if (strcmp(n->name.at[i], "freeze")) text_printf(&t, "%s%s", i ? ", " : "", n->name.at[i]);
 	if (best)
 		diag_help(c->d, "did you mean '%s'?", best);
 	else

@@ -95,11 +95,12 @@ typedef enum {
 } RootKind;
 /*
  * What must be computed.  index: output, 3*watch + {0 logit, 1 label, 2 weight}, loss, loss, parameter,
- * lookup, first float in REQUEST, first column in GATE. LOSS and COUNT roots are per-row values [n] that the lowering sums over
- * rows; GRAD roots are sums over rows that are added into the parameter's gradient (several roots for one
- * parameter add up); DROW roots are [n, dim].  TASK_GRAD and TASK_DROW are the same of one task, index: task
- * * parameters + parameter, task
- * * lookups + lookup.
+ * lookup, first float in REQUEST, first column in GATE, task x parameters + parameter, task x lookups +
+ * lookup.
+ *
+ * LOSS and COUNT roots are per-row values [n] that the lowering sums over rows; GRAD roots are sums over rows
+ * that are added into the parameter's gradient (several roots for one parameter add up); DROW roots are
+ * [n, dim].  TASK_GRAD and TASK_DROW are the same of one task.
  */
 typedef struct {
 	RootKind kind;

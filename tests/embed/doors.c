@@ -1,8 +1,8 @@
 /*
  * Two models in one program, and every door of a library against the scores of the command line, bit by bit.
  *
- *   doors LOG.csv SCORES.csv [MODEL]   a log of kinds.mtl, what its scorer said of it, its model file (none: models
- *                                      that are one C file, which read no files)
+ *   doors LOG.csv SCORES.csv [MODEL]   a log of kinds.mtl, what its scorer said of it, its model file (none:
+ *                                      models that are one C file, which read no files)
  */
 #include "esmm.h"
 #include "kinds.h"

@@ -326,15 +326,18 @@ static const MtlOutput h_output[] = {{"pctr"}, {"pcvr"}, {"pctcvr"}};
 	{                                                                                                    \
 		s, N_OF(s)                                                                                   \
 	}
-static const MtlEntry h_entry[] = {
-    H_ENTRY(h_pre_slot),	H_ENTRY(h_score_slot),	  H_ENTRY(h_watch_slot),    H_ENTRY(h_count_slot),
-    H_ENTRY(h_step_slot),	H_ENTRY(h_post_slot),	  H_ENTRY(h_update_slot),   H_ENTRY(h_request_slot),
-    H_ENTRY(h_candidates_slot), {NULL, 0}, H_ENTRY(h_table_slot[0]), H_ENTRY(h_table_slot[1]), H_ENTRY(h_table_slot[2])};
-static MtlKernel *const h_kernel[] = {h_pre,	h_score,   h_watch,	 h_count, h_step,  h_post,
-				      h_update, h_request, h_candidates, NULL, h_table, h_table, h_table};
-static MtlKernel *const h_kernel_noise[] = {h_pre,	  h_score, h_watch,  h_count,
-					    h_step_noise, h_post,  h_update, h_request,
-					    h_candidates, NULL, h_table, h_table,  h_table};
+static const MtlEntry h_entry[] = {H_ENTRY(h_pre_slot),	       H_ENTRY(h_score_slot),
+				   H_ENTRY(h_watch_slot),      H_ENTRY(h_count_slot),
+				   H_ENTRY(h_step_slot),       H_ENTRY(h_post_slot),
+				   H_ENTRY(h_update_slot),     H_ENTRY(h_request_slot),
+				   H_ENTRY(h_candidates_slot), {NULL, 0},
+				   H_ENTRY(h_table_slot[0]),   H_ENTRY(h_table_slot[1]),
+				   H_ENTRY(h_table_slot[2])};
+static MtlKernel *const h_kernel[] = {h_pre,	 h_score,      h_watch, h_count, h_step,  h_post, h_update,
+				      h_request, h_candidates, NULL,	h_table, h_table, h_table};
+static MtlKernel *const h_kernel_noise[] = {h_pre,   h_score,  h_watch,	  h_count,	h_step_noise,
+					    h_post,  h_update, h_request, h_candidates, NULL,
+					    h_table, h_table,  h_table};
 static const int64_t h_work[] = {0, 0, 0, 0, H_X, 0, 0, 0, 0, 0, 0, 0, 0};
 static const MtlVariant h_variant[] = {{"x86-64-v9", 9, h_kernel, h_work, H_N},
 				       {"any-v0", 0, h_kernel, h_work, H_N}};
@@ -342,8 +345,8 @@ static const MtlVariant h_variant_noise[] = {{"any-v0", 0, h_kernel_noise, h_wor
 
 #define H_MODEL(variants, n_noises, noises)                                                                  \
 	{                                                                                                    \
-		.abi = MTL_ABI, .real = 4, .name = "by_hand", .digest = "0123456789abcdef", .compiler = "hand",         \
-		.feature = h_feature, .n_feature = N_OF(h_feature), .lookup = h_lookup,                      \
+		.abi = MTL_ABI, .real = 4, .name = "by_hand", .digest = "0123456789abcdef",                  \
+		.compiler = "hand", .feature = h_feature, .n_feature = N_OF(h_feature), .lookup = h_lookup,  \
 		.n_lookup = N_OF(h_lookup), .n_drow = H_X, .label_column = h_label_column,                   \
 		.n_label_column = 2, .event = h_event, .n_event = 2, .param = h_param,                       \
 		.n_param_block = N_OF(h_param), .n_param = H_N, .n_acc = H_N, .table = h_tables,             \

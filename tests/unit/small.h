@@ -21,7 +21,19 @@
 #include <string.h>
 
 /* In the order of MtlEntryKind; update_t0 and so on follow. */
-enum { E_PRE, E_SCORE, E_WATCH, E_COUNT, E_STEP, E_POST, E_UPDATE, E_REQUEST, E_CANDIDATES, E_GATES, E_TABLE };
+enum {
+	E_PRE,
+	E_SCORE,
+	E_WATCH,
+	E_COUNT,
+	E_STEP,
+	E_POST,
+	E_UPDATE,
+	E_REQUEST,
+	E_CANDIDATES,
+	E_GATES,
+	E_TABLE
+};
 enum { BACKENDS = 2 }; /* LLVM, C */
 static const char *const backend_name[BACKENDS] = {"LLVM", "C"};
 

@@ -392,8 +392,9 @@ static void classes(void)
 }
 
 /*
- * Positives at 2 and 0, negatives at 1 and -1: AUC 3/4.  A positive is above 1 and 1/2 of the negatives, a negative
- * below 1/2 and 1 of the positives: all off by 1/4, so the variance is (2/16) / 4 + (2/16) / 4 = 1/16.
+ * Positives at 2 and 0, negatives at 1 and -1: AUC 3/4.  A positive is above 1 and 1/2 of the negatives, a
+ * negative below 1/2 and 1 of the positives: all off by 1/4, so the variance is (2/16) / 4 + (2/16) / 4
+ * = 1/16.
  * Log losses ln 2 and 2 ln 2 are off their mean by ln 2 / 2: its error is sqrt(2) / 2 / 2 ln 2.
  */
 static void errors_of_auc_and_log_loss(void)
