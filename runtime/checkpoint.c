@@ -259,6 +259,40 @@ static MtlStatus fetch_moment(const MtlStore *s, const char *where, int k, MtlTe
 	return MTL_OK;
 }
 
+static MtlStatus same_optimizer(const MtlOptimizer *o, const char *of, const json_t *was, const char *where,
+				MtlError *e)
+{
+	const char *name = json_string_value(was);
+	if (name && strcmp(name, optimizer_name(o)) == 0) return MTL_OK;
+	return mtl_fail(e, MTL_REFUSED, "F0208", where,
+			"its %s were trained by %s, this program does it by %s: use --init", of,
+			name ? name : "what is not told", optimizer_name(o));
+}
+
+/* A balance is told in the state where it remembers something. */
+static MtlStatus same_balance(MtlBalanceKind kind, const json_t *was, const char *where, MtlError *e)
+{
+	const char *name = json_string_value(was), *now = mtl_balance_name(kind);
+	bool remembers = kind == MTL_UNCERTAINTY || kind == MTL_DWA || kind == MTL_GRADNORM;
+	if (name ? strcmp(name, now) == 0 : !remembers) return MTL_OK;
+	return mtl_fail(e, MTL_REFUSED, "F0215", where,
+			"its tasks were balanced by %s, this program does it by %s: use --init",
+			name ? name : "nothing that is remembered", now);
+}
+
+/* What moments and remembered numbers mean depends on who made them. */
+static MtlStatus same_methods(const MtlModel *m, const MtlStore *s, const char *where, MtlError *e)
+{
+	json_t *o = json_loads(mtl_store_meta(s, MTL_META_STATE), 0, NULL);
+	MtlStatus st = same_balance(m->train.balance.kind, json_object_get(o, "balance"), where, e);
+	if (!st)
+		st = same_optimizer(&m->train.dense, "dense parameters", json_object_get(o, "optimizer"),
+				    where, e);
+	if (!st) st = same_optimizer(&m->train.tables, "tables", json_object_get(o, "tables"), where, e);
+	json_decref(o);
+	return st;
+}
+
 MtlStatus mtl_checkpoint_resume(MtlInstance *in, const MtlStore *s, const char *where, MtlRunState *state,
 				MtlError *e)
 {
@@ -271,28 +305,7 @@ MtlStatus mtl_checkpoint_resume(MtlInstance *in, const MtlStore *s, const char *
 		return mtl_fail(e, MTL_REFUSED, "F0210", where,
 				"the state of the training run is not understood");
 	if (mtl_instance_load(in, s, where, true, e)) return e->status;
-	json_t *o = json_loads(mtl_store_meta(s, MTL_META_STATE), 0, NULL);
-	const char *was = json_string_value(json_object_get(o, "balance")),
-		   *now = mtl_balance_name(m->train.balance.kind);
-	bool remembers = m->train.balance.kind == MTL_UNCERTAINTY || m->train.balance.kind == MTL_DWA ||
-			 m->train.balance.kind == MTL_GRADNORM;
-	if (was || remembers) {
-		if (!was || strcmp(was, now) != 0)
-			mtl_fail(e, MTL_REFUSED, "F0215", where,
-				 "its tasks were balanced by %s, this program does it by %s: use --init",
-				 was ? was : "nothing that is remembered", now);
-	}
-	const MtlOptimizer *has[] = {&m->train.dense, &m->train.tables};
-	for (int i = 0; i < 2 && !e->status; i++) {
-		const char *made = json_string_value(json_object_get(o, i ? "tables" : "optimizer"));
-		if (!made || strcmp(made, optimizer_name(has[i])) != 0)
-			mtl_fail(e, MTL_REFUSED, "F0208", where,
-				 "its %s were trained by %s, this program does it by %s: use --init",
-				 i ? "tables" : "dense parameters", made ? made : "what is not told",
-				 optimizer_name(has[i]));
-	}
-	json_decref(o);
-	if (e->status) return e->status;
+	if (same_methods(m, s, where, e)) return e->status;
 	for (int k = 0; k < m->train.dense.n_moment; k++)
 		for (int i = 0; i < m->n_param_block; i++)
 			if (fetch_moment(s, where, k, mtl_param_tensor(in, i, NULL),
