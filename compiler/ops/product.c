@@ -8,6 +8,23 @@
 
 static int width(const Lowering *l, NodeId id) { return (int)shape_size(l->g->node.at[id].shape); }
 
+typedef struct {
+	int buf;
+	int64_t stride;
+} Matrix;
+
+/* c [m, n] = or += a [m, k] b [k, n] */
+static void product(Fn *f, int form, Matrix c, Matrix a, Matrix b, Aff m, Aff n, Aff k)
+{
+	f_product(f, form, (int)c.stride, (int)a.stride, (int)b.stride);
+	f_arg(f, c.buf, aff_c(0));
+	f_arg(f, a.buf, aff_c(0));
+	f_arg(f, b.buf, aff_c(0));
+	f_arg_size(f, m);
+	f_arg_size(f, n);
+	f_arg_size(f, k);
+}
+
 void product_dense(Lowering *l, NodeId id)
 {
 	const NodeId *in = l->g->node.at[id].in;
@@ -29,13 +46,8 @@ void product_dense(Lowering *l, NodeId id)
 			f_copy(f, l->t->W, N, y, aff_mul(aff_v(r), Y.stride), b, aff_c(0));
 			f_end(f, 1);
 		}
-		f_product(f, bias ? PRODUCT_ADDS : 0, (int)Y.stride, (int)X.stride, N);
-		f_arg(f, y, aff_c(0));
-		f_arg(f, x, aff_c(0));
-		f_arg(f, w, aff_c(0));
-		f_arg_size(f, aff_v(n));
-		f_arg_size(f, aff_c(N));
-		f_arg_size(f, aff_c(K));
+		product(f, bias ? PRODUCT_ADDS : 0, (Matrix){y, Y.stride}, (Matrix){x, X.stride},
+			(Matrix){w, N}, aff_v(n), aff_c(N), aff_c(K));
 	}
 	lo_call(l, f, n_arg, arg, true, l->g->node.at[id].span);
 }
@@ -51,13 +63,8 @@ void product_dx(Lowering *l, NodeId id)
 	if (fresh) {
 		int d = f_buf(f, BUF_IN, ELEM_F32, "dy", 0), w = f_buf(f, BUF_IN, ELEM_F32, "w", 0),
 		    y = f_buf(f, BUF_OUT, ELEM_F32, "dx", 0), n = f_size(f, "n");
-		f_product(f, PRODUCT_B_TURNED, (int)arg[2].stride, (int)arg[0].stride, N);
-		f_arg(f, y, aff_c(0));
-		f_arg(f, d, aff_c(0));
-		f_arg(f, w, aff_c(0));
-		f_arg_size(f, aff_v(n));
-		f_arg_size(f, aff_c(K));
-		f_arg_size(f, aff_c(N));
+		product(f, PRODUCT_B_TURNED, (Matrix){y, arg[2].stride}, (Matrix){d, arg[0].stride},
+			(Matrix){w, N}, aff_v(n), aff_c(K), aff_c(N));
 	}
 	lo_call(l, f, 3, arg, true, l->g->node.at[id].span);
 }
@@ -73,13 +80,8 @@ void product_dw(Lowering *l, NodeId id)
 	if (fresh) {
 		int x = f_buf(f, BUF_IN, ELEM_F32, "x", 0), d = f_buf(f, BUF_IN, ELEM_F32, "dy", 0),
 		    w = f_buf(f, BUF_INOUT, ELEM_F32, "dw", 0), n = f_size(f, "n");
-		f_product(f, PRODUCT_A_TURNED | PRODUCT_ADDS, N, (int)arg[0].stride, (int)arg[1].stride);
-		f_arg(f, w, aff_c(0));
-		f_arg(f, x, aff_c(0));
-		f_arg(f, d, aff_c(0));
-		f_arg_size(f, aff_c(K));
-		f_arg_size(f, aff_c(N));
-		f_arg_size(f, aff_v(n));
+		product(f, PRODUCT_A_TURNED | PRODUCT_ADDS, (Matrix){w, N}, (Matrix){x, arg[0].stride},
+			(Matrix){d, arg[1].stride}, aff_c(K), aff_c(N), aff_v(n));
 	}
 	lo_call(l, f, 3, arg, true, l->g->node.at[id].span);
 }
