@@ -672,9 +672,11 @@ static MtlStatus train(MtlProgram *p, MtlError *e)
 		    &o, mtl_program_has(p, "steps"),
 		    d->schedule.kind == MTL_SCHEDULE_LINEAR || d->schedule.kind == MTL_SCHEDULE_COSINE, e);
 	static const char *const written[] = {"out", "log", "rejects"};
+	const char *model[] = {o.init, o.resume};
 	for (int i = 0; i < 3; i++) {
 		if (!st) st = mtl_program_apart(p, written[i], data, o.n_data, e);
 		if (!st) st = mtl_program_apart(p, written[i], valid, o.n_valid, e);
+		if (!st && i > 0) st = mtl_program_apart(p, written[i], model, 2, e);
 	}
 	if (!st) st = open_log(&g, mtl_program_text(p, "log"), o.resume != NULL, e);
 	if (!st && g.log) st = mtl_runlog_begin(g.log, p, &o, e);
@@ -737,21 +739,23 @@ static MtlStatus eval(MtlProgram *p, MtlError *e)
 	MtlStatus st = e->status;
 	fo.path = data;
 	if (!st) st = reader_options(p, &fo.reader, e);
-	if (!st) st = mtl_program_apart(p, "rejects", data, fo.n_path, e);
+	const char *model = mtl_program_text(p, "model");
+	static const char *const written[] = {"rows", "rejects"};
+	for (int i = 0; i < 2; i++) {
+		if (!st) st = mtl_program_apart(p, written[i], data, fo.n_path, e);
+		if (!st) st = mtl_program_apart(p, written[i], &model, 1, e);
+	}
 	if (!st) st = mtl_instance_init(&in, p->sys, p->m, e);
-	if (!st) st = mtl_instance_open(&in, mtl_program_text(p, "model"), e);
+	if (!st) st = mtl_instance_open(&in, model, e);
 	if (!st) st = mtl_pool_new(&pool, p->sys, mtl_program_threads(p, 0), e);
 	if (!st) st = mtl_step_init(&step, &in, pool, MTL_EVAL_BATCH, e);
 	listen();
 	MtlEvalRows rows = {0};
 	const char *each = mtl_program_text(p, "rows");
+	MtlEvalHooks hooks = {
+	    .interrupted = was_interrupted, .rows = each ? mtl_evalrows_add : NULL, .rows_self = &rows};
 	if (!st && each) st = mtl_evalrows_open(&rows, p->m, each, e);
-	if (!st)
-		st = mtl_eval(&r, &in, pool, &fo, &step,
-			      &(MtlEvalHooks){.interrupted = was_interrupted,
-					      .rows = each ? mtl_evalrows_add : NULL,
-					      .rows_self = &rows},
-			      e);
+	if (!st) st = mtl_eval(&r, &in, pool, &fo, &step, &hooks, e);
 	MtlStatus closed = mtl_evalrows_close(&rows, e);
 	if (!st) st = closed;
 	if (!st) {

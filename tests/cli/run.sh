@@ -94,6 +94,9 @@ wants 2 "--out link.csv would replace what is read" ./prog train --data log.csv,
 wants 2 "--out read.csv would" ./prog train --data log.csv --valid read.csv --out read.csv
 wants 2 "--log read.csv would" ./prog train --data read.csv --out x --log read.csv
 wants 2 "--rejects read.csv would" ./prog eval --data read.csv --model model --bad-rows skip --rejects read.csv
+wants 2 "--rows read.csv would" ./prog eval --data read.csv --model model --rows read.csv
+wants 2 "--rows read.model would" ./prog eval --data log.csv --model read.model --rows read.model
+wants 2 "--log read.model would" ./prog train --data log.csv --out x --init read.model --log read.model
 wants 2 "--out read.model would" ./prog grad --data log.csv --model read.model --out read.model
 wants 2 "--output read.csv would" ./prog score read.csv --model model -o read.csv
 wants 2 "--output read.csv would" ./scorer read.csv -o read.csv
