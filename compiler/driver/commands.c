@@ -158,7 +158,7 @@ int command_check(const Request *call)
 }
 
 /* Said before an hour of work, not after it; and what is made by renaming must not replace a device. */
-static int unwritable(const char *path)
+int unwritable(const char *path)
 {
 	struct stat st;
 	const char *slash = path ? strrchr(path, '/') : NULL;
@@ -174,12 +174,12 @@ static int unwritable(const char *path)
 }
 
 /* `build m.mtl -o m.mtl` is a slip; it must not cost the model. */
-static int replaces(const char *out, const char *read)
+int replaces(const char *command, const char *option, const char *out, const char *read)
 {
 	struct stat a, b;
 	if (!out || !read || stat(out, &a) || stat(read, &b) || a.st_dev != b.st_dev || a.st_ino != b.st_ino)
 		return 0;
-	fprintf(stderr, "mtlc build: -o %s would replace what is read\n", out);
+	fprintf(stderr, "mtlc %s: %s %s would replace what is read\n", command, option, out);
 	return 2;
 }
 
@@ -191,7 +191,9 @@ int command_build(const Request *call)
 	int bad = unreadable(r.path);
 	if (bad) return bad;
 	if (!r.dump && (bad = unwritable(l.out))) return bad;
-	if (!r.dump && ((bad = replaces(l.out, r.path)) || (bad = replaces(l.out, l.model)))) return bad;
+	if (!r.dump && ((bad = replaces("build", "-o", l.out, r.path)) ||
+			(bad = replaces("build", "-o", l.out, l.model))))
+		return bad;
 	Compilation c;
 	Text error = {0};
 	compilation_init(&c);

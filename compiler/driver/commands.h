@@ -56,6 +56,10 @@ int cached_program(const Request *call, char *path, size_t size, int64_t sizes[3
 bool request_of(const Request *c, CompileRequest *r, LinkRequest *l);
 /* 6, said on stderr, when this is no file that can be read; else 0. */
 int unreadable(const char *path);
+/* 6, said on stderr, where no file can be made whole under this name; NULL and "-" (stdout) are 0. */
+int unwritable(const char *path);
+/* 2, said on stderr, where both are one file: what is written is not what is read.  Either may be NULL. */
+int replaces(const char *command, const char *option, const char *out, const char *read);
 /* Messages to stderr, or as JSON to stdout. */
 void say_messages(const Compilation *c, bool json);
 #endif

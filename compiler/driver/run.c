@@ -60,7 +60,10 @@ int command_report(const Request *call)
 {
 	const char *log = mtl_option(&call->o, call->table, "log")->text,
 		   *out = mtl_option(&call->o, call->table, "output")->text;
-	return make_report(call, log, out);
+	int bad = unwritable(out);
+	if (!bad) bad = replaces("report", "-o", out, log);
+	if (!bad) bad = replaces("report", "-o", out, call->operand);
+	return bad ? bad : make_report(call, log, out);
 }
 
 /* The value of --NAME in a command line, *at its place; NULL: not given. */
@@ -83,6 +86,23 @@ bool report_asked(const Request *call)
 	return !strcmp(call->argv[1], "train") && given(call->argc, call->argv, "report", &at, &words);
 }
 
+/* Said before a training, not after it: a page that cannot be written, or would be written over its files. */
+static int misplaced(const Request *call, const char *out)
+{
+	static const char *const file[] = {"data", "valid", "out", "log", "init", "resume"};
+	int code = unwritable(out), at, words;
+	if (!code) code = replaces("train", "--report", out, call->operand);
+	for (size_t i = 0; !code && i < sizeof file / sizeof *file; i++) {
+		const char *list = given(call->argc, call->argv, file[i], &at, &words);
+		char *copy = list ? strdup(list) : NULL, *save;
+		for (char *f = copy ? strtok_r(copy, ",", &save) : NULL; f && !code;
+		     f = strtok_r(NULL, ",", &save))
+			code = replaces("train", "--report", out, f);
+		free(copy);
+	}
+	return code;
+}
+
 /*
  * Waits for a child while signals wait for us: an interrupt is the child's, which saves and ends.  Those of a
  * terminal it hears by itself.
@@ -101,6 +121,7 @@ int train_and_report(const Request *call, const char *program)
 {
 	int at = 0, words = 0, other = 0, n = 0;
 	const char *out = given(call->argc, call->argv, "report", &at, &words);
+	if ((n = misplaced(call, out))) return n;
 	char **argv = calloc((size_t)call->argc + 3, sizeof *argv), name[] = "/tmp/mtlc-run-XXXXXX";
 	const char *log = given(call->argc, call->argv, "log", &other, &other);
 	int fd = log ? -1 : mkstemp(name);
