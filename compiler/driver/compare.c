@@ -78,6 +78,14 @@ static const char *const of_program[] = {"lr", "batch", "epochs", "shuffle", "ea
 
 /* ---- variants ---- */
 
+/* A later -D of the same name holds, as everywhere. */
+static bool given_again(const Request *call, int d)
+{
+	for (int i = d + 1; i < call->n_define; i++)
+		if (!strcmp(call->define[i].name, call->define[d].name)) return true;
+	return false;
+}
+
 /* The values of "a,b,[c,d]": commas within brackets or quotes do not separate. */
 static int values(Arena *a, const char *text, const char **out, int most)
 {
@@ -127,7 +135,7 @@ static bool add_file(Comparison *c, const char *file, bool *used)
 	Ast *tree = parse_file(k.arena, k.str, &k.sources, k.diag, file, NULL, NULL);
 	say_messages(&k, false);
 	bool ok = tree && !diag_errors(k.diag);
-	const char *value[DEFINES_MAX][VARIANTS_MAX];
+	const char *value[DEFINES_MAX][VARIANTS_MAX + 1]; /* one too many is found out */
 	int n[DEFINES_MAX], of[DEFINES_MAX], total = 1, n_of = 0;
 	bool as_const[DEFINES_MAX];
 	for (int d = 0; ok && d < c->call->n_define; d++) {
@@ -135,8 +143,9 @@ static bool add_file(Comparison *c, const char *file, bool *used)
 		bool in_text = has_const(tree, def->name);
 		if (!in_text && !is_option(def->name)) continue;
 		used[d] = true;
+		if (given_again(c->call, d)) continue;
 		as_const[n_of] = in_text;
-		n[n_of] = values(c->arena, def->value, value[n_of], VARIANTS_MAX);
+		n[n_of] = values(c->arena, def->value, value[n_of], VARIANTS_MAX + 1);
 		total *= n[n_of];
 		of[n_of++] = d;
 		if (total > VARIANTS_MAX) break;

@@ -78,7 +78,7 @@ static bool exponent(const Tuning *t, const Ast *e, Factor *f)
 	if (e->kind == AST_NAME) {
 		const Ast *c = const_named(t->c.ast, e->name);
 		f->constant = e->name;
-		for (int i = 0; i < t->call->n_define; i++)
+		for (int i = t->call->n_define; i-- > 0;) /* the last one holds */
 			if (!strcmp(t->call->define[i].name, e->name)) {
 				char *end;
 				f->exponent = strtod(t->call->define[i].value, &end);
