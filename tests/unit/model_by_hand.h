@@ -354,8 +354,13 @@ static const MtlVariant h_variant_noise[] = {{"any-v0", 0, h_kernel_noise, h_wor
 		.watch = h_watches, .n_watch = 3, .output = h_output, .n_output = 3, .n_request = H_DIM,     \
 		.entry = h_entry, .n_entry = N_OF(h_entry), .variant = variants,                             \
 		.n_variant = N_OF(variants), .train = {                                                      \
-			.dense = {MTL_ADAM, 0.01, 0.9, 0.999, 1e-8, 2},                                      \
-			.tables = {MTL_ADAGRAD, 0.05, 0, 0, 1e-10, 1},                                       \
+			.dense = {.kind = MTL_ADAM,                                                          \
+				  .lr = 0.01,                                                                \
+				  .beta1 = 0.9,                                                              \
+				  .beta2 = 0.999,                                                            \
+				  .eps = 1e-8,                                                               \
+				  .n_moment = 2},                                                            \
+			.tables = {.kind = MTL_ADAGRAD, .lr = 0.05, .eps = 1e-10, .n_moment = 1},            \
 			.batch = 256,                                                                        \
 			.epochs = 2,                                                                         \
 			.seed = 1                                                                            \
