@@ -125,32 +125,29 @@ static void marks(Text *out, const Axis *a, void (*one)(Text *, const Axis *, do
 
 static double logit(double p) { return log(p / (1 - p)); }
 
-/*
- * Powers of ten of the chance, or of the counter-chance, and a half where there is room; what lies between
- * where the axis is short.
- */
+/* Chances by their roundness: each is marked where it has room beside those before it. */
 static void probability_marks(Text *out, const Axis *a,
 			      void (*one)(Text *, const Axis *, double, const char *))
 {
-	static const char *const low[] = {"0.1", "0.01", "0.001", "1e-4", "1e-5", "1e-6", "1e-7"},
-				 *const high[] = {"0.9", "0.99", "0.999"};
 	static const struct {
 		double p;
 		const char *text;
-	} between[] = {{0.02, "0.02"}, {0.05, "0.05"}, {0.2, "0.2"}, {0.3, "0.3"},   {0.4, "0.4"},
-		       {0.6, "0.6"},   {0.7, "0.7"},   {0.8, "0.8"}, {0.95, "0.95"}, {0.98, "0.98"}};
-	double p = 1, near = (a->hi - a->lo) / 7;
-	for (size_t i = 0; near < 0.65 && i < sizeof between / sizeof *between; i++) {
-		double v = logit(between[i].p);
-		if (v >= a->lo && v <= a->hi && (near < 0.4 || !strpbrk(between[i].text, "3467")))
-			one(out, a, v, between[i].text);
+	} chance[] = {{0.1, "0.1"},	{0.9, "0.9"},	{0.01, "0.01"}, {0.99, "0.99"}, {0.001, "0.001"},
+		      {0.999, "0.999"}, {1e-4, "1e-4"}, {1e-5, "1e-5"}, {1e-6, "1e-6"}, {1e-7, "1e-7"},
+		      {0.5, "0.5"},	{0.2, "0.2"},	{0.05, "0.05"}, {0.02, "0.02"}, {0.8, "0.8"},
+		      {0.95, "0.95"},	{0.98, "0.98"}, {0.3, "0.3"},	{0.7, "0.7"},	{0.4, "0.4"},
+		      {0.6, "0.6"}};
+	enum { N = sizeof chance / sizeof *chance };
+	double taken[N], room = 0.13 * (a->hi - a->lo);
+	int n = 0;
+	for (int i = 0; i < N; i++) {
+		double v = logit(chance[i].p);
+		bool free = v >= a->lo && v <= a->hi;
+		for (int k = 0; k < n; k++) free &= fabs(v - taken[k]) >= room;
+		if (!free) continue;
+		one(out, a, v, chance[i].text);
+		taken[n++] = v;
 	}
-	for (int i = 0; i < 7; i++) {
-		double v = logit(p /= 10);
-		if (v >= a->lo && v <= a->hi) one(out, a, v, low[i]);
-		if (i < 3 && -v >= a->lo && -v <= a->hi) one(out, a, -v, high[i]);
-	}
-	if (a->lo <= 0 && a->hi >= 0 && near < logit(0.9)) one(out, a, 0, "0.5");
 }
 
 static void axes(Text *out, const Axis *x, const Axis *y, const char *x_name, const char *y_name,
@@ -252,18 +249,20 @@ void chart_lines(Text *out, const char *title, const char *x_name, const char *y
 void chart_table(Text *out, const char *title, const char *const *row, int rows, const char *const *column,
 		 int columns, const double *value, bool diverging)
 {
-	enum { CELL_W = 46, CELL_H = 24, LETTER = 7 };
-	int longest = 0;
-	double most = 0;
+	enum { CELL_H = 24, LETTER = 7 };
+	int longest = 0, cell = 46;
+	double most = diverging ? 1 : 0; /* what lies between -1 and 1 has its own measure */
+	for (int j = 0; j < columns; j++)
+		cell = LETTER * (int)strlen(column[j]) > cell ? LETTER * (int)strlen(column[j]) : cell;
 	for (int i = 0; i < rows; i++)
 		longest = (int)strlen(row[i]) > longest ? (int)strlen(row[i]) : longest;
 	for (int i = 0; i < rows * columns; i++)
-		if (fabs(value[i]) > most) most = fabs(value[i]);
+		if (!diverging && fabs(value[i]) > most) most = fabs(value[i]);
 	int left = 12 + LETTER * longest;
-	begin(out, title, left + CELL_W * columns + 8, 44 + CELL_H * rows);
+	begin(out, title, left + cell * columns + 8, 44 + CELL_H * rows);
 	for (int j = 0; j < columns; j++) {
 		text_printf(out, "<text class=\"mark\" x=\"%d\" y=\"36\" text-anchor=\"middle\">",
-			    left + CELL_W * j + CELL_W / 2);
+			    left + cell * j + cell / 2);
 		chart_text(out, column[j]);
 		text_add(out, "</text>");
 	}
@@ -279,12 +278,12 @@ void chart_table(Text *out, const char *title, const char *const *row, int rows,
 				    "<rect class=\"%s\" fill-opacity=\"%.3f\" x=\"%d\" y=\"%d\" width=\"%d\" "
 				    "height=\"%d\"/>",
 				    diverging && v < 0 ? "cell against" : "cell",
-				    most > 0 ? 0.75 * fabs(v) / most : 0, left + CELL_W * j, 42 + CELL_H * i,
-				    CELL_W - 2, CELL_H - 2);
+				    most > 0 ? 0.75 * fabs(v) / most : 0, left + cell * j, 42 + CELL_H * i,
+				    cell - 2, CELL_H - 2);
 			text_printf(
 			    out,
 			    "<text class=\"figure\" x=\"%d\" y=\"%d\" text-anchor=\"middle\">%.2f</text>",
-			    left + CELL_W * j + CELL_W / 2 - 1, 42 + CELL_H * i + 15, v);
+			    left + cell * j + cell / 2 - 1, 42 + CELL_H * i + 15, v);
 		}
 	}
 	text_add(out, "</svg>\n");

@@ -29,7 +29,7 @@ typedef enum {
 /* One panel: series over a common x, the axes cut at round numbers. */
 void chart_lines(Text *out, const char *title, const char *x_name, const char *y_name, const Series *s, int n,
 		 ChartKind kind);
-/* value[row][column] in lo .. hi as shades with their figures; NaN is left empty.  diverging: 0 is the
+/* value[row][column] as shades with their figures; NaN is left empty.  diverging: 0 is the
  * middle. */
 void chart_table(Text *out, const char *title, const char *const *row, int rows, const char *const *column,
 		 int columns, const double *value, bool diverging);

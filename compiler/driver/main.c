@@ -71,7 +71,7 @@ static const MtlOption option[] = {
     {"output", 'o', MTL_ARG_TEXT, "FILE", C(BUILD) | C(GEN) | C(NEW) | C(GRAPH) | C(REPORT), C(GEN) | C(REPORT),
      "where the result goes; - is stdout"},
     {"define", 'D', MTL_ARG_TEXT, "NAME=VALUE", SPEC | RUN | LOGS | C(GRAPH) | C(COMPARE) | C(REPORT) | C(TUNE), 0,
-     "give a const another value; may be repeated; compare: values, a,b,c"},
+     "give a const another value; may be repeated. compare: values, a,b,c, also of lr, batch, epochs, shuffle"},
     {"optimize", 'O', MTL_ARG_COUNT, "N", C(BUILD) | C(BENCH) | C(GRADCHECK), 0,
      "effort of code generation, 0 to 3"},
     {"cpu", 0, MTL_ARG_TEXT, "CPU", C(BUILD) | C(BENCH) | C(GRADCHECK), 0,

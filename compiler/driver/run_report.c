@@ -378,6 +378,115 @@ static void calibration(Report *r)
 	if (begun) text_add(r->out, "</div>\n");
 }
 
+/* ---- what --monitor saw ---- */
+
+enum { NAMES_MAX = 64 };
+
+/* The last epoch that was looked at; NULL. */
+static json_t *monitored(const Report *r)
+{
+	json_t *found = NULL, *o;
+	size_t i;
+	json_array_foreach(r->epoch, i, o)
+	{
+		json_t *m = json_object_get(o, "monitor");
+		if (json_is_object(m)) found = m;
+	}
+	return found;
+}
+
+static int place_of(const char **name, int *n, const char *wanted)
+{
+	for (int i = 0; i < *n; i++)
+		if (!strcmp(name[i], wanted)) return i;
+	if (*n == NAMES_MAX) return -1;
+	name[*n] = wanted;
+	return (*n)++;
+}
+
+/* Cosines of the tasks' gradients, each pair at both of its places. */
+static void cosines(Report *r, const json_t *m)
+{
+	const json_t *pairs = json_object_get(m, "cosine"), *o;
+	const char *task[NAMES_MAX];
+	int n = 0;
+	size_t i;
+	json_array_foreach(pairs, i, o) for (size_t k = 0; k < 2; k++)
+	{
+		const char *name = json_string_value(json_array_get(json_object_get(o, "of"), k));
+		if (name) place_of(task, &n, name);
+	}
+	double *value = n > 1 ? calloc((size_t)(n * n), sizeof *value) : NULL;
+	if (!value) return;
+	for (int k = 0; k < n * n; k++) value[k] = NAN;
+	json_array_foreach(pairs, i, o)
+	{
+		const char *a = json_string_value(json_array_get(json_object_get(o, "of"), 0)),
+			   *b = json_string_value(json_array_get(json_object_get(o, "of"), 1));
+		int x = a ? place_of(task, &n, a) : -1, y = b ? place_of(task, &n, b) : -1;
+		if (x >= 0 && y >= 0) value[x * n + y] = value[y * n + x] = number(o, "mean");
+	}
+	text_add(r->out,
+		 "<h2>Do the tasks pull the same way?</h2>\n<p>Mean cosine of two tasks' gradients of all "
+		 "they share, "
+		 "in the last epoch: blue together, orange against each other.</p>\n<div class=\"charts\">");
+	chart_table(r->out, "cosine of gradients", task, n, task, n, value, true);
+	text_add(r->out, "</div>\n");
+	free(value);
+}
+
+/* The mixtures of as many experts as the first that was not shown yet. */
+static void gates_of(Report *r, json_t *gates, size_t experts)
+{
+	static const char *const column[] = {"0", "1", "2",  "3",  "4",	 "5",  "6",  "7",
+					     "8", "9", "10", "11", "12", "13", "14", "15"};
+	enum { EXPERTS_MAX = sizeof column / sizeof *column };
+	const char *row[NAMES_MAX], *name;
+	double value[NAMES_MAX * EXPERTS_MAX];
+	int n = 0;
+	json_t *g;
+	json_object_foreach(gates, name, g)
+	{
+		const json_t *w = json_object_get(g, "weight");
+		if (json_array_size(w) != experts || experts > EXPERTS_MAX || n == NAMES_MAX) continue;
+		for (size_t i = 0; i < experts; i++) {
+			const json_t *x = json_array_get(w, i);
+			value[(size_t)n * experts + i] =
+			    json_is_number(x) ? json_number_value(x) : (double)NAN;
+		}
+		row[n++] = name;
+	}
+	char title[64];
+	snprintf(title, sizeof title, "mean weight of %zu experts", experts);
+	if (n) chart_table(r->out, title, row, n, column, (int)experts, value, false);
+}
+
+static void gates(Report *r, const json_t *m)
+{
+	json_t *all = json_object_get(m, "gates"), *g;
+	const char *name;
+	size_t most = 0;
+	json_object_foreach(all, name, g)
+	{
+		size_t n = json_array_size(json_object_get(g, "weight"));
+		most = n > most ? n : most;
+	}
+	if (!most) return;
+	text_add(r->out, "<h2>Who uses which expert</h2>\n<p>Mean weight that each gate gave each expert, in "
+			 "the last epoch. A row that is "
+			 "even everywhere has not chosen; one dark cell is a gate that uses one expert "
+			 "alone.</p>\n<div class=\"charts\">");
+	for (size_t n = 2; n <= most; n++) gates_of(r, all, n);
+	text_add(r->out, "</div>\n");
+}
+
+static void monitor(Report *r)
+{
+	const json_t *m = monitored(r);
+	cosines(r, m);
+	gates(r, m);
+}
+
 /* ---- settings and data ---- */
 
 static void settings(Report *r)
@@ -451,6 +560,7 @@ bool run_report(const char *log, const char *svg, const char *model, Text *out)
 		metric_curves(&r);
 		loss_curves(&r);
 		calibration(&r);
+		monitor(&r);
 		graph(&r, svg);
 		settings(&r);
 		data(&r);
