@@ -6,6 +6,7 @@
 #include "driver/link.h"
 #include "driver/freeze.h"
 #include "driver/numbers.h"
+#include "driver/onnx.h"
 #include "emit/emit.h"
 #include "emit/emit_header.h"
 #include "emit/emit_model.h"
@@ -493,6 +494,10 @@ static bool emit_kind(Shop *s, Compilation *c, const CompileRequest *r, const Li
 		emit_header(&t, &m);
 		return emit_text(s, path, &t);
 	}
+	if (!strcmp(kind, "onnx")) {
+		if (!l->model) return fail(s, "--emit=onnx is of a trained model: it needs --model");
+		return onnx_file(c, weights, mtlc_version, path, s->error);
+	}
 	if (!strcmp(kind, "graph")) {
 		graph_dump(c->train ? c->train : c->serve, &t);
 		return emit_text(s, path, &t);
@@ -512,7 +517,7 @@ static bool emit_kind(Shop *s, Compilation *c, const CompileRequest *r, const Li
 	if (!strcmp(kind, "asm")) return emit_llvm(v->mod, &target, EMIT_ASM, path, s->error);
 	if (!strcmp(kind, "obj")) return kernel_object(s, v, l, path);
 	return fail(
-	    s, "--emit: there is no kind '%s' (exe, static, shared, header, obj, c, llvm, asm, graph, loops)",
+	    s, "--emit: there is no kind '%s' (exe, static, shared, header, obj, onnx, c, llvm, asm, graph, loops)",
 	    kind);
 }
 

@@ -91,7 +91,7 @@ static const MtlOption option[] = {
     {"rank", 0, MTL_ARG_TEXT, "NAME", C(TUNE), 0, "the output to tune (the first product of powers)"},
     {"serve", 0, MTL_ARG_NONE, NULL, C(BUILD), 0, "of a scorer: put an HTTP server into it (SCORER serve)"},
     {"emit", 0, MTL_ARG_TEXT, "LIST", C(BUILD), 0,
-     "exe, obj, c, llvm, asm, graph, loops; of a scorer static, shared, header; with several, -o is a stem"},
+     "exe, obj, c, llvm, asm, graph, loops; of a scorer static, shared, header, onnx; with several, -o is a stem"},
     {"link", 0, MTL_ARG_CHOICE, "static|dynamic", C(BUILD), 0,
      "a scorer that needs nothing where it runs, or one that needs the system's libraries (static)"},
     {"dump", 0, MTL_ARG_TEXT, "STAGE", C(CHECK) | C(BUILD), 0,

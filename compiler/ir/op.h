@@ -8,6 +8,7 @@
 #include "ir/loop.h"
 
 struct Lowering;
+struct Onnx;
 
 typedef enum {
 	GROUP_INPUT,
@@ -49,6 +50,8 @@ typedef struct {
 	/* May node id be computed by the call of `first` and those already with it?  NULL: never. */
 	bool (*joins)(const struct Lowering *l, NodeId first, NodeId id);
 	bool by_rows;  /* its call goes over the rows of the block, though steps are read or written */
+	/* The node in ONNX, of operands x: a value (ir/onnx.h).  NULL: scoring has no such node. */
+	int (*onnx)(struct Onnx *o, const Node *n, const int *x);
 	bool scratch;  /* elementwise: `each` makes registers, so it cannot stand in a kernel's store */
 	double lo, hi; /* domain of operands for random tests; lo == hi: -2 .. 2 */
 } Op;

@@ -9,6 +9,7 @@
  */
 #include "base/diag.h"
 #include "ir/terms.h"
+#include "ir/onnx.h"
 #include "ops/dense.h"
 #include "ops/family.h"
 #include "ops/product.h"
@@ -1102,7 +1103,15 @@ static void dw_lower(Lowering *l, NodeId id)
 	lo_call(l, f, 3, arg, true, g->node.at[id].span);
 }
 
+/* ONNX has no order of sums. */
+static int dense_onnx(Onnx *o, const Node *n, const int *x)
+{
+	int in[3] = {onnx_whole(o, x[0], o->g->node.at[n->in[0]].shape), x[1], x[2]};
+	return onnx_node(o, "Gemm", n->in[2] ? 3 : 2, in, (OnnxAttr){0});
+}
+
 const Op op_dense = {.word = "dense",
+		     .onnx = dense_onnx,
 		     .n_in = 3,
 		     .group = GROUP_DENSE,
 		     .doc = "A linear map of each row: x [n, K], weight [K, N], bias [N].",

@@ -1,4 +1,5 @@
 /* Elementwise ops of calculus.  Each is a scalar expression; shapes broadcast; gradients are graph code. */
+#include "ir/onnx.h"
 #include "ops/family.h"
 
 #define EACH(name)  static int name(Each *e, const Attr *attr, const int *x)
@@ -16,6 +17,7 @@
 			     .shape = shape_like_first,                                                      \
 			     .grad = var##_grad,                                                             \
 			     .each = var##_each,                                                             \
+			     .onnx = var##_onnx,                                                             \
 			     .lo = l,                                                                        \
 			     .hi = h}
 #define BINARY(var, w, n, text, f, ex, l, h)                                                                 \
@@ -28,6 +30,7 @@
 			     .shape = shape_broadcast,                                                       \
 			     .grad = var##_grad,                                                             \
 			     .each = var##_each,                                                             \
+			     .onnx = var##_onnx,                                                             \
 			     .lo = l,                                                                        \
 			     .hi = h}
 #define UNUSED (void)attr
@@ -37,6 +40,7 @@ EACH(neg_each)
 	UNUSED;
 	return e_neg(e, e_x(e, x[0]));
 }
+ONNX(neg, "Neg(a)")
 GRAD(neg_grad)
 {
 	(void)id;
@@ -49,6 +53,7 @@ EACH(abs_each)
 	UNUSED;
 	return e_abs(e, e_x(e, x[0]));
 }
+ONNX(abs, "Abs(a)")
 GRAD(abs_grad)
 {
 	NodeId zero = graph_k(g, id, 0);
@@ -61,6 +66,7 @@ EACH(square_each)
 	UNUSED;
 	return e_mul(e, e_x(e, x[0]), e_x(e, x[0]));
 }
+ONNX(square, "Mul(a, a)")
 GRAD(square_grad) { din[0] = graph_2(g, OP_MUL, graph_2(g, OP_MUL, graph_k(g, id, 2), IN(0)), d); }
 UNARY(square, "square", "The square of each element.", "y = x^2", "square([-1, 0, 2]) == [1, 0, 4]", 0, 0);
 
@@ -69,6 +75,7 @@ EACH(sqrt_each)
 	UNUSED;
 	return e_op1(e->f, E_SQRT, e_x(e, x[0]));
 }
+ONNX(sqrt, "Sqrt(a)")
 GRAD(sqrt_grad) { din[0] = graph_2(g, OP_DIV, d, graph_2(g, OP_MUL, graph_k(g, id, 2), id)); }
 UNARY(sqrt, "sqrt", "The square root of each element.", "y = x^0.5", "sqrt([0, 1, 4]) == [0, 1, 2]", 0.1, 2);
 
@@ -77,6 +84,7 @@ EACH(exp_each)
 	UNUSED;
 	return e_fn(e, "exp", e_x(e, x[0]));
 }
+ONNX(exp, "Exp(a)")
 GRAD(exp_grad) { din[0] = graph_2(g, OP_MUL, d, id); }
 UNARY(exp, "exp", "The exponential of each element.", "y = e^x", "exp([0, 1]) == [1, 2.718281828]", 0, 0);
 
@@ -85,6 +93,7 @@ EACH(log_each)
 	UNUSED;
 	return e_fn(e, "log", e_x(e, x[0]));
 }
+ONNX(log, "Log(a)")
 GRAD(log_grad) { din[0] = graph_2(g, OP_DIV, d, IN(0)); }
 UNARY(log, "log", "The natural logarithm of each element.", "y = log x", "log([1, 2.718281828]) == [0, 1]",
       0.1, 3);
@@ -94,6 +103,7 @@ EACH(log1p_each)
 	UNUSED;
 	return e_fn(e, "log1p", e_x(e, x[0]));
 }
+ONNX(log1p, "Log(Add(1, a))")
 GRAD(log1p_grad) { din[0] = graph_2(g, OP_DIV, d, graph_2(g, OP_ADD, graph_k(g, id, 1), IN(0))); }
 UNARY(log1p, "log1p", "log(1 + x) of each element, right near 0.", "y = log(1 + x)",
       "log1p([0, 1.718281828]) == [0, 1]", -0.5, 2);
@@ -103,6 +113,7 @@ EACH(expm1_each)
 	UNUSED;
 	return e_fn(e, "expm1", e_x(e, x[0]));
 }
+ONNX(expm1, "Sub(Exp(a), 1)")
 GRAD(expm1_grad) { din[0] = graph_2(g, OP_MUL, d, graph_1(g, OP_EXP, IN(0))); }
 UNARY(expm1, "expm1", "e^x - 1 of each element, right near 0.", "y = e^x - 1",
       "expm1([0, 1]) == [0, 1.718281828]", 0, 0);
@@ -112,6 +123,7 @@ EACH(sigmoid_each)
 	UNUSED;
 	return e_fn(e, "sigmoid", e_x(e, x[0]));
 }
+ONNX(sigmoid, "Sigmoid(a)")
 /* y (1 - y) as sigmoid(x) sigmoid(-x): 1 - y would lose everything where y is near 1. */
 GRAD(sigmoid_grad)
 {
@@ -126,6 +138,7 @@ EACH(tanh_each)
 	UNUSED;
 	return e_fn(e, "tanh", e_x(e, x[0]));
 }
+ONNX(tanh, "Tanh(a)")
 /* 1 - y^2 as 4 t / (1 + t)^2, t = e^(-2|x|): 1 - y^2 would lose everything where |y| is near 1. */
 GRAD(tanh_grad)
 {
@@ -142,6 +155,7 @@ EACH(softplus_each)
 	UNUSED;
 	return e_fn(e, "softplus", e_x(e, x[0]));
 }
+ONNX(softplus, "Add(Relu(a), Log(Add(1, Exp(Neg(Abs(a))))))")
 GRAD(softplus_grad) { din[0] = graph_2(g, OP_MUL, d, graph_1(g, OP_SIGMOID, IN(0))); }
 UNARY(softplus, "softplus", "log(1 + e^x) of each element: a relu with a round corner.", "y = log(1 + e^x)",
       "softplus([-1, 0, 1]) == [0.3132616875, 0.6931471806, 1.313261688]", 0, 0);
@@ -151,6 +165,7 @@ EACH(logsigmoid_each)
 	UNUSED;
 	return e_fn(e, "logsigmoid", e_x(e, x[0]));
 }
+ONNX(logsigmoid, "Sub(Min(a, 0), Log(Add(1, Exp(Neg(Abs(a))))))")
 GRAD(logsigmoid_grad) { din[0] = graph_2(g, OP_MUL, d, graph_1(g, OP_SIGMOID, graph_1(g, OP_NEG, IN(0)))); }
 UNARY(logsigmoid, "logsigmoid", "The logarithm of the logistic function of each element.",
       "y = -log(1 + e^-x)", "logsigmoid([0, 1]) == [-0.6931471806, -0.3132616875]", 0, 0);
@@ -160,6 +175,7 @@ EACH(relu_each)
 	UNUSED;
 	return e_max(e, e_x(e, x[0]), e_k(e, 0));
 }
+ONNX(relu, "Relu(a)")
 /* The result is as good a witness as the operand, and it is what stays in memory. */
 GRAD(relu_grad)
 {
@@ -173,6 +189,7 @@ EACH(leaky_relu_each)
 {
 	return e_lt(e, e_k(e, 0), e_x(e, x[0]), e_x(e, x[0]), e_mul(e, e_k(e, attr->k), e_x(e, x[0])));
 }
+ONNX(leaky_relu, "Where(Less(0, a), a, Mul(k, a))")
 GRAD(leaky_relu_grad)
 {
 	NodeId slope = graph_k(g, id, g->node.at[id].attr.k);
@@ -186,6 +203,7 @@ EACH(stop_each)
 	UNUSED;
 	return e_x(e, x[0]);
 }
+ONNX(stop, "a")
 const Op op_stop = {.word = "stop",
 		    .n_in = 1,
 		    .group = GROUP_UNARY,
@@ -193,13 +211,15 @@ const Op op_stop = {.word = "stop",
 		    .formula = "y = x, dy/dx = 0",
 		    .example = "stop([-1, 2]) == [-1, 2]",
 		    .shape = shape_like_first,
-		    .each = stop_each};
+		    .each = stop_each,
+		    .onnx = stop_onnx};
 
 EACH(add_each)
 {
 	UNUSED;
 	return e_add(e, e_x(e, x[0]), e_x(e, x[1]));
 }
+ONNX(add, "Add(a, b)")
 GRAD(add_grad)
 {
 	din[0] = TO(0, d);
@@ -212,6 +232,7 @@ EACH(sub_each)
 	UNUSED;
 	return e_sub(e, e_x(e, x[0]), e_x(e, x[1]));
 }
+ONNX(sub, "Sub(a, b)")
 GRAD(sub_grad)
 {
 	din[0] = TO(0, d);
@@ -224,6 +245,7 @@ EACH(mul_each)
 	UNUSED;
 	return e_mul(e, e_x(e, x[0]), e_x(e, x[1]));
 }
+ONNX(mul, "Mul(a, b)")
 GRAD(mul_grad)
 {
 	din[0] = TO(0, graph_2(g, OP_MUL, d, IN(1)));
@@ -236,6 +258,7 @@ EACH(div_each)
 	UNUSED;
 	return e_div(e, e_x(e, x[0]), e_x(e, x[1]));
 }
+ONNX(div, "Div(a, b)")
 GRAD(div_grad)
 {
 	din[0] = TO(0, graph_2(g, OP_DIV, d, IN(1)));
@@ -248,6 +271,7 @@ EACH(min_each)
 	UNUSED;
 	return e_min(e, e_x(e, x[0]), e_x(e, x[1]));
 }
+ONNX(min, "Min(a, b)")
 GRAD(min_grad)
 {
 	NodeId zero = graph_k(g, id, 0);
@@ -262,6 +286,7 @@ EACH(max_each)
 	UNUSED;
 	return e_max(e, e_x(e, x[0]), e_x(e, x[1]));
 }
+ONNX(max, "Max(a, b)")
 GRAD(max_grad)
 {
 	NodeId zero = graph_k(g, id, 0);
@@ -276,6 +301,7 @@ EACH(sellt_each)
 	UNUSED;
 	return e_lt(e, e_x(e, x[0]), e_x(e, x[1]), e_x(e, x[2]), e_x(e, x[3]));
 }
+ONNX(sellt, "Where(Less(a, b), c, d)")
 GRAD(sellt_grad)
 {
 	NodeId zero = graph_k(g, id, 0);

@@ -1,5 +1,6 @@
 /* Table rows by id: gathered, or pooled over a bag.  Their gradient leaves as a DROW root, row by row. */
 #include "base/text.h"
+#include "ir/onnx.h"
 #include "ops/family.h"
 
 enum {
@@ -206,7 +207,31 @@ static void lookup_lower(Lowering *l, NodeId id)
 	gather_lower(l, id);
 }
 
+/* Shares of the items, 0 where all weigh nothing. */
+static int shares(Onnx *o, int weight)
+{
+	int64_t last = -1;
+	int all = onnx_2(o, "ReduceSum", weight, onnx_ints(o, 1, &last)), zero = onnx_number(o, ONNX_FLOAT, 0);
+	return onnx_3(o, "Where", onnx_2(o, "Less", zero, all), onnx_2(o, "Div", weight, all), zero);
+}
+
+static int lookup_onnx(Onnx *o, const Node *n, const int *x)
+{
+	(void)x;
+	const Lookup *look = &o->spec->lookup.at[n->attr.i];
+	const Table *t = &o->spec->table.at[look->table];
+	const Feature *f = &o->spec->feature.at[look->feature];
+	int64_t dim[2] = {t->rows, t->dim}, one = 1, two = 2;
+	int rows = onnx_2(o, "Gather", onnx_weight(o, t->name, 2, dim), onnx_rows(o, look->feature));
+	if (f->kind != FEATURE_BAG) return rows;
+	int weight = onnx_weights(o, look->feature);
+	if (f->pool_mean) weight = shares(o, weight);
+	int scaled = onnx_2(o, "Mul", rows, onnx_2(o, "Unsqueeze", weight, onnx_ints(o, 1, &two)));
+	return onnx_reshape(o, onnx_2(o, "ReduceSum", scaled, onnx_ints(o, 1, &one)), n->shape);
+}
+
 const Op op_lookup = {.word = "lookup",
+		      .onnx = lookup_onnx,
 		      .n_in = 0,
 		      .group = GROUP_EMBED,
 		      .doc = "The table row of an id, or the pooled rows of a bag.",

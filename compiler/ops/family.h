@@ -10,6 +10,10 @@ bool shape_like_first(const Graph *g, int n, const NodeId *in, const Attr *attr,
 /* Broadcasting: scalar < [d] < [n] (as [n, 1]) < [n, d]; equal dimensions otherwise. */
 bool shape_broadcast(const Graph *g, int n, const NodeId *in, const Attr *attr, Shape *out, const char **why);
 
+/* ---- ONNX: an op as one expression over its operands (ir/onnx.h) ---- */
+#define ONNX(name, text)                                                                                     \
+	static int name##_onnx(Onnx *o, const Node *n, const int *x) { return onnx_expr(o, n, x, text); }
+
 /* ---- scalar expressions: x is a register, results are expressions ---- */
 static inline int e_x(Each *e, int reg) { return e_reg1(e->f, reg); }
 static inline int e_k(Each *e, double k) { return e_const(e->f, e->lanes, k); }

@@ -1,4 +1,5 @@
 /* Mixtures of experts: softmax gates and the weighted sums they steer. */
+#include "ir/onnx.h"
 #include "ops/family.h"
 
 static int mad(Fn *f, const Target *t, int a, int b, int c)
@@ -104,7 +105,13 @@ static void softmax_lower(Lowering *l, NodeId id)
 	lo_call(l, f, 2, arg, true, n->span);
 }
 
+static int softmax_onnx(Onnx *o, const Node *n, const int *x)
+{
+	return onnx_axis(o, "Softmax", onnx_whole(o, x[0], n->shape), -1);
+}
+
 const Op op_softmax = {.word = "softmax",
+		       .onnx = softmax_onnx,
 		       .n_in = 1,
 		       .group = GROUP_MIX,
 		       .doc = "Shares that sum to 1, over the last dimension.",
@@ -229,7 +236,16 @@ static void mix_lower(Lowering *l, NodeId id)
 	lo_call(l, f, 3, arg, true, n->span);
 }
 
+/* [n, 1, E] [n, E, m] */
+static int mix_onnx(Onnx *o, const Node *n, const int *x)
+{
+	Shape s = o->g->node.at[n->in[0]].shape, e = o->g->node.at[n->in[1]].shape;
+	int gate = onnx_reshape(o, onnx_whole(o, x[0], s), shape_2(true, 1, s.d[0]));
+	return onnx_reshape(o, onnx_2(o, "MatMul", gate, onnx_whole(o, x[1], e)), n->shape);
+}
+
 const Op op_mix = {.word = "mix",
+		   .onnx = mix_onnx,
 		   .n_in = 2,
 		   .group = GROUP_MIX,
 		   .doc = "Experts weighed by a gate and added.",

@@ -1,4 +1,5 @@
 /* What multi-class outcomes need: log-sum-exp, the largest of a row, a class as a row of 0 and 1. */
+#include "ir/onnx.h"
 #include "ops/family.h"
 #include "ir/value.h"
 
@@ -112,7 +113,18 @@ static void lse_grad(Graph *g, NodeId id, NodeId d, NodeId *din)
 	din[0] = graph_2(g, OP_MUL, wide, graph_1(g, OP_SOFTMAX, x));
 }
 
+static int last_onnx(Onnx *o, const Node *n, const int *x, const char *op)
+{
+	Shape from = o->g->node.at[n->in[0]].shape;
+	int y = onnx_node(o, op, 1, (int[]){onnx_whole(o, x[0], from)},
+			  (OnnxAttr){.kind = ONNX_ATTR_INTS, .name = "axes", .i = -1});
+	return onnx_reshape(o, y, n->shape); /* it keeps a dimension of 1 */
+}
+static int lse_onnx(Onnx *o, const Node *n, const int *x) { return last_onnx(o, n, x, "ReduceLogSumExp"); }
+static int max_last_onnx(Onnx *o, const Node *n, const int *x) { return last_onnx(o, n, x, "ReduceMax"); }
+
 const Op op_lse = {.word = "lse",
+		   .onnx = lse_onnx,
 		   .n_in = 1,
 		   .group = GROUP_MIX,
 		   .doc = "The logarithm of the sum of exponentials over the last dimension.",
@@ -123,6 +135,7 @@ const Op op_lse = {.word = "lse",
 		   .lower = lse_lower};
 
 const Op op_max_last = {.word = "max_last",
+			.onnx = max_last_onnx,
 			.n_in = 1,
 			.group = GROUP_MIX,
 			.doc = "The largest element of the last dimension, without a gradient.",

@@ -5,6 +5,7 @@
  * probabilities: every gradient is a product of terms in [-1, 1] that are computed without cancellation.  No
  * sum has a term that may vanish below 1.2e-38 beside one that does not, unless it does not count there.
  */
+#include "ir/onnx.h"
 #include "ops/family.h"
 
 #define EACH(name) static int name(Each *e, const Attr *attr, const int *x)
@@ -21,6 +22,7 @@
 			     .shape = shape_broadcast,                                                       \
 			     .grad = var##_grad,                                                             \
 			     .each = var##_each,                                                             \
+			     .onnx = var##_onnx,                                                             \
 			     .scratch = true,                                                                \
 			     .lo = -3,                                                                       \
 			     .hi = 3}
@@ -72,6 +74,8 @@ GRAD(logit_and_grad)
 	din[0] = TO(0, graph_2(g, OP_MUL, d, graph_2(g, OP_LAND_DA, IN(0), IN(1))));
 	din[1] = TO(1, graph_2(g, OP_MUL, d, graph_2(g, OP_LAND_DA, IN(1), IN(0))));
 }
+ONNX(logit_and, "u = Neg(a); v = Neg(b); s = Add(u, v); m = Max(Max(u, v), s);"
+		"Neg(Add(m, Log(Add(Add(Exp(Sub(u, m)), Exp(Sub(v, m))), Exp(Sub(s, m))))))")
 ROW(logit_and, "logit_and", 2, "The logit of the product of two probabilities given by their logits.",
     "z = -log(e^-a + e^-b + e^-(a+b))",
     "logit_and([0, -2, -20], [0, 1, 20]) == [-1.098612289, -2.349012217, -20]");
@@ -183,6 +187,12 @@ GRAD(logit_mix_grad)
 	din[1] = TO(1, graph_2(g, OP_MUL, d, graph_3(g, OP_LMIX_DP, IN(0), IN(1), IN(2))));
 	din[2] = TO(2, graph_2(g, OP_MUL, d, graph_3(g, OP_LMIX_DQ, IN(0), IN(1), IN(2))));
 }
+#define ONNX_LS(x)     "Sub(Min(" x ", 0), Log(Add(1, Exp(Neg(Abs(" x "))))))"
+#define ONNX_LAE(x, y) "Add(Max(" x ", " y "), Log(Add(1, Exp(Neg(Abs(Sub(" x ", " y ")))))))"
+ONNX(logit_mix, "w = Neg(Abs(a)); p = Where(Less(0, a), c, b); q = Where(Less(0, a), b, c); r = Neg(p); s = Neg(q);"
+		"n1 = Add(w, " ONNX_LS("p") "); n2 = " ONNX_LS("q") ";"
+		"d1 = Add(w, " ONNX_LS("r") "); d2 = " ONNX_LS("s") ";"
+		"Sub(" ONNX_LAE("n1", "n2") ", " ONNX_LAE("d1", "d2") ")")
 ROW(logit_mix, "logit_mix", 3, "The logit of w p + (1 - w) q, all given by their logits.",
     "z = logit(w p + (1 - w) q)", "logit_mix([0, 1], [0, 2], [0, -1]) == [0, 0.9259049372]");
 STEP(logit_mix_dp, "logit_mix_dp", 3, "The derivative of logit_mix in p.", "rN sigmoid(-p) + rD sigmoid(p)",
@@ -214,6 +224,8 @@ GRAD(bce_grad)
 	din[0] = TO(0, graph_2(g, OP_MUL, d, graph_2(g, OP_BCE_DZ, IN(0), IN(1))));
 	din[1] = TO(1, graph_1(g, OP_NEG, graph_2(g, OP_MUL, d, IN(0))));
 }
+#define ONNX_SOFTPLUS(x) "Add(Relu(" x "), Log(Add(1, Exp(Neg(Abs(" x "))))))"
+ONNX(bce, "u = Neg(a); Add(Mul(Sub(1, b), " ONNX_SOFTPLUS("a") "), Mul(b, " ONNX_SOFTPLUS("u") "))")
 ROW(bce, "bce", 2, "Binary cross-entropy of a logit against a label, which may be soft.",
     "(1 - y) softplus(z) + y softplus(-z)", "bce([0, 2], [1, 0]) == [0.6931471806, 2.126928011]");
 STEP(bce_dz, "bce_dz", 2, "The derivative of bce in the logit.", "(1 - y) sigmoid(z) - y sigmoid(-z)",
@@ -287,6 +299,7 @@ GRAD(symkl_grad)
 	din[0] = TO(0, graph_2(g, OP_MUL, d, graph_2(g, OP_SYMKL_DP, IN(0), IN(1))));
 	din[1] = TO(1, graph_2(g, OP_MUL, d, graph_2(g, OP_SYMKL_DP, IN(1), IN(0))));
 }
+ONNX(symkl, "Mul(Sub(Sigmoid(a), Sigmoid(b)), Sub(a, b))")
 ROW(symkl, "symkl", 2,
     "Symmetric Kullback-Leibler divergence of two Bernoulli distributions given by their logits.",
     "(p - q)(zp - zq)", "symkl([0, -5], [1, -4]) == [0.231058579, 0.011293359]");

@@ -1,4 +1,5 @@
 /* Sums over rows and over the last dimension. */
+#include "ir/onnx.h"
 #include "ops/family.h"
 
 /* ---- over rows: [n, d...] -> [d...], accumulated into the sums of the slice.  In gradients only: no row
@@ -217,7 +218,16 @@ static void sum_last_lower(Lowering *l, NodeId id)
 	lo_call(l, f, 2, arg, n->shape.rows, n->span);
 }
 
+static int sum_last_onnx(Onnx *o, const Node *n, const int *x)
+{
+	int64_t last = -1;
+	int y = onnx_2(o, "ReduceSum", onnx_whole(o, x[0], o->g->node.at[n->in[0]].shape),
+		       onnx_ints(o, 1, &last));
+	return onnx_reshape(o, y, n->shape); /* it keeps a dimension of 1 */
+}
+
 const Op op_sum_last = {.word = "sum_last",
+			.onnx = sum_last_onnx,
 			.n_in = 1,
 			.group = GROUP_REDUCE,
 			.doc = "The sum over the last dimension.",

@@ -1,4 +1,5 @@
 /* Form: joining, cutting, other shapes of the same elements. */
+#include "ir/onnx.h"
 #include "ops/family.h"
 
 static bool concat_shape(const Graph *g, int n, const NodeId *in, const Attr *attr, Shape *out,
@@ -45,7 +46,16 @@ static void concat_lower(Lowering *l, NodeId id)
 	}
 }
 
+static int concat_onnx(Onnx *o, const Node *n, const int *x)
+{
+	int *in = arena_new(o->arena, int, n->n_in + 1);
+	for (int i = 0; i < n->n_in; i++) in[i] = onnx_whole(o, x[i], o->g->node.at[n->in[i]].shape);
+	if (n->n_in == 1) return in[0];
+	return onnx_node(o, "Concat", n->n_in, in, (OnnxAttr){.kind = ONNX_ATTR_INT, .name = "axis", .i = 1});
+}
+
 const Op op_concat = {.word = "concat",
+		      .onnx = concat_onnx,
 		      .n_in = -1,
 		      .group = GROUP_SHAPE,
 		      .doc = "Values joined side by side: [n, a], [n, b] -> [n, a + b].",
@@ -96,7 +106,19 @@ static void slice_lower(Lowering *l, NodeId id)
 	l->loc[id] = loc_column(lo_value(l, n->in[0]), n->attr.i);
 }
 
+static int slice_onnx(Onnx *o, const Node *n, const int *x)
+{
+	Shape s = o->g->node.at[n->in[0]].shape;
+	int whole = onnx_whole(o, x[0], s);
+	if (s.nd > 1) whole = onnx_reshape(o, whole, shape_1(true, (int)shape_size(s)));
+	int64_t from = n->attr.i, to = from + n->attr.j, axis = 1;
+	return onnx_node(o, "Slice", 4,
+			 (int[]){whole, onnx_ints(o, 1, &from), onnx_ints(o, 1, &to), onnx_ints(o, 1, &axis)},
+			 (OnnxAttr){0});
+}
+
 const Op op_slice = {.word = "slice",
+		     .onnx = slice_onnx,
 		     .n_in = 1,
 		     .group = GROUP_SHAPE,
 		     .doc = "Some columns of a value.",
@@ -113,7 +135,13 @@ static void reshape_grad(Graph *g, NodeId id, NodeId d, NodeId *din)
 
 static void reshape_lower(Lowering *l, NodeId id) { l->loc[id] = lo_value(l, l->g->node.at[id].in[0]); }
 
+static int reshape_onnx(Onnx *o, const Node *n, const int *x)
+{
+	return onnx_reshape(o, onnx_whole(o, x[0], o->g->node.at[n->in[0]].shape), n->shape);
+}
+
 const Op op_reshape = {.word = "reshape",
+		       .onnx = reshape_onnx,
 		       .n_in = 1,
 		       .group = GROUP_SHAPE,
 		       .doc = "The same elements in another shape.",
@@ -236,7 +264,20 @@ static void spread_lower(Lowering *l, NodeId id)
 	lo_call(l, f, na, arg, n->shape.rows, n->span);
 }
 
+static int spread_onnx(Onnx *o, const Node *n, const int *x)
+{
+	Shape from = o->g->node.at[n->in[0]].shape, to = n->shape;
+	bool last = from.nd > 0 && from.nd < to.nd && from.rows == to.rows; /* [n, a] -> [n, a, b] */
+	int64_t dim[SHAPE_DIMS + 1] = {1};
+	for (int i = 0; i < to.nd; i++) dim[i + to.rows] = to.d[i];
+	Shape one = from;
+	if (last) one.d[one.nd++] = 1;
+	int y = last ? onnx_reshape(o, onnx_whole(o, x[0], from), one) : x[0];
+	return onnx_whole(o, onnx_2(o, "Expand", y, onnx_ints(o, to.nd + to.rows, dim)), to);
+}
+
 const Op op_spread = {.word = "spread",
+		      .onnx = spread_onnx,
 		      .n_in = 1,
 		      .group = GROUP_SHAPE,
 		      .doc = "A broadcast made explicit: [n] -> [n, d], [n, a] -> [n, a, b].",

@@ -4,6 +4,7 @@
  * pass_serve puts the second in its place, pass_fold (after the gradients) the first, so that no kernel
  * computes both.
  */
+#include "ir/onnx.h"
 #include "ops/family.h"
 
 static bool training_shape(const Graph *g, int n, const NodeId *in, const Attr *attr, Shape *out,
@@ -30,6 +31,8 @@ static int training_each(Each *e, const Attr *attr, const int *x)
 	return e_x(e, x[0]);
 }
 
+ONNX(training, "b")
+
 const Op op_training = {.word = "training",
 			.n_in = 2,
 			.group = GROUP_BINARY,
@@ -37,5 +40,6 @@ const Op op_training = {.word = "training",
 			.formula = "y = a in training, b when scoring",
 			.example = "training([1, 2], [3, 4]) == [1, 2]",
 			.shape = training_shape,
+			.onnx = training_onnx,
 			.grad = training_grad,
 			.each = training_each};

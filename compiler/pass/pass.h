@@ -4,6 +4,7 @@
 #ifndef PASS_H
 #define PASS_H
 #include "ir/lowering.h"
+#include "ir/onnx.h"
 #include "ir/spec.h"
 
 /* Makes equal nodes one, before anything else. */
@@ -37,6 +38,9 @@ void pass_hold(Spec *s, Graph *g);
 void pass_rows(Spec *s, const Graph *train);
 /* Gives every table its record: the row and its moments; the bare row for a scorer. */
 void pass_records(Spec *s, bool scorer);
+
+/* The serving graph in the operators of ONNX; NULL: *lacks names an op that has none. */
+Onnx *pass_onnx(Arena *a, const Spec *s, const Graph *serve, const OnnxCode *code, const char **lacks);
 
 /* What a model is lowered from.  train, watch NULL: a scorer; split NULL: nothing to be done once per
  * request. */

@@ -1,0 +1,74 @@
+#!/bin/sh
+# Models as ONNX files: ONNX Runtime's scores are ours within 1e-5.  Last line: N passed, N failed.
+#
+# ONNX Runtime comes from npm (onnxruntime-node, without its scripts): from MTL_ORT, a folder with node_modules, or
+# installed into the build folder, once.
+set -u
+cd "$(dirname -- "$0")/../.." || exit 1
+: "${MTL_BUILD:=$PWD/build}" "${MTLC:=$MTL_BUILD/mtlc}" "${TMPDIR:=/tmp}" "${CC:=cc}"
+t=$(mktemp -d) || exit 1
+trap 'rm -rf "$t"' EXIT
+
+passed=0 failed=0
+verdict() { # 0|1 WHAT
+	if [ "$1" -eq 0 ]; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "failed: $2"; fi
+}
+finish() {
+	echo "$passed passed, $failed failed"
+	[ "$failed" -eq 0 ]
+	exit
+}
+# Runs quietly; what it said, if it fails.
+quiet() {
+	"$@" >"$t/said" 2>&1 || { head -20 "$t/said"; return 1; }
+}
+
+# ---- a model of every kind of input ----
+awk -v rows=2000 -f tests/embed/log.awk >"$t/kinds.csv"
+quiet "$MTLC" build --cpu=native tests/embed/kinds.mtl -o "$t/prog" &&
+	quiet "$t/prog" train --data "$t/kinds.csv" --out "$t/model" --epochs 1 &&
+	quiet "$MTLC" build --cpu=native tests/embed/kinds.mtl --model "$t/model" --emit=onnx -o "$t/kinds.onnx"
+code=$?
+verdict $code "no ONNX file"
+[ $code -eq 0 ] || finish
+quiet "$MTLC" build --cpu=native tests/embed/kinds.mtl --model "$t/model" --emit=onnx -o "$t/again.onnx" && cmp -s "$t/kinds.onnx" "$t/again.onnx"
+verdict $? "the same model gives other bytes"
+"$MTLC" build tests/embed/kinds.mtl --emit=onnx -o "$t/no.onnx" 2>"$t/said"
+[ $? -eq 2 ] && grep -q -e --model "$t/said" && [ ! -e "$t/no.onnx" ]
+verdict $? "--emit=onnx without --model: $(cat "$t/said")"
+
+ort=${MTL_ORT:-$MTL_BUILD/ort}
+if [ ! -d "$ort/node_modules/onnxruntime-node" ] && [ -z "${MTL_QUICK:-}" ] && command -v npm >/dev/null; then
+	mkdir -p "$ort" && (cd "$ort" && npm install --silent --no-audit --no-fund --ignore-scripts onnxruntime-node) >"$t/said" 2>&1
+fi
+if [ ! -d "$ort/node_modules/onnxruntime-node" ] || ! command -v node >/dev/null; then
+	echo "skipped: ONNX Runtime is not here (npm install --ignore-scripts onnxruntime-node, in $ort)"
+	finish
+fi
+quiet "$CC" -O1 tests/onnx/hash.c -o "$t/hash"
+verdict $? "no hash"
+compare() { # NAME [ROWS]
+	node tests/onnx/compare.mjs "$ort" "$t" "$@" >"$t/said" 2>&1
+	code=$?
+	if [ $code -eq 0 ]; then cat "$t/said"; fi
+	verdict $code "$1: $(head -5 "$t/said")"
+}
+compare kinds "$t/kinds.csv"
+compare kinds
+
+# ---- all that scoring can be made of, and the examples, with random weights where no log is needed ----
+for text in tests/onnx/words.mtl examples/*/*.mtl; do
+	case $text in examples/bench/* | examples/features/*) continue ;; esac
+	name=$(basename "$text" .mtl)
+	case ${MTL_QUICK:-}$name in *words | *esm2 | *ple | [!1]*) ;; *) continue ;; esac
+	quiet "$MTLC" build --cpu=native -O1 "$text" -o "$t/prog"
+	code=$?
+	verdict $code "$text: no program"
+	[ $code -eq 0 ] || continue
+	"$t/prog" init --seed 3 --out "$t/model" >"$t/said" 2>&1 || { grep -q statistics "$t/said" || verdict 1 "$text: $(cat "$t/said")"; continue; }
+	quiet "$MTLC" build --cpu=native -O1 "$text" --model "$t/model" --emit=onnx -o "$t/$name.onnx"
+	code=$?
+	verdict $code "$text: no ONNX file"
+	[ $code -ne 0 ] || compare "$name"
+done
+finish
