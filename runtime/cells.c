@@ -149,10 +149,14 @@ static MtlStatus list_of(const Reading *r, const json_t *v, MtlDoorList *list)
 	double *number = real ? mtl_pad_new(r->pad, double, most) : NULL;
 	float *weights = mtl_pad_new(r->pad, float, most);
 	if (!(real ? (void *)number : (void *)text) || !weights) return no_memory(r->e);
-	mtl_real weight;
-	for (const char *end = p + n; mtl_list_item(&p, end, separator, &item, &k, &weight, &weighted);) {
+	mtl_real weight = 1;
+	for (const char *end = p + n;
+	     r->f->seq ? mtl_step_item(&p, end, separator, &item, &k)
+		       : mtl_list_item(&p, end, separator, &item, &k, &weight, &weighted);) {
 		if (text)
 			text[at] = (MtlDoorText){item, k};
+		else if (!k)
+			number[at] = NAN; /* a step without a value */
 		else if (!mtl_number(item, k, &number[at]))
 			return bad(r, "D0109", "has a list item that is not a number", item, k);
 		weights[at++] = (float)weight;

@@ -1,6 +1,6 @@
 # Clients of a scorer that serves, kind and unkind: client.py FOLDER (made by run.sh).
 # Prints a line "passed ..." or "failed: ..." for each thing looked at, and "done".
-import csv, http.client, json, os, shutil, signal, socket, subprocess, sys, threading, time
+import atexit, csv, http.client, json, os, shutil, signal, socket, subprocess, sys, threading, time
 
 folder = sys.argv[1]
 at = lambda name: os.path.join(folder, name)
@@ -26,7 +26,8 @@ class Server:
         else:
             self.to = listen[len("unix:"):]
         self.said = []
-        self.reader = threading.Thread(target=self.read)
+        atexit.register(self.process.kill)  # whatever becomes of this client
+        self.reader = threading.Thread(target=self.read, daemon=True)
         self.reader.start()
 
     def read(self):
@@ -35,14 +36,14 @@ class Server:
 
     def socket(self):
         s = socket.socket(socket.AF_UNIX if self.local else socket.AF_INET, socket.SOCK_STREAM)
-        s.settimeout(30)
+        s.settimeout(10)
         s.connect(self.to)
         if not self.local:  # head and body are two packets: neither waits for the other's receipt
             s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return s
 
     def connection(self):
-        c = http.client.HTTPConnection("localhost", timeout=30)
+        c = http.client.HTTPConnection("localhost", timeout=10)
         c.sock = self.socket()
         return c
 
@@ -216,6 +217,22 @@ unix.process.wait()
 unix = Server("--threads", "1", listen="unix:" + at("socket"))
 verdict(unix.ask("/v2/health/live")[0] == 200, "a socket left by a dead server is replaced")
 unix.stop()
+
+# A sequence: its steps as lists and as texts, in the rows and in the context.
+steps = Server("--threads", "1", program="steps")
+with open(at("steps.csv"), newline="") as f:
+    walks = list(csv.DictReader(f))
+expected = subprocess.run([at("steps"), at("steps.csv"), "--format", "jsonl", "--on-bad-row", "null"], capture_output=True, text=True).stdout.splitlines()
+got = []
+for i, r in enumerate(walks):
+    cells = {k: r[k].split("|") if r[k] and i % 2 else r[k] for k in ("what", "when")}
+    body = {"context": cells, "candidates": [{"item": r["item"]}]} if i % 3 else {"candidates": [{**cells, "item": r["item"]}]}
+    status, text, _ = steps.ask("/v2/models/steps/score", json.dumps(body))
+    got += lines_of(text) if status == 200 else ['{"p":null}']  # one step in one column, none in the other
+verdict(got == expected and len(set(got)) > 50, "steps: %d rows as the command line's" % len(got))
+status, text, _ = steps.ask("/v2/models/steps/score", json.dumps({"candidates": [{"what": "a|b", "when": "1", "item": "x"}]}))
+verdict(status == 400 and b"D0118" in text, "steps of unequal number: %d %s" % (status, text.decode().strip()))
+steps.stop()
 
 some = runs(log)[0][:3]
 good = json.dumps({"context": row(some[0], request), "candidates": [row(r, candidate) for r in some], "id": "a \"b\"\u00e9"})

@@ -34,6 +34,17 @@ quiet "$MTLC" build --cpu=native tests/embed/kinds.mtl -o "$t/prog" &&
 	quiet "$MTLC" build --cpu=native tests/embed/kinds.mtl --model "$t/one.model" --serve -o "$t/server" &&
 	quiet "$MTLC" build --cpu=native tests/embed/kinds.mtl --model "$t/one.model" --link dynamic --serve -o "$t/dynamic" &&
 	quiet "$MTLC" build --cpu=native tests/embed/kinds.mtl --model "$t/one.model" -o "$t/plain" &&
+	awk 'BEGIN {
+		print "clk,what,when,item"
+		for (r = 0; r < 300; r++) {
+			a = b = ""
+			for (i = 0; i < r % 7; i++) { a = a (i ? "|" : "") (i == 2 ? "" : "i" (r + 5 * i) % 31 (r % 5 ? "" : ":2")); b = b (i ? "|" : "") (r % 3 ? i + r % 4 : "") }
+			print (r % 5 == 0) "," a "," b ",i" r % 37
+		}
+	}' >"$t/steps.csv" &&
+	quiet "$MTLC" build --cpu=native tests/serve/steps.mtl -o "$t/steps.prog" &&
+	quiet "$t/steps.prog" init --seed 3 --out "$t/steps.model" &&
+	quiet "$MTLC" build --cpu=native tests/serve/steps.mtl --model "$t/steps.model" --serve -o "$t/steps" &&
 	quiet "$MTLC" data gen funnel --rows 500 --seed 3 -o "$t/funnel.csv" &&
 	quiet "$MTLC" build --cpu=native examples/esmm/esmm.mtl -o "$t/esmm" &&
 	quiet "$t/esmm" train --data "$t/funnel.csv" --out "$t/foreign.model" --epochs 1
