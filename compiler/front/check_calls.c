@@ -336,7 +336,9 @@ static const Value *call_noise(Check *c, const CallSite *site)
 	if (!want_whole(c, b.value[0], b.at[0], "the width of the noise", 1, 65536, &width)) return poison(c);
 	NodeId z = new_noise(c, (int)width, 0, at);
 	c->s->noise.at[c->s->noise.n - 1].logistic = true;
-	return tensor_value(c, z, at);
+	NodeId zero = graph_const(c->g, 0, at);
+	NodeId rest = graph_push(c->g, OP_SPREAD, shape_1(true, (int)width), 1, &zero, (Attr){0}, at);
+	return tensor_value(c, push_op(c, OP_TRAINING, 2, (NodeId[]){z, rest}, (Attr){0}, at), at);
 }
 
 static const Value *call_dropout(Check *c, const CallSite *site)

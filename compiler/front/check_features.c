@@ -368,14 +368,18 @@ static void check_feature(Check *c, const Ast *item, int group, int seq, char se
 	if (!known) {
 		Near near = {.arena = c->a};
 		for (int i = 0; i < 3; i++) near_add(&near, kind_word[i]);
+		near_add(&near, "seq");
+		near_add(&near, "cross");
 		if (item->text && !strcmp(item->text, "seq"))
 			told(c, item->span, "M0117", "a sequence has no sequences in it");
 		else if (item->text && !strcmp(item->text, "cross"))
 			told(c, item->span, "M0119", "a cross is no field of a sequence");
 					else {
-			told(c, item->span, "M0101", "a feature is an id, ids or real; there is no '%s'",
-			     item->text ? item->text : "");
-			if (item->text) help_near(c, &near, item->text);
+						told(c, item->span, "M0101",
+						     "a feature is an id, ids, real, seq or cross; there is "
+						     "no '%s'",
+						     item->text ? item->text : "");
+						if (item->text) help_near(c, &near, item->text);
 		}
 	}
 	const Attribute *coded = NULL;

@@ -44,9 +44,8 @@ void pass_serve(Spec *s, Graph *g, bool watches)
 	settle(g);
 	for (NodeId id = 1; id < g->node.n; id++)
 		if (g->node.at[id].op == OP_NOISE) {
-			double rest = s->noise.at[g->node.at[id].attr.i].logistic ? 0 : 1;
 			g->node.at[id].op = OP_CONST;
-			g->node.at[id].attr = (Attr){.k = rest};
+			g->node.at[id].attr = (Attr){.k = 1};
 			g->node.at[id].shape = shape_scalar(false);
 		}
 }

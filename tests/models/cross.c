@@ -26,11 +26,12 @@ int main(void)
 	cross_rows rows = {.f = f, .age = age, .g = g};
 	if (!work || cross_score(m, work, &rows, n, out[0], &e)) return 1;
 	for (size_t i = 0; i < n; i++) {
-		float one[CROSS_OUTPUTS];
+		float two[2][CROSS_OUTPUTS];
+		int64_t pair[2] = {g[0], g[i]}; /* not the first candidate alone: the request has one row */
 		cross_request_row r = {.f = f[i], .age = age[i]};
-		cross_candidate_rows k = {.g = &g[i]};
-		if (cross_request(m, work, &r, &e) || cross_candidates(m, work, &k, 1, one, &e)) return 1;
-		same += out[i][0] == want[i] && one[0] == want[i];
+		cross_candidate_rows k = {.g = pair};
+		if (cross_request(m, work, &r, &e) || cross_candidates(m, work, &k, 2, two[0], &e)) return 1;
+		same += out[i][0] == want[i] && two[1][0] == want[i];
 	}
 	printf("%d\n", same);
 	free(work);

@@ -130,6 +130,7 @@ holds "dselect: at most two of four experts, and their shares sum to 1" "$near"'
 	ok = ok && some >= 1 && some <= 2 && near(sum, 1, 1e-6) && $at["entropy"] == 0; two += some == 2 } END { for (k in used) kinds += used[k] > 0; ok = ok && n == 200 && two > 20 && kinds > 2 }' "$tmp/parts"
 holds "layer_norm: mean 0, mean square 1" "$near"' { ok = ok && near($at["mean"], 0, 1e-6) && near($at["square"], 1, 1e-3) } END { ok = ok && n == 200 }' "$tmp/parts"
 holds "hard_concrete: gates of logits -5, 5 and 2 are 0, 1 and between" "$near"' { ok = ok && $at["closed"] == 0 && $at["opened"] == 1 && near($at["middle"], 1.2 / (1 + exp(-2)) - 0.1, 0.01) } END { ok = ok && n == 200 }' "$tmp/parts"
+holds "noise: a scorer hears it" "$near"' { ok = ok && $at["still"] == 0 } END { ok = ok && n == 200 && "still" in at }' "$tmp/parts"
 holds "ordinal: not the differences of sigmoids at -1.5, -.5, .5, 1.5" "$near"' function s(z) { return 1 / (1 + exp(-z)) } { z = $at["s"]
 	for (k = 0; k < 5; k++) { hi = k == 4 ? 1 : s(k - 1.5 - z); lo = k == 0 ? 0 : s(k - 2.5 - z); ok = ok && near($at["p" k], hi - lo, 2e-5) } } END { ok = ok && n == 200 }' "$tmp/parts"
 
