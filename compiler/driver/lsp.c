@@ -269,14 +269,14 @@ static json_t *diagnostic(const Server *s, const Doc *d, const json_t *m)
 	return out;
 }
 
-/* A file for others to use is no model, and lacks nothing by having no loss. */
+/* Of a file for others to use only the form can be judged (M00..): what it names may stand in them. */
 static bool concerns(const Doc *d, const json_t *m)
 {
 	const char *code = json_string_value(json_object_get(m, "code"));
 	bool model = false;
 	for (int i = 0; d->now->c.ast && i < d->now->c.ast->list.n; i++)
 		model |= d->now->c.ast->list.at[i]->kind == AST_MODEL;
-	return model || !code || strcmp(code, "M0601") != 0;
+	return model || (code && !strncmp(code, "M00", 3));
 }
 
 static void publish(const Server *s, const Doc *d)
