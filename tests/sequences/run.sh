@@ -116,5 +116,52 @@ cat "$tmp/err"
 verdict $? "the library: rows, and a request with candidates"
 cat "$tmp/out"
 
+# DIN and DUPN on a public log; a second day; rows without a label for one of the tasks
+losses() { sed -n 's/.*"kind":"epoch".*"loss":{\([^}]*\)}.*/\1/p' "$1" | head -n "$2" | tail -n 1 | tr ',' '\n' | awk -F: '{ s += $2 } END { print s }'; }
+example() { # NAME
+	"$MTLC" build --cpu=v3 -D codes=500 "examples/$1/$1.mtl" -o "$tmp/$1" 2>"$tmp/err" &&
+		"$MTLC" build --cpu=v3 -D codes=500 --backend=c "examples/$1/$1.mtl" -o "$tmp/$1.c" 2>>"$tmp/err"
+	verdict $? "$1: no program: $(tail -1 "$tmp/err")"
+	train="train --data $tmp/day1.csv --epochs 2 --batch 256 --shuffle 0 --early-stop none -q"
+	# shellcheck disable=SC2086  # options
+	{
+		"$tmp/$1" $train --log "$tmp/log" --out "$tmp/$1.m" --threads 1 && "$tmp/$1" $train --out "$tmp/$1.m3" --threads 3 && "$tmp/$1.c" $train --out "$tmp/$1.mc"
+		verdict $? "$1: training"
+	}
+	same "$tmp/$1.m" "$tmp/$1.m3" "$1: another model with three threads"
+	same "$tmp/$1.m" "$tmp/$1.mc" "$1: another model through C"
+	echo "$(losses "$tmp/log" 1) $(losses "$tmp/log" 2)" >"$tmp/fell"
+	awk '{ exit !($2 > 0 && $2 < $1) }' "$tmp/fell"
+	verdict $? "$1: the losses do not fall: $(cat "$tmp/fell")"
+}
+if [ -n "${MTL_CSV:-}" ] && [ -z "${MTL_QUICK:-}" ]; then
+	sed -n '1,1025p' "$MTL_CSV/kuairand/train.csv" >"$tmp/day1.csv"
+	sed -n '1p;1026,1537p' "$MTL_CSV/kuairand/train.csv" >"$tmp/day2.csv"
+	example din
+	example dupn
+	"$tmp/dupn" train --data "$tmp/day2.csv" --init "$tmp/dupn.m" --epochs 1 --batch 256 --early-stop none -q --out "$tmp/dupn.2" 2>"$tmp/err" &&
+		"$tmp/dupn" eval --data "$tmp/day2.csv" --model "$tmp/dupn.2" >"$tmp/out"
+	verdict $? "dupn: no second day: $(tail -1 "$tmp/err")"
+	# A file without the column of `follow` leaves its tower, and what the optimiser knows of it, where they were.
+	column=$(sed -n 1p "$tmp/day2.csv" | tr ',' '\n' | grep -n '^follow$' | cut -d: -f1)
+	cut -d, --complement -f"$column" "$tmp/day2.csv" >"$tmp/less.csv"
+	"${CC:-cc}" -std=gnu11 -O1 -I. -Iruntime tests/run/tensors.c "$MTL_BUILD/libmtlrt.a" -lz -lzstd -ljansson -lpthread -lm -o "$tmp/tensors"
+	head -n 257 "$tmp/day1.csv" >"$tmp/first.csv"
+	"$tmp/dupn" train --data "$tmp/first.csv" --epochs 1 --batch 256 --shuffle 0 --early-stop none -q --out "$tmp/first" &&
+		"$tmp/dupn" train --data "$tmp/first.csv,$tmp/less.csv" --epochs 1 --batch 256 --shuffle 0 --early-stop none -q --out "$tmp/both"
+	verdict $? "dupn: logs with different labels"
+	for f in first both; do
+		"$tmp/tensors" "$tmp/$f" | grep -E '^(optim\.[01]\.)?tower\.to_follow\.' >"$tmp/$f.follow"
+		"$tmp/tensors" "$tmp/$f" | grep -E '^(optim\.[01]\.)?tower\.h\.click\.' >"$tmp/$f.click"
+	done
+	[ -s "$tmp/first.follow" ]
+	verdict $? "dupn: there is no tower to_follow"
+	same "$tmp/first.follow" "$tmp/both.follow" "dupn: rows without a label of follow change its tower, or its optimiser"
+	! cmp -s "$tmp/first.click" "$tmp/both.click"
+	verdict $? "dupn: the second file changes nothing at all: the test shows nothing"
+elif [ -z "${MTL_CSV:-}" ]; then
+	echo "skipped: DIN and DUPN (no data)"
+fi
+
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
