@@ -450,12 +450,15 @@ static const Value *call_split(Check *c, const CallSite *site)
 
 static const Value *call_sum(Check *c, const CallSite *site)
 {
-	BOUND("x");
+	BOUND("x", "?each");
+	int64_t each = 0;
 	NodeId x = as_tensor(c, b.value[0], b.at[0]);
 	if (!x) return poison(c);
+	if (b.value[1] && !want_whole(c, b.value[1], b.at[1], "each (1: of every step by itself)", 0, 1, &each))
+		return poison(c);
 	bool mean = !strcmp(site->name, "mean");
 	Shape s = shape_of(c, x);
-	if (s.seq) return over_time(c, site, x);
+	if (s.seq && !each) return over_time(c, site, x);
 	if (!s.nd) return tensor_value(c, x, site->call->span);
 	NodeId y = push_op(c, OP_SUM_LAST, 1, &x, (Attr){0}, site->call->span);
 	if (mean)

@@ -26,6 +26,12 @@ awk -v rows=900 -v seed=11 -f $here/log.awk >"$tmp/test.csv"
 "$MTLC" gradcheck $here/seq.mtl >"$tmp/out" 2>&1
 verdict $? "gradients, and the kernels' bits"
 
+# normalised within a step, not over the steps
+"$MTLC" gradcheck --cpu=v3 $here/norm.mtl >"$tmp/out" 2>&1
+verdict $? "gradients of a normalised step"
+[ "$("$MTLC" check --dump=graph $here/norm.mtl 2>/dev/null | grep -c '= sum_last .*\[n, T\]')" -eq 2 ]
+verdict $? "a step is normalised over the steps"
+
 for backend in llvm c; do
 	"$MTLC" build --backend=$backend $here/seq.mtl -o "$tmp/$backend" 2>"$tmp/err" &&
 		"$tmp/$backend" train --data "$tmp/log.csv" --out "$tmp/$backend.m" -q 2>>"$tmp/err"
