@@ -6,6 +6,7 @@
  */
 #define _GNU_SOURCE
 #include "base/diag.h"
+#include "driver/bench_tables.h"
 #include "driver/commands.h"
 #include "driver/harness.h"
 #include "driver/profile.h"
@@ -219,6 +220,7 @@ static double time_dense(Bench *b, Direction d, int K, int N, int64_t n)
 	Graph *g = graph_new(c.arena, c.str);
 	spec_param(s, (Param){.name = "w", .shape = shape_2(false, K, N)});
 	spec_param(s, (Param){.name = "b", .shape = shape_1(false, N)});
+	vec_push(c.arena, &s->feature, (Feature){0});
 	vec_push(c.arena, &s->lookup, (Lookup){0});
 	vec_push(c.arena, &s->noise, (Noise){.width = K});
 	vec_push(c.arena, &s->noise, (Noise){.width = N});
@@ -404,6 +406,7 @@ int command_bench(const Request *call)
 				whole(&b, &c, lib);
 				requests(&b, &c, lib);
 			}
+			if (l.verbose && !r.blas && !b.t->f64) bench_tables(&l, b.t, &b.error);
 			static const int64_t batch[] = {1, 256};
 			for (int k = 0; k < 2 && l.verbose; k++)
 				for (int i = 0; i < 2; i++)
