@@ -365,7 +365,8 @@ static void calls(Bench *b, Compilation *c, void *lib, const Profile *p, int ent
 			printf(" %5.1f %%", 100 * madds / t / roof);
 		else
 			printf("        ");
-		printf("  %s\n", p->at[i].fn->name);
+		printf("  %s%s%s\n", p->at[i].fn->name, p->at[i].fn->note ? "  # " : "",
+		       p->at[i].fn->note ? p->at[i].fn->note : "");
 	}
 	printf("  %10.2f  all\n", all * 1e6);
 }

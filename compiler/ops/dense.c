@@ -852,6 +852,16 @@ static Loc packed_weights(Lowering *l, const Joint *d, int K, bool transposed)
 	return P;
 }
 
+/* Which of the ways to compute a product this is, and why: for people. */
+static const char *chosen(const Lowering *l, const Joint *d)
+{
+	if (d->tail.n)
+		return arena_printf(l->arena, "; %d outputs would leave %d of 16 lanes idle: %d chains each",
+				    d->tail.n, TAIL_LANES - d->tail.n, d->tail.chains);
+	if (d->n > 1) return arena_printf(l->arena, "; %d layers side by side: fewer idle lanes", d->n);
+	return "";
+}
+
 static void product_lower(Lowering *l, Joint *d, NodeId x, bool transposed)
 {
 	const Graph *g = l->g;
@@ -878,8 +888,8 @@ static void product_lower(Lowering *l, Joint *d, NodeId x, bool transposed)
 		      (int)X.stride, (int)Y.stride,
 		      from ? arena_printf(l->arena, "_f%d", (int)arg[2].stride) : "", st ? st->suffix : "");
 	if (fresh) {
-		f->note = str_printf(l->str, "%d -> %d%s%s", K, N, st ? ", " : "",
-				     st ? op_table[st->op]->word : "");
+		f->note = str_printf(l->str, "%d -> %d%s%s%s", K, N, st ? ", " : "",
+				     st ? op_table[st->op]->word : "", chosen(l, d));
 		int bx = f_buf(f, BUF_IN, ELEM_F32, "x", 0), bp = f_buf(f, BUF_IN, ELEM_F32, "p", 0);
 		int bf = from ? f_buf(f, BUF_IN, ELEM_F32, "from", 0) : -1;
 		store_buffers(f, st);
