@@ -8,6 +8,7 @@
 #include "evalrows.h"
 #include "grad.h"
 #include "gradcheck.h"
+#include "import.h"
 #include "program.h"
 #include "runlog.h"
 #include "train.h"
@@ -25,7 +26,7 @@
 
 /* ---- the command line ---- */
 
-enum { TRAIN, EVAL, SCORE, GRAD, INIT, INFO, GRADCHECK, BENCH, PACK };
+enum { TRAIN, EVAL, SCORE, GRAD, INIT, INFO, GRADCHECK, BENCH, PACK, IMPORT };
 #define ON(c) (1u << (c))
 
 static const MtlCommand command[] = {
@@ -40,18 +41,22 @@ static const MtlCommand command[] = {
      "relu."},
     {"bench", NULL, "Rows per second and latency of scoring and of a training step, on random rows."},
     {"pack", NULL, "Encodes logs once, into the folder that train --cache and eval --cache read."},
+    {"import", NULL, "A model file of weights that others have trained, by a map of names."},
 };
 
 #define READS (ON(TRAIN) | ON(EVAL) | ON(GRAD) | ON(PACK))
 
 static const MtlOption option[] = {
-    {"data", 0, MTL_ARG_LIST, "F[,F...]", READS | ON(INIT) | ON(GRADCHECK) | ON(BENCH), READS,
+    {"data", 0, MTL_ARG_LIST, "F[,F...]", READS | ON(INIT) | ON(IMPORT) | ON(GRADCHECK) | ON(BENCH), READS,
      "logs: CSV, TSV or JSONL, plain, gzip or zstd; - is stdin"},
     {"valid", 0, MTL_ARG_LIST, "F[,F...]", ON(TRAIN) | ON(PACK), 0, "logs for the metrics after each epoch"},
     {"model", 'm', MTL_ARG_TEXT, "M", ON(EVAL) | ON(SCORE) | ON(GRAD) | ON(INFO) | ON(GRADCHECK) | ON(BENCH),
      0, "model file (default: the weights in the program, if any)"},
-    {"out", 0, MTL_ARG_TEXT, "M", ON(TRAIN) | ON(GRAD) | ON(INIT), ON(TRAIN) | ON(GRAD) | ON(INIT),
-     "the file to write"},
+    {"out", 0, MTL_ARG_TEXT, "M", ON(TRAIN) | ON(GRAD) | ON(INIT) | ON(IMPORT),
+     ON(TRAIN) | ON(GRAD) | ON(INIT) | ON(IMPORT), "the file to write"},
+    {"weights", 0, MTL_ARG_TEXT, "F", ON(IMPORT), ON(IMPORT), "the weights: a safetensors file, F32"},
+    {"map", 0, MTL_ARG_TEXT, "MAP", ON(IMPORT), 0,
+     "lines `theirs = ours`, `theirs = ours transposed`, `theirs = -`; equal names need none"},
     {"init", 0, MTL_ARG_TEXT, "M", ON(TRAIN), 0,
      "start from the weights of M wherever name and shape are equal"},
     {"resume", 0, MTL_ARG_TEXT, "M", ON(TRAIN), 0,
@@ -74,9 +79,9 @@ static const MtlOption option[] = {
     {"early-stop", 0, MTL_ARG_TEXT, "NAME.METRIC[:N]", ON(TRAIN), 0,
      "keep the best epoch by auc, logloss, ne, rmse, ... on --valid, stop after N without a better one; or "
      "none"},
-    {"bad-rows", 0, MTL_ARG_CHOICE, "fail|skip", READS | ON(INIT), 0,
+    {"bad-rows", 0, MTL_ARG_CHOICE, "fail|skip", READS | ON(INIT) | ON(IMPORT), 0,
      "a row that cannot be used: stop, or pass over it (fail)"},
-    {"max-bad-rows", 0, MTL_ARG_COUNT, "N", READS | ON(INIT), 0,
+    {"max-bad-rows", 0, MTL_ARG_COUNT, "N", READS | ON(INIT) | ON(IMPORT), 0,
      "with --bad-rows skip: one more than N is an error"},
     {"rejects", 0, MTL_ARG_TEXT, "F", ON(TRAIN) | ON(EVAL), 0,
      "with --bad-rows skip: the rejected rows as they stood"},
@@ -93,7 +98,7 @@ static const MtlOption option[] = {
     {"output", 'o', MTL_ARG_TEXT, "F", ON(SCORE), 0, "write the scores to F (default: stdout)"},
     {"format", 0, MTL_ARG_CHOICE, "csv|tsv|jsonl", ON(SCORE), 0,
      "form of the scores; also of the rows where they come from stdin (csv)"},
-    {"input-format", 0, MTL_ARG_CHOICE, "csv|tsv|jsonl", READS | ON(SCORE) | ON(INIT), 0,
+    {"input-format", 0, MTL_ARG_CHOICE, "csv|tsv|jsonl", READS | ON(SCORE) | ON(INIT) | ON(IMPORT), 0,
      "form of the logs (default: by the file's name)"},
     {"on-bad-row", 0, MTL_ARG_CHOICE, "fail|null", ON(SCORE), 0,
      "a row that cannot be read: stop, or leave its scores empty (fail)"},
@@ -802,7 +807,7 @@ static MtlStatus fresh(const MtlProgram *p, MtlInstance *in, bool training, MtlE
 	int n = 0;
 	const char **data = files(p, "data", &n, e);
 	MtlStatus st = e->status;
-	if (!st && p->o.command == INIT) st = mtl_program_apart(p, "out", data, n, e);
+	if (!st && (p->o.command == INIT || p->o.command == IMPORT)) st = mtl_program_apart(p, "out", data, n, e);
 	if (!st) st = mtl_instance_init(in, p->sys, p->m, e);
 	if (!st && !in->codes.complete) {
 		if (!data)
@@ -821,6 +826,8 @@ static MtlStatus init(MtlProgram *p, MtlError *e)
 {
 	MtlInstance in = {0};
 	MtlStatus st = fresh(p, &in, false, e);
+	if (!st && p->o.command == IMPORT)
+		st = mtl_import(&in, mtl_program_text(p, "weights"), mtl_program_text(p, "map"), e);
 	if (!st) st = mtl_checkpoint_save(&in, mtl_program_text(p, "out"), NULL, NULL, e);
 	mtl_instance_free(&in);
 	return st;
@@ -989,6 +996,7 @@ int mtl_prog_main(const MtlModel *m, int argc, char **argv)
 		break;
 	case GRAD: grad(&p, &e); break;
 	case INIT: init(&p, &e); break;
+	case IMPORT: init(&p, &e); break;
 	case INFO: mtl_program_info(&p, &e); break;
 	case GRADCHECK: gradcheck(&p, &e); break;
 	case BENCH: bench(&p, &e); break;

@@ -32,12 +32,13 @@ enum {
 	LSP,
 	REPORT,
 	TUNE,
-	DATA_PACK
+	DATA_PACK,
+	MODEL_IMPORT
 };
 #define C(x) (1u << (x))
 #define SPEC (C(CHECK) | C(BUILD) | C(BENCH) | C(GRADCHECK))
 #define LOGS (C(DATA_CHECK) | C(DATA_STATS))
-#define RUN  (C(TRAIN) | C(EVAL) | C(SCORE) | C(DATA_PACK))
+#define RUN  (C(TRAIN) | C(EVAL) | C(SCORE) | C(DATA_PACK) | C(MODEL_IMPORT))
 
 static const MtlCommand command[] = {
     {"check", "F.mtl", "All messages about a model; -v: shapes, parameters, derived events."},
@@ -65,6 +66,8 @@ static const MtlCommand command[] = {
      "The exponents of output rank = P(a)^x * P(b)^y that order a log best: one goal, and floors."},
     {"data pack", "F.mtl",
      "Encodes logs once into a folder that train --cache and eval --cache read; more: mtlc data pack F.mtl --help."},
+    {"model import", "F.mtl",
+     "A model file of weights that others have trained, by a map of names; more: mtlc model import F.mtl --help."},
 };
 
 static const MtlOption option[] = {
@@ -129,7 +132,7 @@ static int (*const run[])(const Request *) = {
     command_check, command_build,     command_run,   command_run,     command_run, command_gen,
     command_bench, command_gradcheck, command_fmt,   command_explain, command_new, command_pages,
     command_data,  command_data,      command_graph, command_compare,
-    command_lsp,   command_report, command_tune, command_run};
+    command_lsp,   command_report, command_tune, command_run, command_run};
 
 /* Takes "-D name=value" out of argv (it may be repeated); false: something follows -D that is not a
  * definition. */
@@ -218,11 +221,16 @@ int main(int argc, char **argv)
 	}
 	argc -= data;
 	argv += data;
+	if (argc > 2 && !strcmp(argv[1], "model") && !strcmp(argv[2], "import")) {
+		argc--;
+		argv++;
+		argv[1] = (char *)(uintptr_t) "model import";
+	}
 	if (!take_defines(&argc, argv, call.define, &call.n_define, DEFINES_MAX)) return 2;
 	/* What is run at once has a command line of its own. */
 	bool runs =
 	    argc > 2 && (!strcmp(argv[1], "train") || !strcmp(argv[1], "eval") || !strcmp(argv[1], "score") ||
-		     !strcmp(argv[1], "data pack"));
+		     !strcmp(argv[1], "data pack") || !strcmp(argv[1], "model import"));
 	if (runs && argv[2][0] == '-' && strcmp(argv[2], "--help") && strcmp(argv[2], "-h")) {
 		fprintf(stderr, "mtlc: error: %s needs F.mtl before %s: mtlc %s F.mtl [options]\n", argv[1],
 			argv[2], argv[1]);

@@ -66,7 +66,7 @@ done >"$tmp/help" 2>&1
 	"$tmp/prog" init --seed 1 --out "$tmp/model" &&
 	"$MTLC" build --cpu=native examples/cvr/cvr.mtl --model "$tmp/model" -o "$tmp/scorer"
 verdict $? "examples/cvr: no program or no scorer"
-for c in train eval score grad init info bench; do "$tmp/prog" $c --help; done >>"$tmp/help" 2>&1
+for c in train eval score grad init import info bench; do "$tmp/prog" $c --help; done >>"$tmp/help" 2>&1
 for c in info bench serve; do "$tmp/scorer" $c --help; done >>"$tmp/help" 2>&1
 "$tmp/scorer" --help >>"$tmp/help" 2>&1
 # Options of the project's own scripts and of cmake.
