@@ -3,6 +3,15 @@
 #include "base/text.h"
 #include <stdlib.h>
 
+enum { NARROW = 48 /* from here on, idle lanes of the last vector are less than a sixth of all */ };
+
+int terms_in_chains(int outputs)
+{
+	int last = outputs % TERMS_LANES;
+	if (outputs < TERMS_HEAD) return outputs;
+	return outputs > NARROW || last > TERMS_LANES / 2 ? 0 : last;
+}
+
 bool terms_add(Terms *t, int k, int n, bool join)
 {
 	Stretch *last = t->n ? &t->at[t->n - 1] : NULL;

@@ -19,6 +19,15 @@ typedef struct {
 	Stretch at[TERMS_MAX];
 } Terms;
 
+enum {
+	TERMS_HEAD = 8,	  /* a layer of fewer outputs is summed in eight chains each */
+	TERMS_LANES = 16, /* which the last outputs of a narrow layer share (ops/tail.c) */
+};
+/*
+ * How many of a layer's outputs, the last ones, are summed in several chains.  Each stretch of terms begins
+ * with the first chain again: a sum in chains can be cut between stretches alone, any other anywhere.
+ */
+int terms_in_chains(int outputs);
 /* Appends; one that continues the last is joined to it where `join`.  False: no room. */
 bool terms_add(Terms *t, int k, int n, bool join);
 Str terms_text(StrTab *str, const Terms *t);

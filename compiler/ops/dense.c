@@ -791,8 +791,7 @@ static int parts_of(const Graph *g, NodeId id, Part *part)
 		Part *last = count ? &part[count - 1] : NULL;
 		x += p.n;
 		int N = weights(g, id).d[1];
-		if (last && N >= HEAD && !tail_of(N).n && last->k + last->n == p.k &&
-		    last->x + last->n == p.x)
+		if (last && !terms_in_chains(N) && last->k + last->n == p.k && last->x + last->n == p.x)
 			last->n += p.n; /* one chain either way */
 		else
 			part[count++] = p;

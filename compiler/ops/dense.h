@@ -2,9 +2,10 @@
  */
 #ifndef OPS_DENSE_H
 #define OPS_DENSE_H
+#include "ir/terms.h"
 #include "ops/store.h"
 
-enum { HEAD = 8 /* fewer outputs than this are summed in eight chains */ };
+enum { HEAD = TERMS_HEAD, TAIL_LANES = TERMS_LANES };
 
 /* Terms of a sum: columns x .. x + n of the value times rows k .. k + n of the weights. */
 typedef struct {
@@ -43,7 +44,6 @@ static inline int unroll(Fn *f, const char *name, int n, int *opened)
  * The last outputs first .. first + n of a layer, summed in `chains` chains each: so many lanes that together
  * they fill LANES.  n 0: all outputs are one chain each.
  */
-enum { TAIL_LANES = 16 };
 typedef struct {
 	int first, n, chains;
 } Tail;

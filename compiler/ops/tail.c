@@ -13,15 +13,14 @@
 #include "ops/dense.h"
 
 enum {
-	NARROW = 48, /* from here on, idle lanes of the last vector are less than a sixth of all */
-	TALL = 16,   /* rows of a tile at most */
+	TALL = 16, /* rows of a tile at most */
 	SHORT = 4
 };
 
 Tail tail_of(int N)
 {
-	int n = N % TAIL_LANES, room = 2;
-	if (N < HEAD || N > NARROW || n == 0 || n > 8) return (Tail){0};
+	int n = N < HEAD ? 0 : terms_in_chains(N), room = 2;
+	if (!n) return (Tail){0};
 	while (room < n) room *= 2;
 	return (Tail){N - n, n, TAIL_LANES / room};
 }

@@ -103,7 +103,7 @@ Pieces bind_pieces(const Graph *g, const uint8_t *when, NodeId x, bool through)
  * so. */
 static Str order(const Spec *s, const Graph *g, const uint8_t *when, NodeId x, int outputs)
 {
-	enum { CHAINS_BELOW = 8, MOST = TERMS_MAX - 1 /* one may be cut */ };
+	enum { MOST = TERMS_MAX - 1 /* one may be cut */ };
 	Pieces p = bind_pieces(g, when, x, true);
 	Terms t = {0};
 	int begun = 0;
@@ -115,7 +115,7 @@ static Str order(const Spec *s, const Graph *g, const uint8_t *when, NodeId x, i
 		if (t.n == begun) return NULL;
 	}
 	bool ascending = t.n == 2 && !t.at[0].k;
-	return t.n > MOST || (ascending && outputs >= CHAINS_BELOW) ? NULL : terms_text(s->str, &t);
+	return t.n > MOST || (ascending && !terms_in_chains(outputs)) ? NULL : terms_text(s->str, &t);
 }
 
 void pass_order(Spec *s)

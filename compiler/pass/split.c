@@ -42,10 +42,9 @@ static bool columns(const Split *w, const Pieces *p, int first, int width, Piece
 	return early;
 }
 
-/* Chains (few outputs) can be cut between stretches only, one chain anywhere. */
+/* What is summed in chains can be cut between stretches only, one chain anywhere. */
 static bool cut_of(const Split *w, const Node *n, Cut *c)
 {
-	enum { CHAINS_BELOW = 8 };
 	const Graph *g = w->from;
 	Pieces p = bind_pieces(g, w->when, n->in[0], false);
 	int K = (int)shape_size(g->node.at[n->in[0]].shape);
@@ -55,7 +54,7 @@ static bool cut_of(const Split *w, const Node *n, Cut *c)
 	for (int i = 0; i < t.n; i++) {
 		Pieces here = {0};
 		bool early = columns(w, &p, t.at[i].k, t.at[i].n, &here);
-		if (shape_size(n->shape) < CHAINS_BELOW) {
+		if (terms_in_chains((int)shape_size(n->shape))) {
 			late |= !early;
 			terms_add(&c->terms[late], t.at[i].k, t.at[i].n, false);
 			for (int k = 0; k < here.n; k++) vec_push(g->arena, &c->piece[late], here.at[k]);

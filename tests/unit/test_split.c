@@ -146,6 +146,9 @@ static const char *const odd[] = {
     "tower t = concat(user.n, item.p, ctx, item.iid, user.uid, item.tags) -> dense(1)\n",
     "tower t = concat(user.n, item.p, ctx, item.iid, user.uid, item.tags) -> dense(17, act: tanh) -> "
     "dense(1)\n",
+    /* the request first, by a number of columns that ends within a round of the last outputs' chains */
+    "tower t = concat(user, item) -> dense(33) -> dense(1)\n",
+    "tower t = concat(user.n, item) -> dense(24, act: relu) -> dense(1)\n",
     /* towers side by side, whose sums so far are handed over side by side; without a bias */
     "let x = concat(user, item)\ntower a = x -> dense(12)\ntower b = x -> dense(12)\ntower c = x -> "
     "dense(24)\n"
