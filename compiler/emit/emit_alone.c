@@ -59,7 +59,8 @@ static void source(Text *o, const char *p, const char *slots)
 		comment = NULL;
 		if (starts(p, "#include \"abi.def\""))
 			text_add(o, slots);
-		else if (!starts(p, "#include \"") && !starts(p, "#define _GNU_SOURCE")) {
+		else if (!starts(p, "#include \"") && !starts(p, "#define _GNU_SOURCE") &&
+			 !starts(p, "#include <xxhash.h>") && !starts(p, "#define XXH_INLINE_ALL")) {
 			text_add(o, head ? "MTL_PART " : "");
 			put(o, p, end);
 		}
@@ -204,10 +205,11 @@ void emit_when(Text *o, const Target *t, int i, int n)
 void emit_alone(Text *o, const EmitModel *m, const EmitNumbers *n)
 {
 	static const char *const before[] = {
-	    "compiler/emit/alone.h", "runtime/status.h", "runtime/status.c", "runtime/real.h",
-	    "runtime/model.h",	     "runtime/steps.h",	 "runtime/steps.c",  "runtime/encode.h",
-	    "runtime/code.c",	     "runtime/batch.h",	 "runtime/group.h",  "runtime/instance.h",
-	    "runtime/frame.h",	     "runtime/frame.c",	 "runtime/rows.h",   "runtime/rows.c"};
+	    "compiler/emit/alone.h", "runtime/status.h",   "runtime/status.c", "runtime/real.h",
+	    "runtime/model.h",	     "runtime/steps.h",	   "runtime/steps.c",  "runtime/encode.h",
+	    "runtime/code.c",	     "runtime/batch.h",	   "runtime/cross.h",  "runtime/cross.c",
+	    "runtime/group.h",	     "runtime/instance.h", "runtime/frame.h",  "runtime/frame.c",
+	    "runtime/rows.h",	     "runtime/rows.c"};
 	static const char *const after[] = {"compiler/emit/alone_open.h", "runtime/library.h",
 					    "runtime/library.c"};
 	text_printf(
@@ -219,7 +221,8 @@ void emit_alone(Text *o, const EmitModel *m, const EmitNumbers *n)
 	text_add(o, "\n#if defined(__clang__)\n#pragma clang diagnostic ignored \"-Wunknown-pragmas\"\n"
 		    "#pragma clang diagnostic ignored \"-Wunused-function\"\n#endif\n");
 	emit_header(o, m);
-	text_add(o, "\n#define MTL_PART static __attribute__((unused))\n");
+	text_add(o, "\n#define MTL_PART static __attribute__((unused))\n"
+		    "#define XXH3_64bits xxh3\n");
 	sources(o, before, sizeof before / sizeof *before);
 	books(o, m->spec, n);
 	numbers(o, m->spec, n);

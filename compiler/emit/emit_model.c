@@ -81,19 +81,19 @@ static void features(Text *o, const Spec *s, const Lowered *scoring, bool alone)
 					      "MTL_MISSING_OWN"};
 	for (int i = 0; i < s->feature.n; i++) {
 		const Feature *f = &s->feature.at[i];
-		if (alone) break; /* words and edges stand in the code books */
+		if (f->cross.n) {
+			text_printf(o, "static const int cross%d[] = {", i);
+			for (int k = 0; k < f->cross.n; k++)
+				text_printf(o, "%s%d", k ? ", " : "", f->cross.at[k]);
+			text_add(o, "};\n");
+		}
+		if (alone) continue; /* words and edges stand in the code books */
 		if (f->vocab.n) {
 			text_printf(o, "static const char *const vocab%d[] = {", i);
 			for (int k = 0; k < f->vocab.n; k++) {
 				text_add(o, k ? ", " : "");
 				emit_quoted(o, f->vocab.at[k]);
 			}
-			text_add(o, "};\n");
-		}
-		if (f->cross.n) {
-			text_printf(o, "static const int cross%d[] = {", i);
-			for (int k = 0; k < f->cross.n; k++)
-				text_printf(o, "%s%d", k ? ", " : "", f->cross.at[k]);
 			text_add(o, "};\n");
 		}
 		if (f->edges.n) {
