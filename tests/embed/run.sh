@@ -41,7 +41,7 @@ done
 # ---- what was kept, what dropped ----
 for line in "dropped spare training alone reads it" "dropped later training alone reads it" "dropped clk a label" \
 	"kept user of the request" "kept shelf of the candidate, a list" \
-	"kept tower.t.0.weight 5088 bytes for p, z" "dropped embed.spare.weight 240 bytes no output needs it, only the loss aux" \
+	"kept tower.t.0.weight 5568 bytes for p, z" "dropped embed.spare.weight 240 bytes no output needs it, only the loss aux" \
 	"dropped tower.side.0.bias 4 bytes no output needs it, only the loss aux"; do
 	tr -s ' ' <"$t/kinds.report" | grep -qF " $line"
 	verdict $? "the report does not say: $line"
