@@ -6,6 +6,7 @@
 #include "driver/compile.h"
 #include "driver/harness.h"
 #include "driver/link.h"
+#include "runtime/steps.h"
 #include <CUnit/Basic.h>
 #include <dirent.h>
 #include <dlfcn.h>
@@ -29,9 +30,48 @@ static bool of_request(const Spec *s, int feature)
 	return !s->group.at[s->feature.at[feature].group].candidate;
 }
 
+/* Steps that a candidate looks at, each weighed by it, stay with the candidates: they read them row by row.
+ */
+static bool read_by_candidates(const Harness *h, int sequence)
+{
+	const Entry *e = &h->low->entry.at[ENTRY_CANDIDATES];
+	for (int i = 0; i < e->n_slot; i++)
+		if (e->slot[i].kind == SLOT_STEP_AT && e->slot[i].index == sequence) return true;
+	return false;
+}
+
+/*
+ * Sequences of the request: each row has the two steps of row 0; `spoilt`: the others have two of other
+ * items, where candidates read none.
+ */
+static void one_sequence(Harness *h, bool spoilt)
+{
+	for (int q = 0; q < h->spec->seq.n; q++) {
+		const Buffer *row = harness_buffer(h, SLOT_STEP_ROW, q);
+		Buffer *at = harness_buffer(h, SLOT_STEP_AT, q),
+		       *block = harness_buffer(h, SLOT_STEP_BLOCK, q);
+		if (!row || !at || !block) continue;
+		enum { LENGTH = 2 };
+		int32_t start[ROWS + 1];
+		for (int64_t r = 0; r <= ROWS; r++) start[r] = (int32_t)r * LENGTH;
+		MtlSteps s = {.at = at->i, .row = row->i, .block = block->i, .cap = ROWS * LENGTH};
+		mtl_steps_fill(&s, start, ROWS, h->spec->seq.at[q].max);
+		for (int i = 0; i < h->buffer.n; i++) {
+			Buffer *item = &h->buffer.at[i];
+			if (item->kind != SLOT_BAG_ITEM || h->spec->feature.at[item->index].seq != q + 1)
+				continue;
+			for (int64_t k = LENGTH; k < ROWS * LENGTH; k++)
+				item->i[k] = spoilt && !read_by_candidates(h, q)
+						 ? (item->i[k % LENGTH] + 1) % 8
+						 : item->i[k % LENGTH];
+		}
+	}
+}
+
 /* Every row has row 0's request; `spoilt`: row 0 alone has one, the others' cells are of another. */
 static void one_request(Harness *h, bool spoilt)
 {
+	one_sequence(h, spoilt);
 	for (int i = 0; i < h->buffer.n; i++) {
 		Buffer *b = &h->buffer.at[i];
 		bool cell = b->kind == SLOT_ID || b->kind == SLOT_REAL || b->kind == SLOT_PRESENT;
