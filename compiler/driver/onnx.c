@@ -61,7 +61,13 @@ static json_t *input_to_json(const Spec *s, const OnnxInput *in, const json_t *g
 	    json_pack("{s:s, s:s, s:s}", "feature", f->name, "column", f->column, "kind", kind[f->kind]);
 	if (in->type == ONNX_FLOAT) json_object_set_new(o, "weights_of", json_string(f->column));
 	if (in->type != ONNX_INT64) return o;
-	json_object_set_new(o, "code", json_string(code[root->code]));
+	json_object_set_new(o, "code", json_string(f->cross.n ? "cross" : code[root->code]));
+	if (f->cross.n) {
+		json_t *parts = json_array();
+		for (int i = 0; i < f->cross.n; i++)
+			json_array_append_new(parts, json_string(s->feature.at[f->cross.at[i]].name));
+		json_object_set_new(o, "parts", parts);
+	}
 	if (root->code == CODE_HASH || root->code == CODE_SIZE)
 		json_object_set_new(o, "n", json_integer(root->n));
 	if (root->code == CODE_VOCAB || root->code == CODE_VOCAB_AUTO)
