@@ -117,7 +117,7 @@ static char *slurp(const char *path)
 
 /* ---- one run over files: all rows in one batch ---- */
 
-typedef struct {
+typedef struct Run {
 	MtlModel m;
 	MtlCodes c;
 	MtlBatch b;
@@ -125,6 +125,7 @@ typedef struct {
 	MtlError e;
 	MtlStatus st;
 	MtlRowCounts n;
+	struct Run *home;
 } Run;
 
 static const MtlReaderOptions training = {.labels = true, .max_bad_rows = -1};
@@ -132,10 +133,14 @@ static const MtlReaderOptions training = {.labels = true, .max_bad_rows = -1};
 static Run run(const MtlSys *sys, MtlModel m, const char *const *path, int n_path, MtlReaderOptions o,
 	       int64_t cap)
 {
-	Run u = {.m = m};
-	u.st = mtl_codes_init(&u.c, sys, &u.m, &u.e);
-	if (!u.st) u.st = mtl_batch_init(&u.b, sys, &u.m, cap, &u.e);
-	if (!u.st) u.st = mtl_reader_open(&u.r, sys, &u.m, &u.c, path, n_path, &o, &u.e);
+	/* A reader keeps where its model and codes are: these stay. */
+	Run u = {.m = m}, *home = calloc(1, sizeof *home);
+	home->m = m;
+	u.st = mtl_codes_init(&home->c, sys, &home->m, &u.e);
+	if (!u.st) u.st = mtl_batch_init(&u.b, sys, &home->m, cap, &u.e);
+	if (!u.st) u.st = mtl_reader_open(&u.r, sys, &home->m, &home->c, path, n_path, &o, &u.e);
+	u.c = home->c;
+	u.home = home;
 	if (!u.st) u.st = mtl_reader_next(u.r, &u.b, &u.e);
 	if (u.r) u.n = *mtl_reader_counts(u.r);
 	return u;
@@ -146,7 +151,8 @@ static void done(Run *u, const MtlSys *sys)
 	MtlStatus st = mtl_reader_close(u->r, &u->e);
 	if (!u->st) u->st = st;
 	mtl_batch_free(&u->b, sys, &u->m);
-	mtl_codes_free(&u->c, sys, &u->m);
+	mtl_codes_free(&u->home->c, sys, &u->home->m);
+	free(u->home);
 }
 
 static Run run_text(const char *text, MtlContradiction policy, MtlReaderOptions o)
