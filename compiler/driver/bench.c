@@ -337,8 +337,8 @@ static void requests(Bench *b, Compilation *c, void *lib)
 		Harness *h = harness(c, lib, n);
 		double whole = best_of(h, ENTRY_SCORE, n, 0.2), once = best_of(h, ENTRY_REQUEST, 1, 0.05),
 		       each = best_of(h, ENTRY_CANDIDATES, n, 0.2);
-		printf("%6lld candidates %14.2f %12.2f %12.2f %7.2fx\n", (long long)n, whole * 1e6, once * 1e6,
-		       each * 1e6, whole / (once + each));
+		printf("%6lld candidates %14.2f %12.2f %12.2f %7.2fx\n", (long long)n, whole * 1e6,
+		       once * 1e6, each * 1e6, whole / (once + each));
 		fflush(stdout);
 	}
 }

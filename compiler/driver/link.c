@@ -516,9 +516,10 @@ static bool emit_kind(Shop *s, Compilation *c, const CompileRequest *r, const Li
 	if (!strcmp(kind, "llvm")) return emit_llvm(v->mod, &target, EMIT_IR, path, s->error);
 	if (!strcmp(kind, "asm")) return emit_llvm(v->mod, &target, EMIT_ASM, path, s->error);
 	if (!strcmp(kind, "obj")) return kernel_object(s, v, l, path);
-	return fail(
-	    s, "--emit: there is no kind '%s' (exe, static, shared, header, obj, onnx, c, llvm, asm, graph, loops)",
-	    kind);
+	return fail(s,
+		    "--emit: there is no kind '%s' (exe, static, shared, header, obj, onnx, c, llvm, asm, "
+		    "graph, loops)",
+		    kind);
 }
 
 void link_targets(const LinkRequest *l, CompileRequest *r)

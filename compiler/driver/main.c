@@ -60,21 +60,27 @@ static const MtlCommand command[] = {
     {"graph", "F.mtl", "The task graph as a picture: events, heads, towers, experts, features, losses."},
     {"compare", "F.mtl...",
      "Models, and values of their constants, trained side by side: one table, with intervals."},
-    {"lsp", NULL, "For editors: messages, hover, definitions, completion and layout, by the language server protocol."},
-    {"report", "F.mtl", "A training run as a page: metrics with intervals, curves, calibration, the task graph."},
+    {"lsp", NULL,
+     "For editors: messages, hover, definitions, completion and layout, by the language server protocol."},
+    {"report", "F.mtl",
+     "A training run as a page: metrics with intervals, curves, calibration, the task graph."},
     {"tune", "F.mtl",
      "The exponents of output rank = P(a)^x * P(b)^y that order a log best: one goal, and floors."},
     {"data pack", "F.mtl",
-     "Encodes logs once into a folder that train --cache and eval --cache read; more: mtlc data pack F.mtl --help."},
+     "Encodes logs once into a folder that train --cache and eval --cache read; more: mtlc data pack F.mtl "
+     "--help."},
     {"model import", "F.mtl",
-     "A model file of weights that others have trained, by a map of names; more: mtlc model import F.mtl --help."},
+     "A model file of weights that others have trained, by a map of names; more: mtlc model import F.mtl "
+     "--help."},
 };
 
 static const MtlOption option[] = {
-    {"output", 'o', MTL_ARG_TEXT, "FILE", C(BUILD) | C(GEN) | C(NEW) | C(GRAPH) | C(REPORT), C(GEN) | C(REPORT),
-     "where the result goes; - is stdout"},
-    {"define", 'D', MTL_ARG_TEXT, "NAME=VALUE", SPEC | RUN | LOGS | C(GRAPH) | C(COMPARE) | C(REPORT) | C(TUNE), 0,
-     "give a const another value; may be repeated. compare: values, a,b,c, also of lr, batch, epochs, shuffle"},
+    {"output", 'o', MTL_ARG_TEXT, "FILE", C(BUILD) | C(GEN) | C(NEW) | C(GRAPH) | C(REPORT),
+     C(GEN) | C(REPORT), "where the result goes; - is stdout"},
+    {"define", 'D', MTL_ARG_TEXT, "NAME=VALUE",
+     SPEC | RUN | LOGS | C(GRAPH) | C(COMPARE) | C(REPORT) | C(TUNE), 0,
+     "give a const another value; may be repeated. compare: values, a,b,c, also of lr, batch, epochs, "
+     "shuffle"},
     {"optimize", 'O', MTL_ARG_COUNT, "N", C(BUILD) | C(BENCH) | C(GRADCHECK), 0,
      "effort of code generation, 0 to 3"},
     {"cpu", 0, MTL_ARG_TEXT, "CPU", C(BUILD) | C(BENCH) | C(GRADCHECK), 0,
@@ -94,13 +100,16 @@ static const MtlOption option[] = {
     {"rank", 0, MTL_ARG_TEXT, "NAME", C(TUNE), 0, "the output to tune (the first product of powers)"},
     {"serve", 0, MTL_ARG_NONE, NULL, C(BUILD), 0, "of a scorer: put an HTTP server into it (SCORER serve)"},
     {"emit", 0, MTL_ARG_TEXT, "LIST", C(BUILD), 0,
-     "exe, obj, c, llvm, asm, graph, loops; of a scorer static, shared, header, onnx; with several, -o is a stem"},
+     "exe, obj, c, llvm, asm, graph, loops; of a scorer static, shared, header, onnx; with several, -o is a "
+     "stem"},
     {"link", 0, MTL_ARG_CHOICE, "static|dynamic", C(BUILD), 0,
      "a scorer that needs nothing where it runs, or one that needs the system's libraries (static)"},
     {"dump", 0, MTL_ARG_TEXT, "STAGE", C(CHECK) | C(BUILD), 0,
      "print the model after a stage and stop: ast, graph, grad, serve, watch, split, loops, after:PASS"},
-    {"json", 0, MTL_ARG_NONE, NULL, C(CHECK) | LOGS | C(COMPARE) | C(TUNE), 0, "what is found as JSON on stdout"},
-    {"data", 0, MTL_ARG_LIST, "F[,F...]", LOGS | C(TUNE), LOGS | C(TUNE), "logs: CSV, TSV or JSONL, plain, gzip or zstd"},
+    {"json", 0, MTL_ARG_NONE, NULL, C(CHECK) | LOGS | C(COMPARE) | C(TUNE), 0,
+     "what is found as JSON on stdout"},
+    {"data", 0, MTL_ARG_LIST, "F[,F...]", LOGS | C(TUNE), LOGS | C(TUNE),
+     "logs: CSV, TSV or JSONL, plain, gzip or zstd"},
     {"input-format", 0, MTL_ARG_CHOICE, "csv|tsv|jsonl", LOGS | C(TUNE), 0,
      "form of the logs (default: by the file's name)"},
     {"verbose", 'v', MTL_ARG_NONE, NULL, C(CHECK) | C(GRAPH) | C(BUILD) | C(BENCH) | C(GRADCHECK), 0,
@@ -131,8 +140,8 @@ static const MtlOptionTable table = {"mtlc compiles multi-task recommender model
 static int (*const run[])(const Request *) = {
     command_check, command_build,     command_run,   command_run,     command_run, command_gen,
     command_bench, command_gradcheck, command_fmt,   command_explain, command_new, command_pages,
-    command_data,  command_data,      command_graph, command_compare,
-    command_lsp,   command_report, command_tune, command_run, command_run};
+    command_data,  command_data,      command_graph, command_compare, command_lsp, command_report,
+    command_tune,  command_run,	      command_run};
 
 /* Takes "-D name=value" out of argv (it may be repeated); false: something follows -D that is not a
  * definition. */
@@ -215,8 +224,8 @@ int main(int argc, char **argv)
 		return finish(0);
 	}
 	if (data && !known) {
-		fprintf(stderr,
-			"mtlc: error: of data there are four commands: data gen, data check, data stats, data pack\n");
+		fprintf(stderr, "mtlc: error: of data there are four commands: data gen, data check, data "
+				"stats, data pack\n");
 		return 2;
 	}
 	argc -= data;
@@ -230,7 +239,7 @@ int main(int argc, char **argv)
 	/* What is run at once has a command line of its own. */
 	bool runs =
 	    argc > 2 && (!strcmp(argv[1], "train") || !strcmp(argv[1], "eval") || !strcmp(argv[1], "score") ||
-		     !strcmp(argv[1], "data pack") || !strcmp(argv[1], "model import"));
+			 !strcmp(argv[1], "data pack") || !strcmp(argv[1], "model import"));
 	if (runs && argv[2][0] == '-' && strcmp(argv[2], "--help") && strcmp(argv[2], "-h")) {
 		fprintf(stderr, "mtlc: error: %s needs F.mtl before %s: mtlc %s F.mtl [options]\n", argv[1],
 			argv[2], argv[1]);

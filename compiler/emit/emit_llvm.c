@@ -88,8 +88,8 @@ static V repeat(Print *l, V a, int n)
 	unsigned has = LLVMGetVectorSize(LLVMTypeOf(a));
 	V lane[16];
 	for (int i = 0; i < n; i++) lane[i] = int32(l, i % (int)has);
-	return LLVMBuildShuffleVector(l->b, a, LLVMGetUndef(LLVMTypeOf(a)), LLVMConstVector(lane, (unsigned)n),
-				      "");
+	return LLVMBuildShuffleVector(l->b, a, LLVMGetUndef(LLVMTypeOf(a)),
+				      LLVMConstVector(lane, (unsigned)n), "");
 }
 
 static V broadcast(Print *l, V scalar, int n)

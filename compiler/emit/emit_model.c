@@ -119,8 +119,8 @@ static void features(Text *o, const Spec *s, const Lowered *scoring, bool alone)
 			    ", .kind = %s, .code = %s, .candidate = %s, .train_only = %s, .n = %lld, "
 			    ".min_count = %lld,\n\t ",
 			    kind[f->kind], code[f->code], flag(s->group.at[f->group].candidate),
-			    flag(f->train_only || (scoring && !scoring_reads(s, scoring, i))), (long long)f->n,
-			    (long long)f->min_count);
+			    flag(f->train_only || (scoring && !scoring_reads(s, scoring, i))),
+			    (long long)f->n, (long long)f->min_count);
 		if (f->vocab.n && !alone) text_printf(o, ".vocab = vocab%d, .n_vocab = %d, ", i, f->vocab.n);
 		if (f->edges.n && !alone) text_printf(o, ".edges = edges%d, .n_edges = %d, ", i, f->edges.n);
 		if (f->cross.n) text_printf(o, ".cross = cross%d, .n_cross = %d, ", i, f->cross.n);
