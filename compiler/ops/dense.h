@@ -1,5 +1,4 @@
-/* What the parts of a dense layer's kernel share: dense.c has the tiles, tail.c outputs that fill no vector.
- */
+/* What the parts of dense layers' kernels share: dense_*.c, and tail.c (outputs that fill no vector). */
 #ifndef OPS_DENSE_H
 #define OPS_DENSE_H
 #include "ir/terms.h"
@@ -54,4 +53,39 @@ int64_t tail_packed(const Tail *a, const Part *part, int n_part); /* floats */
 void tail_pack(Fn *f, const Target *t, const Tail *a, int N, const Part *part, int n_part, int W, int B,
 	       int P, int64_t at);
 void tail_rows(Fn *f, const Product *d, const Tail *a, int64_t at);
+
+/* ---- what is packed (dense_pack.c) ---- */
+
+/* N outputs as `full` panels of J vectors and one of `rest` vectors, whose last has `tail` lanes. */
+typedef struct {
+	int full, rest, tail;
+	int64_t panel; /* floats of a full packed panel: bias, then K rows */
+	int64_t size;
+} Panels;
+
+Panels panels_of(const Target *t, int K, int N);
+/* Floats of the panels of N outputs: those of whole vectors, where the others are a tail. */
+int64_t panels_size(const Target *t, int K, int N);
+
+/* Products of one input computed side by side: `width` outputs each, `total` in all. */
+typedef struct {
+	int n, total, width[8];
+	NodeId id[8];
+	bool bias;
+	Tail tail; /* of a layer alone */
+	int n_part;
+	Part part[TERMS_MAX];
+} Joint;
+
+int64_t packed_size(const Target *t, int K, const Joint *d);
+Fn *pack_kernel(Lowering *l, int K, const Joint *d, bool transposed);
+const char *tail_text(Lowering *l,
+		      const Joint *d); /* a tail's weights lie in the order of its terms: for names */
+
+/* ---- loops of a product's kernel ---- */
+
+void product_rows(Fn *f, const Product *d); /* dense_rows.c */
+void head_rows(Fn *f, const Product *d);    /* dense_head.c */
+/* dense_dw.c: dW += x' dy, rows of x and dy xs and ds apart */
+Fn *dw_kernel(Lowering *l, int K, int N, int64_t xs, int64_t ds);
 #endif
