@@ -21,7 +21,7 @@
 #include "pass/update.h"
 #include "base/diag.h"
 
-enum { AHEAD = 8 /* touched records asked for in advance */ };
+enum { AHEAD = 64 /* touched records asked for in advance */ };
 /* The numbers of a step, in HYPER. */
 enum { LR, C1, C2, L2 /* ftrl: lr l2 */, L1 /* lr l1 */, KEPT /* 1 - lr decay */, CLIP };
 
