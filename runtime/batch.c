@@ -51,6 +51,16 @@ static bool steps_init(MtlSteps *s, const MtlSys *sys, const MtlSeq *q, int64_t 
 	       (s->block = mtl_new(sys, int32_t, blocks * (q->max + MTL_STEP_HEAD) + 1));
 }
 
+/* Neighbours that name the same group; a row that names none is alone. */
+static void find_groups(MtlBatch *b)
+{
+	b->n_group = 0;
+	for (int64_t i = 0; i < b->n; i++)
+		if (!i || !b->group[i] || b->group[i] != b->group[i - 1])
+			b->group_start[b->n_group++] = (int32_t)i;
+	b->group_start[b->n_group] = (int32_t)b->n;
+}
+
 MtlStatus mtl_batch_steps(MtlBatch *b, const MtlSys *sys, const MtlModel *m, MtlError *e)
 {
 	for (int q = 0; q < m->n_seq; q++) {
@@ -68,6 +78,7 @@ MtlStatus mtl_batch_steps(MtlBatch *b, const MtlSys *sys, const MtlModel *m, Mtl
 		}
 		mtl_steps_fill(s, b->column[m->seq[q].first].bag_start, b->n, m->seq[q].max);
 	}
+	if (m->grouped) find_groups(b);
 	return MTL_OK;
 }
 
@@ -84,6 +95,7 @@ MtlStatus mtl_batch_init(MtlBatch *b, const MtlSys *sys, const MtlModel *m, int6
 	    good && columns(&b->sample, sys, m->n_sample, cap) && columns(&b->known, sys, m->n_sample, cap);
 	good = good && (b->weight = mtl_new(sys, mtl_real, cap)) != NULL;
 	good = good && (b->group = mtl_new(sys, uint64_t, cap)) != NULL;
+	good = good && (!m->grouped || (b->group_start = mtl_new(sys, int32_t, cap + 1)));
 	good = good && (b->bad = mtl_new(sys, bool, cap)) != NULL;
 	if (good) return MTL_OK;
 	mtl_batch_free(b, sys, m);
@@ -114,6 +126,7 @@ void mtl_batch_free(MtlBatch *b, const MtlSys *sys, const MtlModel *m)
 	free_columns(b->known, sys, m->n_sample);
 	mtl_release(sys, b->weight);
 	mtl_release(sys, b->group);
+	mtl_release(sys, b->group_start);
 	mtl_release(sys, b->bad);
 	mtl_release(sys, b->pass_text);
 	*b = (MtlBatch){0};

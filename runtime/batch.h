@@ -28,7 +28,10 @@ typedef struct {
 	mtl_real **sample, **known; /* [n_sample][cap]; a sample is 0 where it is not known */
 	mtl_real *weight;	    /* [cap] */
 	uint64_t *group;	    /* [cap] hash of the row group, 0 where there is none */
-	int64_t first_row;	    /* number of the first row in the stream, from 0 */
+	int32_t
+	    *group_start; /* of a grouped model, by mtl_batch_steps: first row of each group, [n_group + 1] */
+	int64_t n_group;
+	int64_t first_row; /* number of the first row in the stream, from 0 */
 	bool *bad; /* [cap]: reader in "null" mode: the row could not be read (score prints it empty) */
 	/* cells to be handed through to the output of score (--passthrough): n * n_pass strings,
 	 * '\0'-terminated, unquoted */
@@ -39,7 +42,8 @@ typedef struct {
 
 /* Memory for `cap` rows.  MTL_LIMIT on no memory. */
 MtlStatus mtl_batch_init(MtlBatch *b, const MtlSys *sys, const MtlModel *m, int64_t cap, MtlError *e);
-/* Finds the order of the steps: due when the rows of a batch are complete.  MTL_LIMIT on no memory. */
+/* Finds the order of the steps, and the bounds of the groups: due when the rows of a batch are complete.
+ * MTL_LIMIT on no memory. */
 MtlStatus mtl_batch_steps(MtlBatch *b, const MtlSys *sys, const MtlModel *m, MtlError *e);
 /* Steps of sequence q in the batch. */
 static inline int64_t mtl_batch_n_steps(const MtlBatch *b, const MtlModel *m, int q)

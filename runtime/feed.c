@@ -2,7 +2,7 @@
  * A reader thread and a short ring of batches between it and the step.
  *
  * Shuffling fills a buffer of whole batches, permutes its rows and cuts them; only the last batch of all is
- * short.
+ * short.  Where losses compare the rows of a group, batches are of whole groups (regroup.c).
  */
 #include "feed.h"
 #include "cross.h"
@@ -19,11 +19,12 @@ struct MtlFeed {
 	const MtlModel *m;
 	MtlFeedOptions o;
 	MtlSource source;
-	MtlBatch pool;	 /* the shuffle buffer */
-	int64_t *order;	 /* [pool.cap] */
-	int64_t pool_at; /* rows of the pool given out */
+	MtlRegroup *regroup; /* where losses compare the rows of a group; then no other buffer */
+	MtlBatch pool;	     /* the shuffle buffer */
+	int64_t *order;	     /* [pool.cap] */
+	int64_t pool_at;     /* rows of the pool given out */
 	uint64_t random;
-	int64_t rows; /* given to the ring */
+	int64_t rows, batches; /* given to the ring */
 	MtlFed ring[RING];
 
 	pthread_t thread;
@@ -37,6 +38,7 @@ struct MtlFeed {
 	MtlRowCounts final;
 	/* of the consumer */
 	MtlRowCounts counts;
+	MtlGroupCounts groups;
 };
 
 /* ---- rows ---- */
@@ -98,24 +100,11 @@ MtlStatus mtl_batch_append(MtlBatch *to, const MtlSys *sys, const MtlModel *m, c
 	return MTL_OK;
 }
 
-/* SplitMix64. */
-static uint64_t draw(uint64_t *state)
-{
-	uint64_t z = *state += 0x9e3779b97f4a7c15u;
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-	return z ^ (z >> 31);
-}
-
 static MtlStatus fill_pool(MtlFeed *f, MtlError *e)
 {
 	if (mtl_source_next(&f->source, &f->pool, e)) return e->status;
 	f->pool_at = 0;
-	for (int64_t i = 0; i < f->pool.n; i++) { /* Fisher and Yates, from the inside out */
-		int64_t j = (int64_t)(((unsigned __int128)draw(&f->random) * (uint64_t)(i + 1)) >> 64);
-		f->order[i] = f->order[j];
-		f->order[j] = i;
-	}
+	mtl_shuffle(f->order, f->pool.n, &f->random);
 	return MTL_OK;
 }
 
@@ -138,7 +127,11 @@ static void drop_cells(const MtlFeed *f, MtlBatch *b, uint64_t first)
 static MtlStatus fill(MtlFeed *f, MtlFed *fed, MtlError *e)
 {
 	MtlBatch *b = &fed->batch;
-	if (!f->o.shuffle) {
+	if (f->regroup) {
+		b->first_row = f->rows;
+		if (mtl_regroup_next(f->regroup, b, e)) return e->status;
+		fed->groups = mtl_regroup_counts(f->regroup);
+	} else if (!f->o.shuffle) {
 		if (mtl_source_next(&f->source, b, e)) return e->status;
 	} else {
 		b->n = 0;
@@ -152,6 +145,7 @@ static MtlStatus fill(MtlFeed *f, MtlFed *fed, MtlError *e)
 	drop_cells(f, b, (uint64_t)f->rows);
 	if (f->o.prepare && b->n && f->o.prepare(f->o.self, fed->slot, b, e)) return e->status;
 	fed->first = f->rows;
+	fed->number = f->batches++;
 	f->rows += b->n;
 	fed->counts = *mtl_source_counts(&f->source);
 	fed->progress = mtl_source_progress(&f->source);
@@ -200,7 +194,9 @@ MtlStatus mtl_feed_open(MtlFeed **out, const MtlSys *sys, const MtlModel *m, con
 	pthread_cond_init(&f->filled, NULL);
 	pthread_cond_init(&f->freed, NULL);
 	MtlStatus st = mtl_source_open(&f->source, sys, m, c, o->path, o->n_path, &o->reader, e);
-	if (!st && o->shuffle) {
+	if (!st && m->grouped && o->reader.labels)
+		st = mtl_regroup_new(&f->regroup, sys, m, &f->source, o->batch, o->shuffle, o->seed, e);
+	else if (!st && o->shuffle) {
 		int64_t rows = (o->shuffle + o->batch - 1) / o->batch * o->batch;
 		st = mtl_batch_init(&f->pool, sys, m, rows, e);
 		if (!st && !(f->order = mtl_new(sys, int64_t, rows)))
@@ -236,6 +232,7 @@ MtlStatus mtl_feed_next(MtlFeed *f, MtlFed **out, MtlError *e)
 		f->held = true;
 		*out = &f->ring[f->n_freed % RING];
 		f->counts = (*out)->counts;
+		f->groups = (*out)->groups;
 	} else {
 		f->counts = f->final;
 		st = f->error.status;
@@ -246,6 +243,7 @@ MtlStatus mtl_feed_next(MtlFeed *f, MtlFed **out, MtlError *e)
 }
 
 MtlRowCounts mtl_feed_counts(const MtlFeed *f) { return f->counts; }
+MtlGroupCounts mtl_feed_groups(const MtlFeed *f) { return f->groups; }
 
 MtlStatus mtl_feed_close(MtlFeed *f, MtlError *e)
 {
@@ -261,6 +259,7 @@ MtlStatus mtl_feed_close(MtlFeed *f, MtlError *e)
 	MtlStatus st = mtl_source_close(&f->source, e);
 	for (int i = 0; i < RING; i++) mtl_batch_free(&f->ring[i].batch, sys, f->m);
 	mtl_batch_free(&f->pool, sys, f->m);
+	mtl_regroup_free(f->regroup);
 	mtl_release(sys, f->order);
 	pthread_cond_destroy(&f->freed);
 	pthread_cond_destroy(&f->filled);

@@ -5,7 +5,7 @@
  */
 #ifndef MTL_FEED_H
 #define MTL_FEED_H
-#include "source.h"
+#include "regroup.h"
 
 enum { MTL_FEED_RING = 3 }; /* batches alive: one in use, one ready, one being filled */
 
@@ -13,8 +13,10 @@ typedef struct {
 	MtlBatch batch;
 	int slot;	     /* which of the MTL_FEED_RING batches this is */
 	int64_t first;	     /* rows delivered before this batch */
+	int64_t number;	     /* batches before it */
 	MtlRowCounts counts; /* of the reader when the batch was read */
-	double progress;     /* likewise */
+	MtlGroupCounts groups;
+	double progress; /* likewise */
 } MtlFed;
 
 typedef struct {
@@ -39,6 +41,7 @@ MtlStatus mtl_feed_open(MtlFeed **out, const MtlSys *sys, const MtlModel *m, con
 MtlStatus mtl_feed_next(MtlFeed *f, MtlFed **out, MtlError *e);
 /* What has become of the rows up to where mtl_feed_next has come. */
 MtlRowCounts mtl_feed_counts(const MtlFeed *f);
+MtlGroupCounts mtl_feed_groups(const MtlFeed *f);
 MtlStatus mtl_feed_close(MtlFeed *f, MtlError *e); /* NULL is fine */
 
 /* Appends row i of `from` to `to`, which has room for it.  Bags grow. */

@@ -342,6 +342,7 @@ typedef struct {
 	int n_sample;
 	const char *weight_column; /* or NULL */
 	const char *group_column;  /* or NULL */
+	bool grouped;		   /* a loss compares the rows of a group */
 	MtlContradiction contradiction;
 	const MtlParam *param;
 	int n_param_block;

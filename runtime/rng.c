@@ -32,6 +32,17 @@ double mtl_uniform(uint64_t seed, uint64_t stream, uint64_t index)
 	return unit(mtl_mix(seed, stream, index));
 }
 
+/* Fisher and Yates, from the inside out. */
+void mtl_shuffle(int64_t *order, int64_t n, uint64_t *state)
+{
+	for (int64_t i = 0; i < n; i++) {
+		uint64_t bits = scramble(*state += STEP);
+		int64_t j = (int64_t)(((unsigned __int128)bits * (uint64_t)(i + 1)) >> 64);
+		order[i] = order[j];
+		order[j] = i;
+	}
+}
+
 /*
  * log x for normal x > 0: x = m 2^e with m in [sqrt 1/2, sqrt 2), s = (m - 1) / (m + 1), |s| < 0.1716,
  * log m = 2 (s + s^3/3 + s^5/5 + ...); the first term left out, s^23/23, is below 2^-62 |s|.

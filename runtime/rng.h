@@ -30,6 +30,8 @@ void mtl_dropout_fill(mtl_real *out, int64_t rows, int width, double p, uint64_t
  */
 void mtl_logistic_fill(mtl_real *out, int64_t rows, int width, uint64_t seed, uint64_t stream,
 		       uint64_t first_row);
+/* 0 .. n - 1 in random order; *state is the generator's, which goes on with the next call. */
+void mtl_shuffle(int64_t *order, int64_t n, uint64_t *state);
 /*
  * Fresh values for a parameter of [rows, dim] whose rows lie `stride` floats apart.  They depend on the seed,
  * the name and the place within the parameter, so a table that grows keeps the values of its first rows.

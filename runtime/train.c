@@ -27,6 +27,7 @@ typedef struct {
 	double *sum, *weight; /* [n_loss] of the epoch */
 	bool whole;	      /* the epoch is not one taken up in its middle */
 	bool saved;	      /* the file holds what is in memory */
+	bool groups_told;
 } Run;
 
 static void note(Run *r, const char *text)
@@ -109,6 +110,12 @@ static MtlStatus begin_again(Run *r, MtlError *e)
 	return st;
 }
 
+/* Every epoch shuffles in another way; the same epoch always in the same. */
+static uint64_t epoch_seed(uint64_t seed, int64_t epoch)
+{
+	return (seed + 1) * 0x9e3779b97f4a7c15u ^ (uint64_t)epoch * 0xd1342543de82ef95u;
+}
+
 /* A schedule that ends with the run: its batches are counted in a pass over the data. */
 static MtlStatus count_steps(Run *r, MtlError *e)
 {
@@ -125,6 +132,11 @@ static MtlStatus count_steps(Run *r, MtlError *e)
 			    o->data[i]);
 	MtlFeedOptions fo = {.path = o->data, .n_path = o->n_data, .reader = o->reader, .batch = o->batch};
 	fo.reader.rejects = NULL;
+	if (r->m->grouped) { /* where a batch ends depends on the order of the groups: as in the first epoch
+			      */
+		fo.shuffle = o->shuffle;
+		fo.seed = epoch_seed(r->state.seed, 0);
+	}
 	MtlFeed *feed = NULL;
 	if (mtl_feed_open(&feed, r->sys, r->m, &r->in.codes, &fo, e)) return e->status;
 	int64_t batches = 0;
@@ -217,7 +229,7 @@ static MtlStatus one_batch(Run *r, const MtlFed *fed, MtlError *e)
 		*e = (MtlError){0};
 		return mtl_fail(e, st, why.code, NULL, "%.300s in epoch %lld, batch %lld (rows %lld to %lld)",
 				why.text + strlen("error: "), (long long)r->state.epoch + 1,
-				(long long)(fed->first / r->o->batch + 1), (long long)fed->first + 1,
+				(long long)fed->number + 1, (long long)fed->first + 1,
 				(long long)(fed->first + fed->batch.n));
 	}
 	if (st) return st;
@@ -235,10 +247,25 @@ static MtlStatus one_batch(Run *r, const MtlFed *fed, MtlError *e)
 	return MTL_OK;
 }
 
-/* Every epoch shuffles in another way; the same epoch always in the same. */
-static uint64_t epoch_seed(uint64_t seed, int64_t epoch)
+/* Once in a run: rows of a group that no loss compares. */
+static void tell_groups(Run *r, const MtlGroupCounts *n)
 {
-	return (seed + 1) * 0x9e3779b97f4a7c15u ^ (uint64_t)epoch * 0xd1342543de82ef95u;
+	char line[512];
+	r->groups_told = true;
+	if (n->apart) {
+		snprintf(line, sizeof line,
+			 "%lld of %lld groups come again after other rows, and what stands apart is not "
+			 "compared: sort the log by \"%.100s\"",
+			 (long long)n->apart, (long long)n->groups, r->m->group_column);
+		note(r, line);
+	}
+	if (n->cut) {
+		snprintf(line, sizeof line,
+			 "%lld of %lld groups are longer than a batch of %lld rows and are cut: a larger one "
+			 "compares all their rows",
+			 (long long)n->cut, (long long)n->groups, (long long)r->o->batch);
+		note(r, line);
+	}
 }
 
 static MtlStatus one_epoch(Run *r, MtlRowCounts *counts, MtlError *e)
@@ -269,7 +296,9 @@ static MtlStatus one_epoch(Run *r, MtlRowCounts *counts, MtlError *e)
 		st = one_batch(r, fed, e);
 	}
 	*counts = mtl_feed_counts(feed);
+	MtlGroupCounts groups = mtl_feed_groups(feed);
 	MtlStatus closed = mtl_feed_close(feed, e);
+	if (!st && !closed && !r->groups_told) tell_groups(r, &groups);
 	return st ? st : closed;
 }
 
@@ -294,8 +323,9 @@ static MtlStatus end_epoch(Run *r, const MtlRowCounts *counts, bool *enough, Mtl
 	MtlEvalResult valid = {0};
 	MtlFeedOptions vo = {.path = o->valid, .n_path = o->n_valid, .reader = o->reader};
 	vo.reader.rejects = NULL;
-	if (o->n_valid && mtl_eval(&valid, &r->in, r->pool, &vo, NULL,
-				  &(MtlEvalHooks){.self = r->h->self, .interrupted = r->h->interrupted}, e)) {
+	if (o->n_valid &&
+	    mtl_eval(&valid, &r->in, r->pool, &vo, NULL,
+		     &(MtlEvalHooks){.self = r->h->self, .interrupted = r->h->interrupted}, e)) {
 		/* The epoch is not over before it is judged: an interrupt leaves it open, with all its rows
 		 * done. */
 		mtl_eval_free(&valid, r->sys);

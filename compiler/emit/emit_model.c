@@ -511,6 +511,7 @@ void emit_model(Text *o, const EmitModel *m)
 	emit_quoted(o, s->weight_column);
 	text_add(o, ", .group_column = ");
 	emit_quoted(o, s->group_column);
+	if (s->grouped) text_add(o, ", .grouped = true");
 	text_printf(o, ", .contradiction = MTL_CONTRADICTION_%s,\n", contradiction[s->contradiction]);
 	text_printf(o, "\t.param = %s, .n_param_block = %d, .n_param = %lld, .n_acc = %lld,\n",
 		    ARRAY(s->param.n, "params"), s->param.n, (long long)spec_param_floats(s),

@@ -218,6 +218,7 @@ typedef struct {
 	VEC(Watch) watch;
 	VEC(Sample) sample;
 	Str weight_column, group_column;
+	bool grouped; /* a loss compares the rows of a group */
 	Contradiction contradiction;
 	Optimizer dense, tables;
 	Schedule schedule;
