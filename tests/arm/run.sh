@@ -2,15 +2,10 @@
 # Kernels for aarch64, by both emitters, under user-mode emulation: the bits of x86-64-v3.
 # Needs Debian's gcc-aarch64-linux-gnu, libc6-dev-arm64-cross and qemu-user; without them it says "skipped".
 # Last line: N passed, N failed.
-set -u
-cd "$(dirname -- "$0")/../.." || exit 1
-: "${MTL_BUILD:=$PWD/build}"
+. "$(dirname -- "$0")/../lib.sh"
 for tool in aarch64-linux-gnu-gcc qemu-aarch64 llvm-config-19; do
 	command -v $tool >/dev/null || { echo "skipped: there is no $tool"; echo "0 passed, 0 failed"; exit 0; }
 done
-tmp=$(mktemp -d) || exit 1
-trap 'rm -rf "$tmp"' EXIT
-passed=0 failed=0
 say() { if [ "$1" = 0 ]; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "FAILED: $2"; fi; }
 
 # shellcheck disable=SC2046
@@ -30,5 +25,4 @@ for model in tests/arm/wide.mtl examples/esmm/esmm.mtl examples/omoe/omoe.mtl; d
 	done
 	echo "$model: $(cat "$dir/said")"
 done
-echo "$passed passed, $failed failed"
-[ "$failed" = 0 ]
+finish

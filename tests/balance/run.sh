@@ -2,33 +2,14 @@
 # Balancing in whole programs: gradients of tasks, threads, interruptions, and what the methods promise there.
 #
 #   tests/balance/run.sh          last line: N passed, N failed
-set -u
-cd "$(dirname -- "$0")/../.." || exit 1
-: "${MTL_BUILD:=$PWD/build}" "${MTLC:=$MTL_BUILD/mtlc}" "${TMPDIR:=/tmp}"
+. "$(dirname -- "$0")/../lib.sh"
 here=$PWD
-tmp=$(mktemp -d) || exit 1
-trap 'rm -rf "$tmp"' EXIT
-export NO_COLOR=1
-pass=0 fail=0
-verdict() { # 0|1 WHAT
-	if [ "$1" -eq 0 ]; then pass=$((pass + 1)); else fail=$((fail + 1)); echo "FAIL $2"; fi
-}
-same() { # FILE FILE WHAT
-	cmp -s "$1" "$2"
-	verdict $? "$3"
-}
-quietly() {
-	"$@" >out 2>&1 && return
-	echo "$*: exit $?" >&2
-	tail -5 out >&2
-	return 1
-}
 
 # Each task's gradient against differences of its own loss, bits of both backends: examples whose tasks share in many ways.
 cd "$tmp" || exit 1
 for name in ple stem; do
 	sed "s,\"\.\./,\"$here/examples/,; s/^train {/train { balance: mgda /; s/^embed .*/embed 4/" "$here/examples/$name/$name.mtl" >"$name.mtl"
-	grep -q 'balance: mgda' "$name.mtl" && quietly "$MTLC" gradcheck --cpu=native -v "$name.mtl" && grep -q ' of .* ok$' out
+	grep -q 'balance: mgda' "$name.mtl" && quietly "$MTLC" gradcheck --cpu=native -v "$name.mtl" && grep -q ' of .* ok$' said
 	verdict $? "$name: gradients of tasks"
 done
 quietly "$MTLC" gradcheck --cpu=native --backend=c ple.mtl
@@ -147,5 +128,4 @@ verdict $? "gates: $(grep -o '"gates":.*' gates.jsonl | head -1)"
 quietly "$MTLC" build --cpu=native cagrad.mtl --model cagrad.whole -o scorer && quietly ./scorer half.csv -o scores && [ "$(awk 'END { print NR }' scores)" -eq 1001 ]
 verdict $? "a scorer of a balanced model"
 
-echo "$pass passed, $fail failed"
-[ "$fail" -eq 0 ]
+finish

@@ -1,24 +1,12 @@
 #!/bin/bash
 # The command lines as a user meets them: exit codes, messages and their places, damaged files, full disks, kills.
 # Last line: N passed, N failed.
-set -u
-cd "$(dirname -- "$0")/../.." || exit 1
-: "${MTL_BUILD:=$PWD/build}" "${MTLC:=$MTL_BUILD/mtlc}" "${TMPDIR:=/tmp}"
+. "$(dirname -- "$0")/../lib.sh"
 here=$PWD
-tmp=$(mktemp -d) || exit 1
 mounted=
 trap '[ -z "$mounted" ] || umount "$mounted"; rm -rf "$tmp"' EXIT
 cd "$tmp" || exit 1
-export NO_COLOR=1 XDG_CACHE_HOME=$tmp/cache
 
-passed=0 failed=0
-verdict() { # 0|1 WHAT
-	if [ "$1" -eq 0 ]; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "failed: $2"; fi
-}
-same() { # FILE FILE WHAT
-	cmp -s "$1" "$2"
-	verdict $? "$3"
-}
 # Runs a command; its exit code has to be CODE and its stderr to hold TEXT (none: to be empty).
 wants() { # CODE TEXT COMMAND...
 	local code=$1 text=$2 got
@@ -29,11 +17,6 @@ wants() { # CODE TEXT COMMAND...
 	verdict $? "$*: exit $got, not $code: $(head -c 300 err)"
 	if [ -n "$text" ]; then grep -qF -- "$text" err; else [ ! -s err ]; fi
 	verdict $? "$*: says '$(head -c 300 err)', not '$text'"
-}
-finish() {
-	echo "$passed passed, $failed failed"
-	[ "$failed" -eq 0 ]
-	exit
 }
 
 # A small model with every kind of cell that can be bad, and its log.

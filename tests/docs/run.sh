@@ -1,16 +1,8 @@
 #!/bin/sh
 # What the documents say is so: models in them compile, links and files they name exist, options they use are real,
 # and the quickstart arrives.  Last line: N passed, N failed.
-set -u
-cd "$(dirname -- "$0")/../.." || exit 1
-: "${MTL_BUILD:=$PWD/build}" "${MTLC:=$MTL_BUILD/mtlc}" "${TMPDIR:=/tmp}"
-tmp=$(mktemp -d) || exit 1
-trap 'rm -rf "$tmp"' EXIT
+. "$(dirname -- "$0")/../lib.sh"
 
-passed=0 failed=0
-verdict() { # 0|1 WHAT
-	if [ "$1" -eq 0 ]; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "failed: $2"; fi
-}
 documents=$(ls README.md docs/*.md examples/*/README.md)
 
 # ---- every model in a document is accepted: a fenced block of mtl that says `model` ----
@@ -90,5 +82,4 @@ if [ -z "${MTL_QUICK:-}" ]; then
 	verdict $? "the quickstart's last table: $(grep '^all impressions' "$tmp/out")"
 fi
 
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+finish

@@ -2,35 +2,19 @@
 # A scorer inside other people's programs: the library's doors give the command line's scores bit by bit, the examples
 # in examples/embed work from C, C++ and Python, and what is shipped has the size and the names it should.
 # Last line: N passed, N failed.
-set -u
-cd "$(dirname -- "$0")/../.." || exit 1
-: "${MTL_BUILD:=$PWD/build}" "${MTLC:=$MTL_BUILD/mtlc}" "${TMPDIR:=/tmp}" "${CC:=cc}" "${CXX:=c++}"
-t=$(mktemp -d) || exit 1
-trap 'rm -rf "$t"' EXIT
+. "$(dirname -- "$0")/../lib.sh"
+: "${CXX:=c++}"
+t=$tmp
 here=$PWD
-
-passed=0 failed=0
-verdict() { # 0|1 WHAT
-	if [ "$1" -eq 0 ]; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "failed: $2"; fi
-}
-# Runs quietly; what it said, if it fails.
-quiet() {
-	"$@" >"$t/said" 2>&1 || { head -20 "$t/said"; return 1; }
-}
-finish() {
-	echo "$passed passed, $failed failed"
-	[ "$failed" -eq 0 ]
-	exit
-}
 
 # ---- two trained models, as scorers and as libraries ----
 awk -v rows=3000 -f tests/embed/log.awk >"$t/kinds.csv"
-quiet "$MTLC" data gen funnel --rows 4000 --seed 3 -o "$t/funnel.csv"
+quietly "$MTLC" data gen funnel --rows 4000 --seed 3 -o "$t/funnel.csv"
 for m in kinds:tests/embed/kinds.mtl:kinds.csv esmm:examples/esmm/esmm.mtl:funnel.csv; do
 	name=${m%%:*} text=${m#*:} log=${m##*:}
 	text=${text%%:*}
-	quiet "$MTLC" build --cpu=native "$text" -o "$t/$name.prog" &&
-		quiet "$t/$name.prog" train --data "$t/$log" --out "$t/$name.model" --epochs 1 &&
+	quietly "$MTLC" build --cpu=native "$text" -o "$t/$name.prog" &&
+		quietly "$t/$name.prog" train --data "$t/$log" --out "$t/$name.model" --epochs 1 &&
 		"$MTLC" build -v "$text" --model "$t/$name.model" --emit=exe,static,shared,header -o "$t/$name" >"$t/$name.report" 2>&1
 	code=$?
 	[ $code -eq 0 ] || { cat "$t/$name.report"; }
@@ -49,11 +33,11 @@ done
 
 # ---- the scorer needs no more columns than it says, and its scores are the trainer's ----
 cut -d, -f2-14 "$t/kinds.csv" >"$t/served.csv"
-quiet "$t/kinds.prog" score "$t/kinds.csv" --model "$t/kinds.model" -o "$t/scores.csv"
+quietly "$t/kinds.prog" score "$t/kinds.csv" --model "$t/kinds.model" -o "$t/scores.csv"
 verdict $? "the program does not score"
-quiet "$t/kinds" "$t/served.csv" -o "$t/scorer.csv" && cmp -s "$t/scores.csv" "$t/scorer.csv"
+quietly "$t/kinds" "$t/served.csv" -o "$t/scorer.csv" && cmp -s "$t/scores.csv" "$t/scorer.csv"
 verdict $? "the scorer's scores are not the program's"
-quiet "$t/kinds" info --verify
+quietly "$t/kinds" info --verify
 verdict $? "info --verify refuses a whole scorer"
 # One bit of the last weight: noticed by --verify, though scoring does not look.
 cp "$t/kinds" "$t/damaged"
@@ -70,7 +54,7 @@ verdict $? "a damaged header is not noticed"
 
 # zstd in its current format is read; that of 2016, whose decoder a static scorer is without, is no zstd file to it.
 if command -v zstd >/dev/null; then
-	zstd -q "$t/served.csv" -o "$t/served.csv.zst" && quiet "$t/kinds" "$t/served.csv.zst" -o "$t/zst.csv" && cmp -s "$t/zst.csv" "$t/scores.csv"
+	zstd -q "$t/served.csv" -o "$t/served.csv.zst" && quietly "$t/kinds" "$t/served.csv.zst" -o "$t/zst.csv" && cmp -s "$t/zst.csv" "$t/scores.csv"
 	verdict $? "a zstd log"
 	# A frame of the old format behind one of the current.
 	{ cat "$t/served.csv.zst"; printf '\047\265\057\375\004\000\000\000\000\000\000\000'; } >"$t/old.zst"
@@ -93,7 +77,7 @@ nm "$t/kinds.a" | awk '$2 ~ /^[bBCdD]$/ && $3 !~ /^(hashtable_seed|seed_initiali
 verdict $(($? == 0)) "the archive holds something writable"
 
 # ---- every door ----
-quiet $CC -std=gnu99 -O1 -g -Wall -Wextra -Werror -pedantic -I"$t" tests/embed/doors.c "$t/kinds.a" "$t/esmm.a" -lm -pthread -o "$t/doors"
+quietly $CC -std=gnu99 -O1 -g -Wall -Wextra -Werror -pedantic -I"$t" tests/embed/doors.c "$t/kinds.a" "$t/esmm.a" -lm -pthread -o "$t/doors"
 verdict $? "tests/embed/doors.c does not compile"
 "$t/doors" "$t/kinds.csv" "$t/scores.csv" "$t/kinds.model" >"$t/out"
 line=$(tail -1 "$t/out")
@@ -104,16 +88,16 @@ case $line in *" passed, "*) failed=$((failed + ${f%% failed})) ;; *) verdict 1 
 # The same as one C file each, by both compilers and for each machine; without a warning.
 doors_alone() { # CC FLAGS... ; RUN is what runs the program
 	for name in kinds esmm; do
-		quiet "$@" -std=c11 -O2 -ffp-contract=off -Wall -Wextra -Werror -pedantic -c "$t/one/$name.c" -o "$t/one/$name.o" || return 1
+		quietly "$@" -std=c11 -O2 -ffp-contract=off -Wall -Wextra -Werror -pedantic -c "$t/one/$name.c" -o "$t/one/$name.o" || return 1
 	done
-	quiet "$@" -std=gnu99 -O1 -I"$t/one" tests/embed/doors.c "$t/one/kinds.o" "$t/one/esmm.o" -lm -pthread -o "$t/one/doors" &&
+	quietly "$@" -std=gnu99 -O1 -I"$t/one" tests/embed/doors.c "$t/one/kinds.o" "$t/one/esmm.o" -lm -pthread -o "$t/one/doors" &&
 		$RUN "$t/one/doors" "$t/kinds.csv" "$t/scores.csv" >"$t/out"
 	case $? in 0) ;; *) grep -v passed, "$t/out"; return 1 ;; esac
 	tail -1 "$t/out" | grep -q '[1-9][0-9]* passed, 0 failed'
 }
 mkdir "$t/one"
-quiet "$MTLC" build tests/embed/kinds.mtl --model "$t/kinds.model" --emit=c,header -o "$t/one/kinds" &&
-	quiet "$MTLC" build examples/esmm/esmm.mtl --model "$t/esmm.model" --emit=c,header -o "$t/one/esmm"
+quietly "$MTLC" build tests/embed/kinds.mtl --model "$t/kinds.model" --emit=c,header -o "$t/one/kinds" &&
+	quietly "$MTLC" build examples/esmm/esmm.mtl --model "$t/esmm.model" --emit=c,header -o "$t/one/esmm"
 verdict $? "no C file of a scorer"
 RUN=
 for compiler in gcc clang; do
@@ -132,13 +116,13 @@ fi
 # Names, and what is refused: products and sums that contract, another file's weights.
 nm -g --defined-only "$t/one/kinds.o" | awk 'NF == 3 && $3 !~ /^kinds_/ { print; bad = 1 } END { exit bad }'
 verdict $? "one C file has global names beside its own"
-quiet $CC -O2 -march=native -ffp-contract=fast -I"$t/one" -c "$t/one/esmm.c" -o "$t/one/fast.o" &&
-	quiet $CC -I"$t/one" examples/embed/score.c "$t/one/fast.o" -lm -o "$t/one/fast" && "$t/one/fast" >"$t/said" 2>&1
+quietly $CC -O2 -march=native -ffp-contract=fast -I"$t/one" -c "$t/one/esmm.c" -o "$t/one/fast.o" &&
+	quietly $CC -I"$t/one" examples/embed/score.c "$t/one/fast.o" -lm -o "$t/one/fast" && "$t/one/fast" >"$t/said" 2>&1
 [ $? -ne 0 ] && grep -q ffp-contract "$t/said"
 verdict $? "contraction is not noticed: $(cat "$t/said")"
 # Every kernel variant with fused multiply-add gives the same bits.
 for v in v3 v4; do
-	quiet env MTL_VARIANT=$v "$t/kinds" "$t/served.csv" -o "$t/$v.csv" || continue # not on this machine
+	quietly env MTL_VARIANT=$v "$t/kinds" "$t/served.csv" -o "$t/$v.csv" || continue # not on this machine
 	cmp -s "$t/$v.csv" "$t/scores.csv"
 	verdict $? "kernels of $v give other scores"
 done
@@ -157,27 +141,27 @@ product() { # by request: 0|1
 product 1 >"$t/by_request.csv"
 product 0 >"$t/by_candidate.csv"
 for v in v2 v3 v4; do
-	quiet env MTL_VARIANT=$v "$t/kinds" --threads 1 "$t/by_candidate.csv" -o "$t/whole.csv" || continue # not on this machine
+	quietly env MTL_VARIANT=$v "$t/kinds" --threads 1 "$t/by_candidate.csv" -o "$t/whole.csv" || continue # not on this machine
 	awk 'NR == 1 { print; next } { s[(NR - 2) % 12, int((NR - 2) / 12)] = $0 }
 		END { for (i = 0; i < 12; i++) for (k = 0; k < 300; k++) print s[i, k] }' "$t/whole.csv" >"$t/want.csv"
 	for threads in 1 2; do
-		quiet env MTL_VARIANT=$v "$t/kinds" --threads $threads "$t/by_request.csv" -o "$t/runs.csv" && cmp -s "$t/runs.csv" "$t/want.csv"
+		quietly env MTL_VARIANT=$v "$t/kinds" --threads $threads "$t/by_request.csv" -o "$t/runs.csv" && cmp -s "$t/runs.csv" "$t/want.csv"
 		verdict $? "$v, $threads threads: rows of one request score otherwise than apart"
-		quiet env MTL_VARIANT=$v "$t/kinds" --threads $threads --request "$t/r.csv" --candidates "$t/c.csv" -o "$t/pairs.csv" &&
+		quietly env MTL_VARIANT=$v "$t/kinds" --threads $threads --request "$t/r.csv" --candidates "$t/c.csv" -o "$t/pairs.csv" &&
 			cmp -s "$t/pairs.csv" "$t/want.csv"
 		verdict $? "$v, $threads threads: --request and --candidates score otherwise than a log"
 	done
 done
 [ "$(sort -u "$t/want.csv" | wc -l)" -gt 1000 ]
 verdict $? "the scores of requests and candidates hardly differ"
-quiet "$t/kinds.prog" score --model "$t/kinds.model" --request "$t/r.csv" --candidates "$t/c.csv" -o "$t/prog.csv" && cmp -s "$t/prog.csv" "$t/want.csv"
+quietly "$t/kinds.prog" score --model "$t/kinds.model" --request "$t/r.csv" --candidates "$t/c.csv" -o "$t/prog.csv" && cmp -s "$t/prog.csv" "$t/want.csv"
 verdict $? "the program's score --request"
 # A bad request has empty scores for each candidate, a bad candidate for each request; columns of the candidates are repeated.
 awk 'NR == 3 { sub(/,[^,]*,[^,]*,[^,]*$/, ",x,5,") } { print }' "$t/r.csv" >"$t/bad_r.csv"
 "$t/kinds" --request "$t/bad_r.csv" --candidates "$t/c.csv" >/dev/null 2>"$t/said"
 [ $? -eq 4 ] && grep -q 'bad_r.csv:3:' "$t/said"
 verdict $? "a bad request is not named: $(cat "$t/said")"
-quiet "$t/kinds" --request "$t/bad_r.csv" --candidates "$t/c.csv" --on-bad-row null --passthrough item -o "$t/null.csv"
+quietly "$t/kinds" --request "$t/bad_r.csv" --candidates "$t/c.csv" --on-bad-row null --passthrough item -o "$t/null.csv"
 [ "$(grep -c ',,$' "$t/null.csv")" -eq 300 ] && [ "$(wc -l <"$t/null.csv")" -eq 3601 ] &&
 	[ "$(sed -n 2,301p "$t/null.csv" | cut -d, -f1)" = "$(sed 1d "$t/c.csv" | cut -d, -f1)" ]
 verdict $? "bad requests and columns passed through"
@@ -207,11 +191,11 @@ like_cli() { # OUTPUT
 }
 cp examples/embed/* "$t/"
 (
-	cd "$t" && quiet $CC -std=c99 -Wall -Wextra -Werror -pedantic -I. score.c esmm.a -lm -o score_c && ./score_c >c.out
+	cd "$t" && quietly $CC -std=c99 -Wall -Wextra -Werror -pedantic -I. score.c esmm.a -lm -o score_c && ./score_c >c.out
 ) && like_cli "$t/c.out"
 verdict $? "examples/embed/score.c: $(cat "$t/c.out")"
 (
-	cd "$t" && quiet $CXX -std=c++17 -Wall -Wextra -Werror -pedantic -I. score.cpp esmm.a -lm -o score_cpp && ./score_cpp >cpp.out
+	cd "$t" && quietly $CXX -std=c++17 -Wall -Wextra -Werror -pedantic -I. score.cpp esmm.a -lm -o score_cpp && ./score_cpp >cpp.out
 ) && cmp -s "$t/c.out" "$t/cpp.out"
 verdict $? "examples/embed/score.cpp: $(cat "$t/cpp.out")"
 "$t/score_cpp" "$t/esmm.model" >"$t/file.out" 2>&1
@@ -232,12 +216,12 @@ fi
 for part in mtl c; do
 	awk -v fence="\140\140\140$part" '/^```/ { inside = $0 == fence; next } inside' docs/library.md >"$t/news_doc.$part"
 done
-quiet "$MTLC" build --cpu=native "$t/news_doc.mtl" -o "$t/news.prog" && quiet "$t/news.prog" init --seed 1 --out "$t/news.model" &&
-	quiet "$MTLC" build "$t/news_doc.mtl" --model "$t/news.model" --emit=static,header -o "$t/news" &&
-	quiet $CC -Wall -Wextra -Werror -I"$t" "$t/news_doc.c" "$t/news.a" -lm -o "$t/news_doc" &&
+quietly "$MTLC" build --cpu=native "$t/news_doc.mtl" -o "$t/news.prog" && quietly "$t/news.prog" init --seed 1 --out "$t/news.model" &&
+	quietly "$MTLC" build "$t/news_doc.mtl" --model "$t/news.model" --emit=static,header -o "$t/news" &&
+	quietly $CC -Wall -Wextra -Werror -I"$t" "$t/news_doc.c" "$t/news.a" -lm -o "$t/news_doc" &&
 	printf 'user_id,age,item_id,tags\nu42,34,i1,new|red\nu42,34,i2,\n' >"$t/news.csv"
 verdict $? "docs/library.md: its program does not come about"
-quiet "$MTLC" build "$t/news_doc.mtl" --model "$t/news.model" -o "$t/news.scorer"
+quietly "$MTLC" build "$t/news_doc.mtl" --model "$t/news.model" -o "$t/news.scorer"
 [ "$("$t/news_doc")" = "$("$t/news.scorer" "$t/news.csv" | awk 'NR > 1 { printf "%s%.6g", s, $1; s = " " } END { if (NR != 3) print "?" }')" ]
 verdict $? "docs/library.md: its program scores otherwise than the command line: $("$t/news_doc")"
 
@@ -245,12 +229,12 @@ verdict $? "docs/library.md: its program scores otherwise than the command line:
 mkdir -p "$t/moved" && cp "$t"/esmm.* "$t/esmm-config.cmake" "$t/moved/"
 if command -v pkg-config >/dev/null; then
 	# shellcheck disable=SC2046  # words
-	quiet $CC -std=c99 examples/embed/score.c $(PKG_CONFIG_PATH=$t/moved pkg-config --cflags --libs esmm) -o "$t/pc" &&
+	quietly $CC -std=c99 examples/embed/score.c $(PKG_CONFIG_PATH=$t/moved pkg-config --cflags --libs esmm) -o "$t/pc" &&
 		"$t/pc" >"$t/pc.out" && cmp -s "$t/c.out" "$t/pc.out"
 	verdict $? "pkg-config"
 fi
 if command -v cmake >/dev/null && [ -z "${MTL_QUICK:-}" ]; then
-	quiet cmake -S examples/embed -B "$t/cm" -DCMAKE_PREFIX_PATH="$t/moved" && quiet cmake --build "$t/cm" &&
+	quietly cmake -S examples/embed -B "$t/cm" -DCMAKE_PREFIX_PATH="$t/moved" && quietly cmake --build "$t/cm" &&
 		"$t/cm/score" >"$t/cm.out" && cmp -s "$t/c.out" "$t/cm.out" && "$t/cm/score_cpp" | cmp -s - "$t/c.out"
 	verdict $? "find_package(esmm)"
 fi
@@ -259,7 +243,7 @@ fi
 weights=$(wc -c <"$t/esmm.model")
 states=$(tr -s ' ' <"$t/esmm.report" | sed -n 's/.*dropped optim\.\* \([0-9]*\) bytes.*/\1/p')
 weights=$((weights - states))
-quiet "$MTLC" build examples/esmm/esmm.mtl --model "$t/esmm.model" --link=dynamic -o "$t/dynamic"
+quietly "$MTLC" build examples/esmm/esmm.mtl --model "$t/esmm.model" --link=dynamic -o "$t/dynamic"
 verdict $? "--link=dynamic"
 "$t/dynamic" "$t/three.csv" | cmp -s - "$t/three.scores"
 verdict $? "the dynamic scorer's scores"
@@ -291,7 +275,7 @@ verdict $? "the static scorer is not hardened"
 [ $? -eq 2 ] && grep -q -- --model "$t/said" && [ ! -e "$t/none.a" ]
 verdict $? "a library without weights: $(cat "$t/said")"
 # The same model gives the same bytes.
-mkdir "$t/again" && quiet "$MTLC" build tests/embed/kinds.mtl --model "$t/kinds.model" --emit=static,shared,header -o "$t/again/kinds" &&
+mkdir "$t/again" && quietly "$MTLC" build tests/embed/kinds.mtl --model "$t/kinds.model" --emit=static,shared,header -o "$t/again/kinds" &&
 	cmp "$t/kinds.a" "$t/again/kinds.a" && cmp "$t/kinds.so" "$t/again/kinds.so" && cmp "$t/kinds.h" "$t/again/kinds.h"
 verdict $? "the same model gives other bytes"
 
@@ -299,11 +283,11 @@ verdict $? "the same model gives other bytes"
 if [ -z "${MTL_QUICK:-}" ]; then
 	sed 's/hash: 20_000/hash: 700_000/' examples/features/funnel.mtl >"$t/wide_funnel.mtl"
 	sed 's|../features/funnel.mtl|wide_funnel.mtl|' examples/esmm/esmm.mtl >"$t/wide.mtl"
-	quiet "$MTLC" build --cpu=native "$t/wide.mtl" -o "$t/wide.prog" && quiet "$t/wide.prog" init --seed 1 --out "$t/wide.model" &&
-		quiet "$MTLC" build "$t/wide.mtl" --model "$t/wide.model" -o "$t/wide" && quiet "$t/wide" "$t/three.csv"
+	quietly "$MTLC" build --cpu=native "$t/wide.mtl" -o "$t/wide.prog" && quietly "$t/wide.prog" init --seed 1 --out "$t/wide.model" &&
+		quietly "$MTLC" build "$t/wide.mtl" --model "$t/wide.model" -o "$t/wide" && quietly "$t/wide" "$t/three.csv"
 	verdict $? "a scorer with 100 MB of embeddings"
 	rm -f "$t/wide.model" "$t/wide.prog"
-	quiet $CC -O1 tests/embed/latency.c -o "$t/latency" && best=$("$t/latency" "$t/wide" "$t/three.csv" -o /dev/null)
+	quietly $CC -O1 tests/embed/latency.c -o "$t/latency" && best=$("$t/latency" "$t/wide" "$t/three.csv" -o /dev/null)
 	echo "start to exit with $(($(wc -c <"$t/wide") / 1000000)) MB: ${best:-?} us"
 	[ -n "${best:-}" ]
 	verdict $? "the time to the first score cannot be taken"

@@ -10,11 +10,7 @@
 #   # dump: loops CPU FUNCTION[/LINES] ...   these functions (or value functions) of the loop form, or their first lines
 #
 # The answer is the comment `#| ...` at the end.
-set -u
-cd "$(dirname -- "$0")/../.." || exit 1
-: "${MTL_BUILD:=$PWD/build}" "${MTLC:=$MTL_BUILD/mtlc}"
-tmp=$(mktemp -d) || exit 1
-trap 'rm -rf "$tmp"' EXIT
+. "$(dirname -- "$0")/../lib.sh"
 bless=""
 [ "${1-}" != --bless ] || { bless=1; shift; }
 [ $# -gt 0 ] || set -- tests/golden/*/*.mtl
@@ -35,7 +31,6 @@ functions() { # NAME[/LINES]...
 	done
 }
 
-passed=0 failed=0
 bad() { # FILE WHY
 	failed=$((failed + 1))
 	echo "failed: $1: $2"
@@ -73,5 +68,4 @@ for f in "$@"; do
 	fi
 done
 [ -z "$bless" ] || exit 0
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+finish

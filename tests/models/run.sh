@@ -1,17 +1,9 @@
 #!/bin/sh
 # Models of the gallery: each is accepted, has right gradients and learns; and what its paper promises is so.
 # Last line: N passed, N failed.
-set -u
-cd "$(dirname -- "$0")/../.." || exit 1
-: "${MTL_BUILD:=$PWD/build}" "${MTLC:=$MTL_BUILD/mtlc}" "${TMPDIR:=/tmp}"
-tmp=$(mktemp -d) || exit 1
-trap 'rm -rf "$tmp"' EXIT
+. "$(dirname -- "$0")/../lib.sh"
 here=tests/models
 
-passed=0 failed=0
-verdict() { # 0|1 WHAT
-	if [ "$1" -eq 0 ]; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "failed: $2"; fi
-}
 holds() { # WHAT AWK-CONDITION [FILE]
 	awk "BEGIN { ok = 0 } $2 END { exit !ok }" "${3:-/dev/null}"
 	verdict $? "$1"
@@ -230,5 +222,4 @@ done
 holds "feature dropout: it teaches an empty cell nothing" '{ ok = $1 > 0.7 }' "$tmp/empty.0.3"
 holds "feature dropout: an empty cell is taught without it" '{ ok = $1 > 0.48 && $1 < 0.52 }' "$tmp/empty.0"
 
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+finish

@@ -1,23 +1,9 @@
 #!/bin/bash
 # Programs that compute in other ways than the usual one: --gemm=blas, --double.  Last line: N passed, N failed.
-set -u
-cd "$(dirname -- "$0")/../.." || exit 1
-: "${MTL_BUILD:=$PWD/build}" "${MTLC:=$MTL_BUILD/mtlc}" "${TMPDIR:=/tmp}"
+. "$(dirname -- "$0")/../lib.sh"
 here=$PWD
-tmp=$(mktemp -d) || exit 1
-trap 'rm -rf "$tmp"' EXIT
 cd "$tmp" || exit 1
-export NO_COLOR=1 XDG_CACHE_HOME=$tmp/cache
 
-passed=0 failed=0
-verdict() { # 0|1 WHAT
-	if [ "$1" -eq 0 ]; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "failed: $2"; fi
-}
-same() { # FILE FILE WHAT
-	cmp -s "$1" "$2"
-	verdict $? "$3"
-}
-quietly() { "$@" >said 2>&1 || { echo "$*: exit $?"; tail -3 said; return 1; }; }
 # The numbers of two score files (or of any text with the same number of numbers): how far the farthest are apart.
 apart() { # FILE FILE
 	paste -d' ' <(grep -oE '[0-9][-+.0-9e]*' "$1") <(grep -oE '[0-9][-+.0-9e]*' "$2") |
@@ -218,5 +204,4 @@ verdict $? "a scorer with --double is not refused"
 quietly "$MTLC" train "$esmm" --double --data esmm.csv --epochs 0 --out x.model -q && head -c 4000 x.model | grep -q F64
 verdict $? "mtlc train does not take --double"
 
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+finish

@@ -3,37 +3,20 @@
 #
 # ONNX Runtime comes from npm (onnxruntime-node, without its scripts): from MTL_ORT, a folder with node_modules, or
 # installed into the build folder, once.
-set -u
-cd "$(dirname -- "$0")/../.." || exit 1
-: "${MTL_BUILD:=$PWD/build}" "${MTLC:=$MTL_BUILD/mtlc}" "${TMPDIR:=/tmp}" "${CC:=cc}"
-t=$(mktemp -d) || exit 1
-trap 'rm -rf "$t"' EXIT
-
-passed=0 failed=0
-verdict() { # 0|1 WHAT
-	if [ "$1" -eq 0 ]; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "failed: $2"; fi
-}
-finish() {
-	echo "$passed passed, $failed failed"
-	[ "$failed" -eq 0 ]
-	exit
-}
-# Runs quietly; what it said, if it fails.
-quiet() {
-	"$@" >"$t/said" 2>&1 || { head -20 "$t/said"; return 1; }
-}
+. "$(dirname -- "$0")/../lib.sh"
+t=$tmp
 
 # ---- a model of every kind of input ----
 awk -v rows=2000 -f tests/embed/log.awk >"$t/kinds.csv"
 # Without the cross: what encodes here does not hash the rows of its parts.
 sed '/cross(/d' tests/embed/kinds.mtl >"$t/kinds.mtl"
-quiet "$MTLC" build --cpu=native "$t/kinds.mtl" -o "$t/prog" &&
-	quiet "$t/prog" train --data "$t/kinds.csv" --out "$t/model" --epochs 1 &&
-	quiet "$MTLC" build --cpu=native "$t/kinds.mtl" --model "$t/model" --emit=onnx -o "$t/kinds.onnx"
+quietly "$MTLC" build --cpu=native "$t/kinds.mtl" -o "$t/prog" &&
+	quietly "$t/prog" train --data "$t/kinds.csv" --out "$t/model" --epochs 1 &&
+	quietly "$MTLC" build --cpu=native "$t/kinds.mtl" --model "$t/model" --emit=onnx -o "$t/kinds.onnx"
 code=$?
 verdict $code "no ONNX file"
 [ $code -eq 0 ] || finish
-quiet "$MTLC" build --cpu=native "$t/kinds.mtl" --model "$t/model" --emit=onnx -o "$t/again.onnx" && cmp -s "$t/kinds.onnx" "$t/again.onnx"
+quietly "$MTLC" build --cpu=native "$t/kinds.mtl" --model "$t/model" --emit=onnx -o "$t/again.onnx" && cmp -s "$t/kinds.onnx" "$t/again.onnx"
 verdict $? "the same model gives other bytes"
 "$MTLC" build "$t/kinds.mtl" --emit=onnx -o "$t/no.onnx" 2>"$t/said"
 [ $? -eq 2 ] && grep -q -e --model "$t/said" && [ ! -e "$t/no.onnx" ]
@@ -47,7 +30,7 @@ if [ ! -d "$ort/node_modules/onnxruntime-node" ] || ! command -v node >/dev/null
 	echo "skipped: ONNX Runtime is not here (npm install --ignore-scripts onnxruntime-node, in $ort)"
 	finish
 fi
-quiet "$CC" -O1 tests/onnx/hash.c -o "$t/hash"
+quietly "$CC" -O1 tests/onnx/hash.c -o "$t/hash"
 verdict $? "no hash"
 compare() { # NAME [ROWS]
 	node tests/onnx/compare.mjs "$ort" "$t" "$@" >"$t/said" 2>&1
@@ -63,12 +46,12 @@ for text in tests/onnx/words.mtl examples/*/*.mtl; do
 	case $text in examples/bench/* | examples/features/*) continue ;; esac
 	name=$(basename "$text" .mtl)
 	case ${MTL_QUICK:-}$name in *words | *esm2 | *ple | [!1]*) ;; *) continue ;; esac
-	quiet "$MTLC" build --cpu=native -O1 "$text" -o "$t/prog"
+	quietly "$MTLC" build --cpu=native -O1 "$text" -o "$t/prog"
 	code=$?
 	verdict $code "$text: no program"
 	[ $code -eq 0 ] || continue
 	"$t/prog" init --seed 3 --out "$t/model" >"$t/said" 2>&1 || { grep -q statistics "$t/said" || verdict 1 "$text: $(cat "$t/said")"; continue; }
-	quiet "$MTLC" build --cpu=native -O1 "$text" --model "$t/model" --emit=onnx -o "$t/$name.onnx"
+	quietly "$MTLC" build --cpu=native -O1 "$text" --model "$t/model" --emit=onnx -o "$t/$name.onnx"
 	code=$?
 	# Sequences have no form there: refused, and said so.
 	if grep -q 'seq(\|_steps.mtl' "$text"; then

@@ -2,26 +2,7 @@
 # Optimisers, schedules and clipping in whole programs: what a run leaves does not depend on threads or on interruptions.
 #
 #   tests/optim/run.sh            last line: N passed, N failed
-set -u
-cd "$(dirname -- "$0")/../.." || exit 1
-: "${MTL_BUILD:=$PWD/build}" "${MTLC:=$MTL_BUILD/mtlc}" "${TMPDIR:=/tmp}"
-tmp=$(mktemp -d) || exit 1
-trap 'rm -rf "$tmp"' EXIT
-export NO_COLOR=1
-pass=0 fail=0
-verdict() { # 0|1 WHAT
-	if [ "$1" -eq 0 ]; then pass=$((pass + 1)); else fail=$((fail + 1)); echo "FAIL $2"; fi
-}
-same() { # FILE FILE WHAT
-	cmp -s "$1" "$2"
-	verdict $? "$3"
-}
-quietly() {
-	"$@" >out 2>&1 && return
-	echo "$*: exit $?" >&2
-	tail -5 out >&2
-	return 1
-}
+. "$(dirname -- "$0")/../lib.sh"
 # The rates of a log's epochs.
 rates() { sed -n 's/.*"kind":"epoch".*"lr":\([^,}]*\).*/\1/p' "$1" | tr '\n' ' '; }
 
@@ -126,5 +107,4 @@ for t in user_id item_id; do
 	verdict $? "$t: one row of five numbers is touched, $moved numbers moved"
 done
 
-echo "$pass passed, $fail failed"
-[ "$fail" -eq 0 ]
+finish

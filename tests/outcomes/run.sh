@@ -1,20 +1,9 @@
 #!/bin/sh
 # Real-valued and multi-class outcomes from rows to numbers: every loss and metric of a model whose heads are features,
 # against the same numbers computed from the rows by expected.awk; bad cells; early stop.  Last line: N passed, N failed.
-set -u
-cd "$(dirname -- "$0")/../.." || exit 1
-: "${MTL_BUILD:=$PWD/build}" "${MTLC:=$MTL_BUILD/mtlc}"
-tmp=$(mktemp -d) || exit 1
-trap 'rm -rf "$tmp"' EXIT
-XDG_CACHE_HOME=$tmp/cache
-NO_COLOR=1
-export XDG_CACHE_HOME NO_COLOR
+. "$(dirname -- "$0")/../lib.sh"
 here=tests/outcomes
 
-passed=0 failed=0
-verdict() { # 0|1 WHAT
-	if [ "$1" -eq 0 ]; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "failed: $2"; fi
-}
 # "heads.watch.rmse 6.82": a line for each number of a flat JSON object of objects
 numbers() {
 	sed 's/"rows":[0-9]*,"heads"/"heads"/; s/[{}]/\n&\n/g; s/,/\n/g' | awk -F: '
@@ -77,5 +66,4 @@ stop act.accuracy:1 0 "not better"
 stop act=cart.auc:1 0 "not better"
 stop watch.auc:1 2 "watch is a value, and has no auc"
 
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+finish

@@ -6,21 +6,13 @@
 #   KuaiRand-Pure, ESMM's chain, early stop: a twin reaches 0.745 and 0.740, logistic regression 0.732 and 0.729.
 #
 # Needs MTL_CSV (tests/run.sh sets it where there are data).  Last line: N passed, N failed.
-set -u
-cd "$(dirname -- "$0")/../.." || exit 1
-: "${MTL_BUILD:=$PWD/build}" "${MTLC:=$MTL_BUILD/mtlc}" "${TMPDIR:=/tmp}"
+. "$(dirname -- "$0")/../lib.sh"
 if [ -z "${MTL_CSV:-}" ]; then
 	echo "skipped: no data"
 	echo "0 passed, 0 failed"
 	exit 0
 fi
-tmp=$(mktemp -d) || exit 1
-trap 'rm -rf "$tmp"' EXIT
 
-passed=0 failed=0
-verdict() { # 0|1 WHAT
-	if [ "$1" -eq 0 ]; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "failed: $2"; fi
-}
 # EXAMPLE DATA SEEDS HEAD:LEAST...   one check for each head, on the mean over the seeds
 auc() {
 	example=$1 data=$MTL_CSV/$2 seeds=$3
@@ -54,5 +46,4 @@ seeds="1 2 3"
 auc mmoe census "$seeds" income_50k:0.951 never_married:0.994
 auc esmm_kuairand kuairand "$seeds" click:0.742 click_long:0.737
 
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+finish

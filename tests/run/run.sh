@@ -1,28 +1,10 @@
 #!/bin/bash
 # Numbers in, numbers out: gradients against a second implementation, what a cell becomes, and scores that depend on
 # nothing but their row.  Last line: N passed, N failed.
-set -u
-cd "$(dirname -- "$0")/../.." || exit 1
-: "${MTL_BUILD:=$PWD/build}" "${MTLC:=$MTL_BUILD/mtlc}" "${TMPDIR:=/tmp}"
+. "$(dirname -- "$0")/../lib.sh"
 here=$PWD
-tmp=$(mktemp -d) || exit 1
-trap 'rm -rf "$tmp"' EXIT
 cd "$tmp" || exit 1
 
-passed=0 failed=0
-verdict() { # 0|1 WHAT
-	if [ "$1" -eq 0 ]; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "failed: $2"; fi
-}
-same() { # FILE FILE WHAT
-	cmp -s "$1" "$2"
-	verdict $? "$3"
-}
-quietly() { "$@" >said 2>&1 || { echo "$*: exit $?"; tail -3 said; return 1; }; }
-finish() {
-	echo "$passed passed, $failed failed"
-	[ "$failed" -eq 0 ]
-	exit
-}
 cc="${CC:-cc} -std=gnu11 -O1 -Wall -I$here -I$here/runtime"
 if ! { $cc "$here/tests/run/tensors.c" "$MTL_BUILD/libmtlrt.a" -lz -lzstd -ljansson -lpthread -lm -o tensors &&
 	$cc -DMTL_DOUBLE "$here/tests/run/tensors.c" "$MTL_BUILD/libmtlrt64.a" -lz -lzstd -ljansson -lpthread -lm -o tensors64 &&

@@ -1,24 +1,8 @@
 #!/bin/sh
 # Sequences from cells to scores: both backends, any number of threads, rows in any order and alone, lists cut by the
 # reader and before it, longer maxima, empty items, bad rows, a scorer and a library.  Last line: N passed, N failed.
-set -u
-cd "$(dirname -- "$0")/../.." || exit 1
-: "${MTL_BUILD:=$PWD/build}" "${MTLC:=$MTL_BUILD/mtlc}"
-tmp=$(mktemp -d) || exit 1
-trap 'rm -rf "$tmp"' EXIT
-XDG_CACHE_HOME=$tmp/cache
-NO_COLOR=1
-export XDG_CACHE_HOME NO_COLOR
+. "$(dirname -- "$0")/../lib.sh"
 here=tests/sequences
-
-passed=0 failed=0
-verdict() { # 0|1 WHAT
-	if [ "$1" -eq 0 ]; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "failed: $2"; fi
-}
-same() { # A B WHAT
-	cmp -s "$1" "$2"
-	verdict $? "$3"
-}
 
 awk -v rows=1500 -v seed=7 -f $here/log.awk >"$tmp/log.csv"
 awk -v rows=900 -v seed=11 -f $here/log.awk >"$tmp/test.csv"
@@ -169,5 +153,4 @@ elif [ -z "${MTL_CSV:-}" ]; then
 	echo "skipped: DIN and DUPN (no data)"
 fi
 
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+finish

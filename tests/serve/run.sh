@@ -1,25 +1,9 @@
 #!/bin/sh
 # A scorer that serves: its scores are the command line's, it survives its clients, it changes models without mixing them.
 # Last line: N passed, N failed.
-set -u
-cd "$(dirname -- "$0")/../.." || exit 1
-: "${MTL_BUILD:=$PWD/build}" "${MTLC:=$MTL_BUILD/mtlc}" "${TMPDIR:=/tmp}"
-t=$(mktemp -d) || exit 1
-trap 'rm -rf "$t"' EXIT
+. "$(dirname -- "$0")/../lib.sh"
+t=$tmp
 
-passed=0 failed=0
-verdict() { # 0|1 WHAT
-	if [ "$1" -eq 0 ]; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "failed: $2"; fi
-}
-finish() {
-	echo "$passed passed, $failed failed"
-	[ "$failed" -eq 0 ]
-	exit
-}
-# Runs quietly; what it said, if it fails.
-quiet() {
-	"$@" >"$t/said" 2>&1 || { head -20 "$t/said"; return 1; }
-}
 if ! command -v python3 >/dev/null || ! command -v curl >/dev/null; then
 	echo "skipped: python3 or curl is missing"
 	verdict 0
@@ -28,12 +12,12 @@ fi
 
 # ---- one structure, two models, and a scorer of each; a model of another structure ----
 awk -v rows=2000 -f tests/embed/log.awk >"$t/kinds.csv"
-quiet "$MTLC" build --cpu=native tests/embed/kinds.mtl -o "$t/prog" &&
-	quiet "$t/prog" train --data "$t/kinds.csv" --out "$t/one.model" --epochs 1 &&
-	quiet "$t/prog" train --data "$t/kinds.csv" --out "$t/two.model" --epochs 1 --seed 5 &&
-	quiet "$MTLC" build --cpu=native tests/embed/kinds.mtl --model "$t/one.model" --serve -o "$t/server" &&
-	quiet "$MTLC" build --cpu=native tests/embed/kinds.mtl --model "$t/one.model" --link dynamic --serve -o "$t/dynamic" &&
-	quiet "$MTLC" build --cpu=native tests/embed/kinds.mtl --model "$t/one.model" -o "$t/plain" &&
+quietly "$MTLC" build --cpu=native tests/embed/kinds.mtl -o "$t/prog" &&
+	quietly "$t/prog" train --data "$t/kinds.csv" --out "$t/one.model" --epochs 1 &&
+	quietly "$t/prog" train --data "$t/kinds.csv" --out "$t/two.model" --epochs 1 --seed 5 &&
+	quietly "$MTLC" build --cpu=native tests/embed/kinds.mtl --model "$t/one.model" --serve -o "$t/server" &&
+	quietly "$MTLC" build --cpu=native tests/embed/kinds.mtl --model "$t/one.model" --link dynamic --serve -o "$t/dynamic" &&
+	quietly "$MTLC" build --cpu=native tests/embed/kinds.mtl --model "$t/one.model" -o "$t/plain" &&
 	awk 'BEGIN {
 		print "clk,what,when,item"
 		for (r = 0; r < 300; r++) {
@@ -42,12 +26,12 @@ quiet "$MTLC" build --cpu=native tests/embed/kinds.mtl -o "$t/prog" &&
 			print (r % 5 == 0) "," a "," b ",i" r % 37
 		}
 	}' >"$t/steps.csv" &&
-	quiet "$MTLC" build --cpu=native tests/serve/steps.mtl -o "$t/steps.prog" &&
-	quiet "$t/steps.prog" init --seed 3 --out "$t/steps.model" &&
-	quiet "$MTLC" build --cpu=native tests/serve/steps.mtl --model "$t/steps.model" --serve -o "$t/steps" &&
-	quiet "$MTLC" data gen funnel --rows 500 --seed 3 -o "$t/funnel.csv" &&
-	quiet "$MTLC" build --cpu=native examples/esmm/esmm.mtl -o "$t/esmm" &&
-	quiet "$t/esmm" train --data "$t/funnel.csv" --out "$t/foreign.model" --epochs 1
+	quietly "$MTLC" build --cpu=native tests/serve/steps.mtl -o "$t/steps.prog" &&
+	quietly "$t/steps.prog" init --seed 3 --out "$t/steps.model" &&
+	quietly "$MTLC" build --cpu=native tests/serve/steps.mtl --model "$t/steps.model" --serve -o "$t/steps" &&
+	quietly "$MTLC" data gen funnel --rows 500 --seed 3 -o "$t/funnel.csv" &&
+	quietly "$MTLC" build --cpu=native examples/esmm/esmm.mtl -o "$t/esmm" &&
+	quietly "$t/esmm" train --data "$t/funnel.csv" --out "$t/foreign.model" --epochs 1
 code=$?
 verdict $code "no server"
 [ $code -eq 0 ] || finish

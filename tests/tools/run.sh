@@ -1,19 +1,7 @@
 #!/bin/sh
 # The commands around a model: explain, new, and what else mtlc does besides compiling.  Last line: N passed, N failed.
-set -u
-cd "$(dirname -- "$0")/../.." || exit 1
-: "${MTL_BUILD:=$PWD/build}" "${MTLC:=$MTL_BUILD/mtlc}" "${TMPDIR:=/tmp}"
-export MTLC MTL_BUILD
-tmp=$(mktemp -d) || exit 1
-trap 'rm -rf "$tmp"' EXIT
-XDG_CACHE_HOME=$tmp/cache
-NO_COLOR=1
-export XDG_CACHE_HOME NO_COLOR
+. "$(dirname -- "$0")/../lib.sh"
 
-passed=0 failed=0
-verdict() { # 0|1 WHAT
-	if [ "$1" -eq 0 ]; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "failed: $2"; fi
-}
 # says WHAT CODE COMMAND...: the exit code; stdout and stderr are in out and err
 says() {
 	what=$1 want=$2
@@ -36,5 +24,4 @@ for part in tests/tools/*.inc; do
 	. "$part"
 done
 
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+finish

@@ -5,22 +5,13 @@
 #   tests/train/run.sh --bless [NAME...]    record the losses of tests/train/losses anew, those of example NAME too
 #
 # Two jobs at a time; a job is a function below and writes its verdicts into one file.
-set -u
-cd "$(dirname -- "$0")/../.." || exit 1
-: "${MTL_BUILD:=$PWD/build}" "${MTLC:=$MTL_BUILD/mtlc}" "${TMPDIR:=/tmp}"
+. "$(dirname -- "$0")/../lib.sh"
 here=$PWD
-tmp=$(mktemp -d) || exit 1
-trap 'rm -rf "$tmp"' EXIT
-export NO_COLOR=1
 bless=
 [ "${1-}" != --bless ] || { bless=1; shift; }
 
 verdict() { # 0|1 WHAT
 	if [ "$1" -eq 0 ]; then echo "pass $2"; else echo "FAIL $2"; fi >>"$tmp/verdicts"
-}
-same() { # FILE FILE WHAT
-	cmp -s "$1" "$2"
-	verdict $? "$3"
 }
 # Runs a command quietly; what it says is shown if it fails.
 quietly() {

@@ -1,6 +1,6 @@
 /* The hash of scorers that are one C file is XXH3 as everybody has it. */
 #include "compiler/emit/alone.h"
-#include <CUnit/Basic.h>
+#include "suite.h"
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -26,12 +26,8 @@ static void memory(void)
 
 int main(void)
 {
-	CU_initialize_registry();
-	CU_pSuite s = CU_add_suite("one C file", NULL, NULL);
+	CU_pSuite s = suite_begin("one C file");
 	CU_ADD_TEST(s, every_length);
 	CU_ADD_TEST(s, memory);
-	CU_basic_run_tests();
-	unsigned failed = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failed != 0;
+	return suite_end();
 }

@@ -7,7 +7,7 @@
  */
 #include "runtime/group.h"
 #include "runtime/step.h"
-#include <CUnit/Basic.h>
+#include "suite.h"
 #include <math.h>
 #include <string.h>
 
@@ -226,17 +226,12 @@ static void test_gradnorm(void)
 
 int main(void)
 {
-	if (CU_initialize_registry()) return 1;
-	CU_pSuite s = CU_add_suite("balance", NULL, NULL);
+	CU_pSuite s = suite_begin("balance");
 	CU_add_test(s, "products over shared parameters and touched rows", test_products);
 	CU_add_test(s, "without a conflict the plain sum", test_plain);
 	CU_add_test(s, "a task without rows takes no part", test_without_rows);
 	CU_add_test(s, "uncertainty: the objective's gradient, and where it rests", test_uncertainty);
 	CU_add_test(s, "dwa: the first two epochs, then ratios of losses", test_dwa);
 	CU_add_test(s, "gradnorm: towards equal progress", test_gradnorm);
-	CU_basic_set_mode(CU_BRM_NORMAL);
-	CU_basic_run_tests();
-	int bad = (int)CU_get_number_of_failures() || CU_get_number_of_tests_run() < 6;
-	CU_cleanup_registry();
-	return bad;
+	return suite_end();
 }

@@ -4,7 +4,7 @@
  */
 #include "front/check.h"
 #include "front/parse.h"
-#include <CUnit/Basic.h>
+#include "suite.h"
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -482,8 +482,7 @@ static void outputs(void)
 
 int main(void)
 {
-	if (CU_initialize_registry() != CUE_SUCCESS) return 1;
-	CU_pSuite s = CU_add_suite("check", NULL, NULL);
+	CU_pSuite s = suite_begin("check");
 	CU_add_test(s, "wrong models get the messages they announce", wrong_models);
 	CU_add_test(s, "the examples are right", examples);
 	CU_add_test(s, "the models of the language reference are right", reference);
@@ -496,9 +495,5 @@ int main(void)
 	CU_add_test(s, "values and classes", outcomes);
 	CU_add_test(s, "settings", settings);
 	CU_add_test(s, "outputs", outputs);
-	CU_basic_set_mode(CU_BRM_NORMAL);
-	CU_basic_run_tests();
-	unsigned failed = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failed ? 1 : 0;
+	return suite_end();
 }

@@ -1,6 +1,6 @@
 /* The row of a cross: from the bytes of its parts' rows, written out here by hand. */
 #include "cross.h"
-#include <CUnit/Basic.h>
+#include "suite.h"
 #include <string.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -62,12 +62,8 @@ static void parts_of_a_request(void)
 
 int main(void)
 {
-	CU_initialize_registry();
-	CU_pSuite s = CU_add_suite("crosses", NULL, NULL);
+	CU_pSuite s = suite_begin("crosses");
 	CU_ADD_TEST(s, rows_from_bytes);
 	CU_ADD_TEST(s, parts_of_a_request);
-	CU_basic_run_tests();
-	int failures = (int)CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failures != 0;
+	return suite_end();
 }

@@ -1,7 +1,7 @@
 /* Names, places and messages: base/str, base/source, base/diag. */
 #include "base/diag.h"
 #include "base/str.h"
-#include <CUnit/Basic.h>
+#include "suite.h"
 #include <string.h>
 
 static Arena *arena;
@@ -243,8 +243,7 @@ static void test_colour(void)
 
 int main(void)
 {
-	CU_initialize_registry();
-	CU_pSuite s = CU_add_suite("diag", NULL, NULL);
+	CU_pSuite s = suite_begin("diag");
 	CU_add_test(s, "equal text is one pointer", test_intern);
 	CU_add_test(s, "distance of words", test_distance);
 	CU_add_test(s, "did you mean", test_nearest);
@@ -255,10 +254,7 @@ int main(void)
 	CU_add_test(s, "a long line is cut", test_long_line);
 	CU_add_test(s, "JSON", test_json);
 	CU_add_test(s, "colour", test_colour);
-	CU_basic_set_mode(CU_BRM_NORMAL);
-	CU_basic_run_tests();
-	unsigned failed = CU_get_number_of_failures();
-	CU_cleanup_registry();
+	int failed = suite_end();
 	arena_destroy(arena);
 	return failed != 0;
 }

@@ -2,7 +2,7 @@
  * Counting different cells: exact while there are few, near when there are many.
  */
 #include "driver/distinct.h"
-#include <CUnit/Basic.h>
+#include "suite.h"
 #include <math.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -39,12 +39,8 @@ static void many(void)
 
 int main(void)
 {
-	CU_initialize_registry();
-	CU_pSuite s = CU_add_suite("distinct", NULL, NULL);
+	CU_pSuite s = suite_begin("distinct");
 	CU_add_test(s, "exact while there are few", few);
 	CU_add_test(s, "near when there are many", many);
-	CU_basic_run_tests();
-	unsigned failures = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failures != 0;
+	return suite_end();
 }

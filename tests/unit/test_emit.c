@@ -6,7 +6,7 @@
  */
 #include "emitted.h"
 #include "ir/value.h"
-#include <CUnit/Basic.h>
+#include "suite.h"
 #include <float.h>
 #include <math.h>
 
@@ -556,16 +556,12 @@ static void test_errors(void)
 #ifndef NO_MAIN
 int main(void)
 {
-	CU_initialize_registry();
-	CU_pSuite s = CU_add_suite("emit", NULL, NULL);
+	CU_pSuite s = suite_begin("emit");
 	CU_add_test(s, "coverage", test_coverage);
 	CU_add_test(s, "same bits", test_bits);
 	CU_add_test(s, "bits in double precision", test_doubles);
 	CU_add_test(s, "another machine", test_other_machine);
 	CU_add_test(s, "errors", test_errors);
-	CU_basic_run_tests();
-	unsigned failed = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failed != 0;
+	return suite_end();
 }
 #endif

@@ -2,7 +2,7 @@
  * file. */
 #include "encode.h"
 #include "reader.h"
-#include <CUnit/Basic.h>
+#include "suite.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -349,8 +349,7 @@ static void a_hundred_thousand_words(void)
 int main(void)
 {
 	snprintf(path_text, sizeof path_text, "/tmp/mtl_encode_%ld.csv", (long)getpid());
-	CU_initialize_registry();
-	CU_pSuite s = CU_add_suite("encode", NULL, NULL);
+	CU_pSuite s = suite_begin("encode");
 	CU_ADD_TEST(s, rows_of_cells);
 	CU_ADD_TEST(s, normalisers);
 	CU_ADD_TEST(s, lists);
@@ -359,9 +358,7 @@ int main(void)
 	CU_ADD_TEST(s, texts_that_do_not_fit);
 	CU_ADD_TEST(s, the_nth_allocation_fails);
 	CU_ADD_TEST(s, a_hundred_thousand_words);
-	CU_basic_run_tests();
-	unsigned failed = CU_get_number_of_failures();
-	CU_cleanup_registry();
+	int failed = suite_end();
 	unlink(path_text);
 	return failed != 0;
 }

@@ -1,5 +1,6 @@
 /* The event tree: formulas, cells, labels and what follows from the heads (ir/event). */
 #include "event_random.h"
+#include "suite.h"
 #include <math.h>
 
 #define ESM2                                                                                                 \
@@ -546,7 +547,7 @@ static void test_joint_cells(void)
 int main(void)
 {
 	if (CU_initialize_registry() != CUE_SUCCESS) return 2;
-	CU_pSuite s = CU_add_suite("event", NULL, NULL);
+	CU_pSuite s = suite_begin("event");
 	CU_ADD_TEST(s, test_text);
 	CU_ADD_TEST(s, test_cells);
 	CU_ADD_TEST(s, test_cells_formula);
@@ -567,9 +568,5 @@ int main(void)
 	CU_ADD_TEST(s, test_random_any);
 	CU_ADD_TEST(s, test_random_promised);
 	CU_ADD_TEST(s, test_random_promised_derived);
-	CU_basic_set_mode(CU_BRM_NORMAL);
-	CU_basic_run_tests();
-	unsigned failed = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failed != 0;
+	return suite_end();
 }

@@ -2,7 +2,7 @@
 #define _GNU_SOURCE
 #include "front/fmt.h"
 #include "front/parse.h"
-#include <CUnit/Basic.h>
+#include "suite.h"
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -280,8 +280,7 @@ static void test_models(void)
 
 int main(void)
 {
-	CU_initialize_registry();
-	CU_pSuite s = CU_add_suite("fmt", NULL, NULL);
+	CU_pSuite s = suite_begin("fmt");
 	CU_add_test(s, "a whole model", test_whole);
 	CU_add_test(s, "spaces and empty lines", test_spaces);
 	CU_add_test(s, "every form", test_every_form);
@@ -289,9 +288,5 @@ int main(void)
 	CU_add_test(s, "alignment", test_alignment);
 	CU_add_test(s, "long lines", test_long_lines);
 	CU_add_test(s, "the project's models", test_models);
-	CU_basic_set_mode(CU_BRM_NORMAL);
-	CU_basic_run_tests();
-	unsigned failed = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failed != 0;
+	return suite_end();
 }

@@ -1,6 +1,6 @@
 /* Synthetic logs: rates, selection and relatedness are what the log promises. */
 #include "gen.h"
-#include <CUnit/Basic.h>
+#include "suite.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -249,8 +249,7 @@ static void the_old_file_stays(void)
 int main(void)
 {
 	snprintf(path, sizeof path, "/tmp/mtl_gen_%ld.csv", (long)getpid());
-	CU_initialize_registry();
-	CU_pSuite s = CU_add_suite("gen", NULL, NULL);
+	CU_pSuite s = suite_begin("gen");
 	CU_ADD_TEST(s, relatedness);
 	CU_ADD_TEST(s, weights_have_the_cosine);
 	CU_ADD_TEST(s, funnel);
@@ -259,9 +258,7 @@ int main(void)
 	CU_ADD_TEST(s, same_seed_same_bytes);
 	CU_ADD_TEST(s, refusals);
 	CU_ADD_TEST(s, the_old_file_stays);
-	CU_basic_run_tests();
-	unsigned failed = CU_get_number_of_failures();
-	CU_cleanup_registry();
+	int failed = suite_end();
 	unlink(path);
 	return failed != 0;
 }

@@ -3,7 +3,7 @@
  */
 #include "runtime/group.h"
 #include "model_by_hand.h"
-#include <CUnit/Basic.h>
+#include "suite.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -151,15 +151,10 @@ static void a_step_allocates_nothing(void)
 
 int main(void)
 {
-	if (CU_initialize_registry() != CUE_SUCCESS) return 1;
-	CU_pSuite s = CU_add_suite("group", NULL, NULL);
+	CU_pSuite s = suite_begin("group");
 	CU_add_test(s, "first seen order, by lookup then row", first_seen_order_by_lookup_then_row);
 	CU_add_test(s, "random batches against a plain search", random_batches);
 	CU_add_test(s, "no rows; no memory", no_rows_and_no_memory);
 	CU_add_test(s, "a step allocates nothing", a_step_allocates_nothing);
-	CU_basic_set_mode(CU_BRM_NORMAL);
-	CU_basic_run_tests();
-	unsigned failed = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failed != 0;
+	return suite_end();
 }

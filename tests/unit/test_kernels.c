@@ -9,6 +9,7 @@
  * x86-64-v2 multiplies, then adds.
  */
 #include "small.h"
+#include "suite.h"
 #include <stdlib.h>
 
 #define N_OF(a) ((int)(sizeof(a) / sizeof *(a)))
@@ -688,8 +689,7 @@ static int done(void)
 
 int main(void)
 {
-	if (CU_initialize_registry()) return 1;
-	CU_pSuite s = CU_add_suite("kernels", NULL, done);
+	CU_pSuite s = suite_between("kernels", NULL, done);
 	CU_add_test(s, "lowered and compiled", test_build);
 	CU_add_test(s, "products are their sums", test_products);
 	CU_add_test(s, "a library's products are within the bound", test_library_products);
@@ -700,9 +700,5 @@ int main(void)
 	CU_add_test(s, "lookups and bags", test_tables);
 	CU_add_test(s, "steps of dense parameters", test_dense_steps);
 	CU_add_test(s, "steps of tables", test_table_steps);
-	CU_basic_set_mode(CU_BRM_NORMAL);
-	CU_basic_run_tests();
-	int bad = (int)CU_get_number_of_failures() || CU_get_number_of_tests_run() < 9;
-	CU_cleanup_registry();
-	return bad;
+	return suite_end();
 }

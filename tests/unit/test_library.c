@@ -8,7 +8,7 @@
 #include "model_by_hand.h"
 #include "runtime/frame.h"
 #include "runtime/score.h"
-#include <CUnit/Basic.h>
+#include "suite.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -222,14 +222,10 @@ static void errors(void)
 
 int main(void)
 {
-	CU_initialize_registry();
-	CU_pSuite s = CU_add_suite("library", set_up, tear_down);
+	CU_pSuite s = suite_between("library", set_up, tear_down);
 	CU_ADD_TEST(s, rows_alone_and_together);
 	CU_ADD_TEST(s, what_a_row_becomes);
 	CU_ADD_TEST(s, a_request_and_its_candidates);
 	CU_ADD_TEST(s, errors);
-	CU_basic_run_tests();
-	unsigned failed = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failed != 0;
+	return suite_end();
 }

@@ -1,7 +1,7 @@
 /* The loop form: its dump, its names, what the verifier refuses, what the judge computes and notices. */
 #include "ir/loop.h"
 #include "ir/value.h"
-#include <CUnit/Basic.h>
+#include "suite.h"
 #include <limits.h>
 #include <math.h>
 #include <stdlib.h>
@@ -718,8 +718,7 @@ static void test_small_changes(void)
 
 int main(void)
 {
-	CU_initialize_registry();
-	CU_pSuite s = CU_add_suite("loop", NULL, NULL);
+	CU_pSuite s = suite_begin("loop");
 	CU_add_test(s, "dump", test_dump);
 	CU_add_test(s, "affine", test_affine);
 	CU_add_test(s, "names", test_names);
@@ -731,8 +730,5 @@ int main(void)
 	CU_add_test(s, "what is refused", test_refused);
 	CU_add_test(s, "wild changes", test_wild_changes);
 	CU_add_test(s, "small changes", test_small_changes);
-	CU_basic_run_tests();
-	unsigned failed = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failed != 0;
+	return suite_end();
 }

@@ -8,7 +8,7 @@
 #include "front/check.h"
 #include "front/parse.h"
 #include "ir/ast.h"
-#include <CUnit/Basic.h>
+#include "suite.h"
 #include <ctype.h>
 #include <dirent.h>
 #include <jansson.h>
@@ -412,14 +412,9 @@ static void noise(void)
 
 int main(void)
 {
-	CU_initialize_registry();
-	CU_pSuite s = CU_add_suite("messages", NULL, NULL);
+	CU_pSuite s = suite_begin("messages");
 	CU_ADD_TEST(s, single_edits);
 	CU_ADD_TEST(s, suggestions);
 	CU_ADD_TEST(s, noise);
-	CU_basic_set_mode(CU_BRM_NORMAL);
-	CU_basic_run_tests();
-	int failed = (int)CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failed != 0;
+	return suite_end();
 }

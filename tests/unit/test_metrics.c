@@ -3,7 +3,7 @@
  * rows.
  */
 #include "runtime/metrics.h"
-#include <CUnit/Basic.h>
+#include "suite.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -423,8 +423,7 @@ static void bins_of_calibration(void)
 
 int main(void)
 {
-	CU_initialize_registry();
-	CU_pSuite s = CU_add_suite("metrics", NULL, NULL);
+	CU_pSuite s = suite_begin("metrics");
 	CU_ADD_TEST(s, auc_counts_pairs);
 	CU_ADD_TEST(s, auc_ties_count_half);
 	CU_ADD_TEST(s, auc_by_weight);
@@ -446,8 +445,5 @@ int main(void)
 	CU_ADD_TEST(s, no_memory);
 	CU_ADD_TEST(s, values);
 	CU_ADD_TEST(s, classes);
-	CU_basic_run_tests();
-	int failures = (int)CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failures != 0;
+	return suite_end();
 }

@@ -1,6 +1,6 @@
 /* Decimal text to double: what is a number, and which double it is. */
 #include "number.h"
-#include <CUnit/Basic.h>
+#include "suite.h"
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -89,14 +89,10 @@ static void agrees_with_strtod(void)
 
 int main(void)
 {
-	CU_initialize_registry();
-	CU_pSuite s = CU_add_suite("number", NULL, NULL);
+	CU_pSuite s = suite_begin("number");
 	CU_ADD_TEST(s, plain_decimals);
 	CU_ADD_TEST(s, correctly_rounded);
 	CU_ADD_TEST(s, not_numbers);
 	CU_ADD_TEST(s, agrees_with_strtod);
-	CU_basic_run_tests();
-	unsigned failed = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failed != 0;
+	return suite_end();
 }

@@ -5,6 +5,7 @@
  * ops to them.
  */
 #include "small.h"
+#include "suite.h"
 #include <float.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -560,8 +561,7 @@ static int done(void)
 
 int main(void)
 {
-	if (CU_initialize_registry()) return 1;
-	CU_pSuite s = CU_add_suite("numerics", NULL, done);
+	CU_pSuite s = suite_between("numerics", NULL, done);
 	CU_add_test(s, "lowered and compiled", test_build);
 	CU_add_test(s, "the truth against golden numbers", test_truth);
 	CU_add_test(s, "logits, losses and gradients within their bounds", test_sweeps);
@@ -571,9 +571,5 @@ int main(void)
 	CU_add_test(s, "derived is what is written out", test_derived_is_written);
 	CU_add_test(s, "joint is the sum of conditionals", test_joint);
 	CU_add_test(s, "a loss without a row", test_empty_mask);
-	CU_basic_set_mode(CU_BRM_NORMAL);
-	CU_basic_run_tests();
-	int bad = (int)CU_get_number_of_failures() || CU_get_number_of_tests_run() < 9;
-	CU_cleanup_registry();
-	return bad;
+	return suite_end();
 }

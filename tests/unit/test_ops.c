@@ -6,6 +6,7 @@
  * that no two cases share a kernel.
  */
 #include "example.h"
+#include "suite.h"
 #include "small.h"
 #include "ir/terms.h"
 #include <stdlib.h>
@@ -906,8 +907,7 @@ static int done(void)
 
 int main(void)
 {
-	if (CU_initialize_registry()) return 1;
-	CU_pSuite s = CU_add_suite("ops", NULL, done);
+	CU_pSuite s = suite_between("ops", NULL, done);
 	CU_add_test(s, "rows are complete", test_rows_are_complete);
 	CU_add_test(s, "lowered and compiled", test_build);
 	CU_add_test(s, "examples", test_examples);
@@ -915,9 +915,5 @@ int main(void)
 	CU_add_test(s, "gradients", test_gradients);
 	CU_add_test(s, "interpreter, C and LLVM", test_bits);
 	CU_add_test(s, "slopes where a value is flat", test_flat);
-	CU_basic_set_mode(CU_BRM_NORMAL);
-	CU_basic_run_tests();
-	int bad = (int)CU_get_number_of_failures() || CU_get_number_of_tests_run() < 6;
-	CU_cleanup_registry();
-	return bad;
+	return suite_end();
 }

@@ -2,7 +2,7 @@
  * Command lines: what is understood, what is refused and with which words.
  */
 #include "runtime/options.h"
-#include <CUnit/Basic.h>
+#include "suite.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -138,15 +138,10 @@ static void lists(void)
 
 int main(void)
 {
-	if (CU_initialize_registry() != CUE_SUCCESS) return 1;
-	CU_pSuite s = CU_add_suite("options", NULL, NULL);
+	CU_pSuite s = suite_begin("options");
 	CU_add_test(s, "understood", understood);
 	CU_add_test(s, "refused, with the nearest word", refused);
 	CU_add_test(s, "help and dump", printed);
 	CU_add_test(s, "lists", lists);
-	CU_basic_set_mode(CU_BRM_NORMAL);
-	CU_basic_run_tests();
-	unsigned failed = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failed != 0;
+	return suite_end();
 }

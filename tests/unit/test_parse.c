@@ -1,6 +1,6 @@
 /* From text to tree: what is read, what is told when it cannot be, and how reading goes on. */
 #include "front/parse.h"
-#include <CUnit/Basic.h>
+#include "suite.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -545,8 +545,7 @@ static void test_documented_codes(void)
 
 int main(void)
 {
-	CU_initialize_registry();
-	CU_pSuite s = CU_add_suite("parse", NULL, NULL);
+	CU_pSuite s = suite_begin("parse");
 	CU_add_test(s, "declarations", test_declarations);
 	CU_add_test(s, "features", test_features);
 	CU_add_test(s, "statements", test_statements);
@@ -567,10 +566,7 @@ int main(void)
 	CU_add_test(s, "the built-in layers", test_prelude);
 	CU_add_test(s, "the documented codes", test_documented_codes);
 	if (!mkdtemp(folder)) return 1;
-	CU_basic_set_mode(CU_BRM_NORMAL);
-	CU_basic_run_tests();
-	unsigned failed = CU_get_number_of_failures();
-	CU_cleanup_registry();
+	int failed = suite_end();
 	static const char *const files[] = {"sub/common.mtl", "sub",   "more.mtl", "main.mtl",
 					    "a.mtl",	      "b.mtl", "zero.mtl", ""};
 	for (size_t i = 0; i < sizeof files / sizeof *files; i++)

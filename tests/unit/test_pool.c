@@ -2,7 +2,7 @@
  * The pool: every index once, by threads of the pool only, run after run.
  */
 #include "runtime/pool.h"
-#include <CUnit/Basic.h>
+#include "suite.h"
 #include <stdatomic.h>
 
 enum { MOST = 5000, THREADS = 8 };
@@ -89,14 +89,9 @@ static void no_memory(void)
 
 int main(void)
 {
-	if (CU_initialize_registry() != CUE_SUCCESS) return 1;
-	CU_pSuite s = CU_add_suite("pool", NULL, NULL);
+	CU_pSuite s = suite_begin("pool");
 	CU_add_test(s, "every index once", every_index_once);
 	CU_add_test(s, "late sleepers", late_sleepers);
 	CU_add_test(s, "no memory", no_memory);
-	CU_basic_set_mode(CU_BRM_NORMAL);
-	CU_basic_run_tests();
-	unsigned failed = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failed != 0;
+	return suite_end();
 }

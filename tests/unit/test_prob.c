@@ -1,6 +1,7 @@
 /* What an author writes about probabilities: proofs, refusals, heads, and what can be learnt (front/prob,
  * front/identify). */
 #include "event_random.h"
+#include "suite.h"
 #include "front/identify.h"
 #include <math.h>
 
@@ -681,7 +682,7 @@ static void test_drawn(void)
 int main(void)
 {
 	if (CU_initialize_registry() != CUE_SUCCESS) return 2;
-	CU_pSuite s = CU_add_suite("prob", NULL, NULL);
+	CU_pSuite s = suite_begin("prob");
 	CU_ADD_TEST(s, test_chain);
 	CU_ADD_TEST(s, test_mixture);
 	CU_ADD_TEST(s, test_not);
@@ -713,9 +714,5 @@ int main(void)
 	CU_ADD_TEST(s, test_rank);
 	CU_ADD_TEST(s, test_identify);
 	CU_ADD_TEST(s, test_drawn);
-	CU_basic_set_mode(CU_BRM_NORMAL);
-	CU_basic_run_tests();
-	unsigned failed = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failed != 0;
+	return suite_end();
 }

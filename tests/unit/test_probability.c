@@ -6,7 +6,7 @@
  */
 #include "ir/op.h"
 #include "ir/value.h"
-#include <CUnit/Basic.h>
+#include "suite.h"
 #include <math.h>
 #include <string.h>
 
@@ -266,15 +266,11 @@ static void test_sweep(void)
 
 int main(void)
 {
-	if (CU_initialize_registry()) return 1;
-	CU_pSuite s = CU_add_suite("probability", begin, end);
+	CU_pSuite s = suite_between("probability", begin, end);
 	CU_add_test(s, "AND, worked out", test_and);
 	CU_add_test(s, "ESM2, worked out", test_esm2);
 	CU_add_test(s, "symmetric divergence, worked out", test_symmetric_divergence);
 	CU_add_test(s, "any logits", test_any_logits);
 	CU_add_test(s, "against long double", test_sweep);
-	CU_basic_run_tests();
-	int bad = (int)CU_get_number_of_failures() + (CU_get_run_summary()->nSuitesFailed > 0);
-	CU_cleanup_registry();
-	return bad ? 1 : 0;
+	return suite_end();
 }

@@ -3,7 +3,7 @@
  */
 #include "runtime/program.h"
 #include "model_by_hand.h"
-#include <CUnit/Basic.h>
+#include "suite.h"
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -297,8 +297,7 @@ int main(void)
 	fclose(f);
 	put_file("stdin", "");
 
-	if (CU_initialize_registry() != CUE_SUCCESS) return 1;
-	CU_pSuite s = CU_add_suite("programs", NULL, NULL);
+	CU_pSuite s = suite_begin("programs");
 	CU_ADD_TEST(s, a_newcomers_walk);
 	CU_ADD_TEST(s, fresh_parameters);
 	CU_ADD_TEST(s, what_is_refused);
@@ -307,10 +306,7 @@ int main(void)
 	CU_ADD_TEST(s, a_closed_pipe);
 	CU_ADD_TEST(s, an_interrupt);
 	CU_ADD_TEST(s, a_scorer);
-	CU_basic_set_mode(CU_BRM_NORMAL);
-	CU_basic_run_tests();
-	unsigned failed = CU_get_number_of_failures();
-	CU_cleanup_registry();
+	int failed = suite_end();
 	snprintf(path, sizeof path, "rm -r '%s'", dir);
 	return system(path) != 0 || failed != 0;
 }

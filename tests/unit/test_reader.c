@@ -1,6 +1,6 @@
 /* Logs into batches: files as they come, rows as they should be, and every way in which one can be wrong. */
 #include "reader.h"
-#include <CUnit/Basic.h>
+#include "suite.h"
 #include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
@@ -887,8 +887,7 @@ int main(void)
 {
 	snprintf(folder, sizeof folder, "/tmp/mtl_reader_%ld", (long)getpid());
 	if (mkdir(folder, 0700) != 0) return 1;
-	CU_initialize_registry();
-	CU_pSuite s = CU_add_suite("reader", NULL, NULL);
+	CU_pSuite s = suite_begin("reader");
 	CU_ADD_TEST(s, every_kind_of_cell);
 	CU_ADD_TEST(s, shapes_of_files);
 	CU_ADD_TEST(s, one_byte_at_a_time);
@@ -911,9 +910,7 @@ int main(void)
 	CU_ADD_TEST(s, a_row_without_end);
 	CU_ADD_TEST(s, the_nth_call_fails);
 	CU_ADD_TEST(s, no_allocation_between_batches);
-	CU_basic_run_tests();
-	unsigned failed = CU_get_number_of_failures();
-	CU_cleanup_registry();
+	int failed = suite_end();
 	char command[128];
 	snprintf(command, sizeof command, "rm -rf %s", folder);
 	return system(command) != 0 || failed != 0;

@@ -2,7 +2,7 @@
  * Random numbers by counting: they depend on their place alone, and their moments are right.
  */
 #include "runtime/rng.h"
-#include <CUnit/Basic.h>
+#include "suite.h"
 #include <math.h>
 #include <string.h>
 
@@ -211,8 +211,7 @@ static void init_kinds(void)
 
 int main(void)
 {
-	CU_initialize_registry();
-	CU_pSuite s = CU_add_suite("random numbers", NULL, NULL);
+	CU_pSuite s = suite_begin("random numbers");
 	CU_ADD_TEST(s, known_first_number);
 	CU_ADD_TEST(s, seed_and_stream_matter);
 	CU_ADD_TEST(s, uniform_moments);
@@ -223,8 +222,5 @@ int main(void)
 	CU_ADD_TEST(s, logistic_samples);
 	CU_ADD_TEST(s, init_by_name);
 	CU_ADD_TEST(s, init_kinds);
-	CU_basic_run_tests();
-	int failures = (int)CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failures != 0;
+	return suite_end();
 }

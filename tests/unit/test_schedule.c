@@ -1,6 +1,6 @@
 /* Factors of the learning rate, computed by hand. */
 #include "runtime/schedule.h"
-#include <CUnit/Basic.h>
+#include "suite.h"
 #include <math.h>
 
 static double at(MtlScheduleKind kind, int64_t warmup, double floor, int64_t t, int64_t steps)
@@ -60,15 +60,10 @@ static void test_open_end(void)
 
 int main(void)
 {
-	if (CU_initialize_registry()) return 1;
-	CU_pSuite s = CU_add_suite("schedule", NULL, NULL);
+	CU_pSuite s = suite_begin("schedule");
 	CU_add_test(s, "the warm-up begins above 0 and ends at 1", test_warm_up);
 	CU_add_test(s, "linear and cosine, their ends", test_falls);
 	CU_add_test(s, "stairs", test_stairs);
 	CU_add_test(s, "who must know the length of the run", test_open_end);
-	CU_basic_set_mode(CU_BRM_NORMAL);
-	CU_basic_run_tests();
-	int bad = (int)CU_get_number_of_failures() || CU_get_number_of_tests_run() < 4;
-	CU_cleanup_registry();
-	return bad;
+	return suite_end();
 }

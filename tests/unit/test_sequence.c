@@ -3,6 +3,7 @@
  * in which steps lie: values, gradients by differences, bits, and that no row sees another's length.
  */
 #include "example.h"
+#include "suite.h"
 #include "small.h"
 
 enum { MAX = 4, WIDE = 19, LONG = 3, BIG = 300 };
@@ -440,17 +441,12 @@ static int done(void)
 
 int main(void)
 {
-	if (CU_initialize_registry()) return 1;
-	CU_pSuite s = CU_add_suite("sequence", NULL, done);
+	CU_pSuite s = suite_between("sequence", NULL, done);
 	CU_add_test(s, "lowered and compiled", test_build);
 	CU_add_test(s, "steps lie time by time, long rows first", test_order);
 	CU_add_test(s, "ops", test_ops);
 	CU_add_test(s, "examples", test_examples);
 	CU_add_test(s, "a scan and its gradient", test_scan);
 	CU_add_test(s, "rows do not see each other", test_rows_are_alone);
-	CU_basic_set_mode(CU_BRM_NORMAL);
-	CU_basic_run_tests();
-	int bad = (int)CU_get_number_of_failures() || CU_get_number_of_tests_run() < 6;
-	CU_cleanup_registry();
-	return bad;
+	return suite_end();
 }

@@ -3,7 +3,7 @@
  * does.
  */
 #include "runtime/shortest.h"
-#include <CUnit/Basic.h>
+#include "suite.h"
 #include <locale.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -216,16 +216,12 @@ static void doubles(void)
 
 int main(void)
 {
-	CU_initialize_registry();
-	CU_pSuite s = CU_add_suite("floats as text", NULL, NULL);
+	CU_pSuite s = suite_begin("floats as text");
 	CU_ADD_TEST(s, known_texts);
 	CU_ADD_TEST(s, every_exponent);
 	CU_ADD_TEST(s, denormals_and_round_numbers);
 	CU_ADD_TEST(s, short_texts_come_back);
 	CU_ADD_TEST(s, never_the_locale);
 	CU_ADD_TEST(s, doubles);
-	CU_basic_run_tests();
-	int failures = (int)CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failures != 0;
+	return suite_end();
 }

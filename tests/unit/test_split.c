@@ -7,7 +7,7 @@
 #include "driver/harness.h"
 #include "driver/link.h"
 #include "runtime/steps.h"
-#include <CUnit/Basic.h>
+#include "suite.h"
 #include <dirent.h>
 #include <dlfcn.h>
 #include <stdio.h>
@@ -262,13 +262,9 @@ static void request_alone(void)
 
 int main(void)
 {
-	CU_initialize_registry();
-	CU_pSuite s = CU_add_suite("request and candidates", NULL, NULL);
+	CU_pSuite s = suite_begin("request and candidates");
 	CU_ADD_TEST(s, odd_models);
 	CU_ADD_TEST(s, request_alone);
 	CU_ADD_TEST(s, examples);
-	CU_basic_run_tests();
-	unsigned failed = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failed != 0;
+	return suite_end();
 }

@@ -3,7 +3,7 @@
  * traces.
  */
 #include "runtime/store.h"
-#include <CUnit/Basic.h>
+#include "suite.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -669,8 +669,7 @@ static void a_failing_close_is_noticed(void)
 
 int main(void)
 {
-	CU_initialize_registry();
-	CU_pSuite s = CU_add_suite("model file", make_folder, remove_folder);
+	CU_pSuite s = suite_between("model file", make_folder, remove_folder);
 	CU_ADD_TEST(s, what_is_written_is_read);
 	CU_ADD_TEST(s, exact_bytes);
 	CU_ADD_TEST(s, rows_apart);
@@ -687,8 +686,5 @@ int main(void)
 	CU_ADD_TEST(s, a_failing_read_is_clean);
 	CU_ADD_TEST(s, a_failing_close_is_noticed);
 	CU_ADD_TEST(s, short_and_interrupted_calls);
-	CU_basic_run_tests();
-	int failures = (int)CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failures != 0;
+	return suite_end();
 }

@@ -1,7 +1,7 @@
 /* Several gradients made one: what the methods promise, on random gradients, and cases by hand. */
 #include "runtime/rng.h"
 #include "runtime/surgery.h"
-#include <CUnit/Basic.h>
+#include "suite.h"
 #include <math.h>
 #include <string.h>
 
@@ -236,16 +236,11 @@ static void test_cagrad(void)
 
 int main(void)
 {
-	if (CU_initialize_registry()) return 1;
-	CU_pSuite s = CU_add_suite("surgery", NULL, NULL);
+	CU_pSuite s = suite_begin("surgery");
 	CU_add_test(s, "equal gradients give their sum, up to scale", test_equal);
 	CU_add_test(s, "pcgrad: nothing changes without a conflict", test_pcgrad);
 	CU_add_test(s, "mgda: a way down for every task", test_min_norm);
 	CU_add_test(s, "pareto: least shares, and the best point above them", test_pareto);
 	CU_add_test(s, "cagrad: the worst task is best on the ball", test_cagrad);
-	CU_basic_set_mode(CU_BRM_NORMAL);
-	CU_basic_run_tests();
-	int bad = (int)CU_get_number_of_failures() || CU_get_number_of_tests_run() < 5;
-	CU_cleanup_registry();
-	return bad;
+	return suite_end();
 }

@@ -3,7 +3,7 @@
  */
 #include "runtime/status.h"
 #include "runtime/sys.h"
-#include <CUnit/Basic.h>
+#include "suite.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
@@ -162,8 +162,7 @@ static void the_nth_call_fails(void)
 
 int main(void)
 {
-	CU_initialize_registry();
-	CU_pSuite s = CU_add_suite("system and errors", NULL, NULL);
+	CU_pSuite s = suite_begin("system and errors");
 	CU_ADD_TEST(s, text_of_an_error);
 	CU_ADD_TEST(s, first_error_wins);
 	CU_ADD_TEST(s, long_texts_are_cut);
@@ -172,8 +171,5 @@ int main(void)
 	CU_ADD_TEST(s, too_much_memory);
 	CU_ADD_TEST(s, nothing_fails_by_default);
 	CU_ADD_TEST(s, the_nth_call_fails);
-	CU_basic_run_tests();
-	int failures = (int)CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failures != 0;
+	return suite_end();
 }

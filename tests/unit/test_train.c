@@ -9,7 +9,7 @@
 #include "runtime/score.h"
 #include "runtime/train.h"
 #include "model_by_hand.h"
-#include <CUnit/Basic.h>
+#include "suite.h"
 #include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
@@ -890,8 +890,7 @@ int main(void)
 	write_log(log_csv, ROWS, 1, true);
 	write_log(valid_csv, 900, 2, true);
 
-	if (CU_initialize_registry() != CUE_SUCCESS) return 1;
-	CU_pSuite s = CU_add_suite("train", NULL, NULL);
+	CU_pSuite s = suite_begin("train");
 	CU_ADD_TEST(s, variants);
 	CU_ADD_TEST(s, gradients_against_differences);
 	CU_ADD_TEST(s, one_step_by_hand);
@@ -913,10 +912,7 @@ int main(void)
 	CU_ADD_TEST(s, bad_rows_and_passed_columns);
 	CU_ADD_TEST(s, every_call_may_fail);
 	CU_ADD_TEST(s, a_full_disk_under_scores);
-	CU_basic_set_mode(CU_BRM_NORMAL);
-	CU_basic_run_tests();
-	unsigned failed = CU_get_number_of_failures();
-	CU_cleanup_registry();
+	int failed = suite_end();
 	char command[128];
 	snprintf(command, sizeof command, "rm -r '%s'", dir);
 	return system(command) != 0 || failed != 0;

@@ -2,7 +2,7 @@
  * everywhere. */
 #include "emitted.h"
 #include "ir/value.h"
-#include <CUnit/Basic.h>
+#include "suite.h"
 #include <float.h>
 #include <math.h>
 
@@ -219,13 +219,9 @@ static void test_same_bits(void)
 
 int main(void)
 {
-	CU_initialize_registry();
-	CU_pSuite s = CU_add_suite("value", NULL, NULL);
+	CU_pSuite s = suite_begin("value");
 	CU_add_test(s, "errors", test_errors);
 	CU_add_test(s, "ends of the range", test_ends);
 	CU_add_test(s, "same bits at every width", test_same_bits);
-	CU_basic_run_tests();
-	unsigned failed = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failed != 0;
+	return suite_end();
 }
