@@ -1,6 +1,5 @@
 /*
- * The standalone scorer, and the commands that the model's program shares with it: score, info, bench of
- * scores.
+ * The standalone scorer, and the commands that the model's program shares with it: score, info.
  */
 #define _GNU_SOURCE
 #include "program.h"
@@ -26,7 +25,8 @@ static const MtlCommand command[] = {
     {"", "[F|-]",
      "Scores the rows of F (default: stdin): one line out per row in, a header with the outputs' names."},
     {"info", NULL, "Inputs, outputs, parameters, digest and kernels."},
-    {"bench", NULL, "Rows per second and latency of scoring, on random rows."},
+    {"bench", NULL,
+     "Time of a call, median and 99th percentile: batches, and requests with candidates; random rows."},
     {"serve", NULL, "Scores over HTTP, in scorers built with --serve."},
 };
 
@@ -479,126 +479,6 @@ MtlStatus mtl_program_info(MtlProgram *p, MtlError *e)
 }
 
 /* ---- bench ---- */
-
-static uint32_t draw(uint64_t *state)
-{
-	*state = *state * 6364136223846793005u + 1442695040888963407u;
-	return (uint32_t)(*state >> 33);
-}
-
-MtlStatus mtl_random_batch(MtlBatch *b, const MtlInstance *in, int64_t n, MtlError *e)
-{
-	enum { ITEMS = 4 };
-	const MtlModel *m = in->m;
-	uint64_t state = 1;
-	if (mtl_batch_init(b, in->sys, m, n, e)) return e->status;
-	b->n = n;
-	for (int f = 0; f < m->n_feature; f++) {
-		MtlColumn *c = &b->column[f];
-		int64_t rows = 2;
-		for (int l = 0; l < m->n_lookup; l++)
-			if (m->lookup[l].feature == f) rows = in->table_rows[m->lookup[l].table];
-		for (int64_t i = 0; i < n; i++) {
-			if (c->id) c->id[i] = (int32_t)(draw(&state) % (uint64_t)rows);
-			if (c->real) c->real[i] = (mtl_real)(draw(&state) % 2000) / 1000 - 1;
-			if (c->present) c->present[i] = 1;
-		}
-		if (!c->bag_start) continue;
-		if (c->cap_items < ITEMS * n)
-			return mtl_fail(e, MTL_LIMIT, "", NULL, "no room for random lists");
-		int items =
-		    m->feature[f].seq && m->feature[f].max_items < ITEMS ? m->feature[f].max_items : ITEMS;
-		for (int64_t i = 0; i <= n; i++) c->bag_start[i] = (int32_t)(items * i);
-		for (int64_t i = 0; i < items * n; i++) {
-			c->bag_item[i] = (int32_t)(draw(&state) % (uint64_t)rows);
-			c->bag_scale[i] = m->feature[f].pool == MTL_POOL_MEAN ? 1.0f / (mtl_real)ITEMS : 1;
-		}
-	}
-	for (int64_t i = 0; i < n; i++) {
-		b->weight[i] = 1;
-		for (int k = 0; k < m->n_event; k++) {
-			int up = m->event[k].parent;
-			bool yes = (up < 0 || b->can1[up][i] > 0) && draw(&state) % 2;
-			b->can1[k][i] = yes;
-			b->can0[k][i] = !yes;
-		}
-		for (int k = 0; k < m->n_sample; k++) {
-			int classes = m->sample[k].n_class;
-			b->sample[k][i] = classes ? (mtl_real)(draw(&state) % (uint64_t)classes)
-						  : (mtl_real)(draw(&state) % 1000) / 100;
-			b->known[k][i] = 1;
-		}
-	}
-	return mtl_batch_steps(b, in->sys, m, e);
-}
-
-/* Seconds of one call: the median of several runs of about a twentieth of a second each. */
-static double seconds(const MtlInstance *in, MtlThreads *pool, const MtlBatch *b, mtl_real *const *work,
-		      mtl_real *out)
-{
-	enum { RUNS = 7 };
-	double run[RUNS];
-	int64_t calls = 1;
-	for (int r = -1; r < RUNS; r++) { /* the run before the first finds how many calls fill the time */
-		double from = mtl_now(), took;
-		int64_t done = 0;
-		do {
-			for (int64_t i = 0; i < calls; i++) mtl_score_batch(in, pool, b, work, out);
-			done += calls;
-			took = mtl_now() - from;
-		} while (r < 0 && took < 0.05);
-		if (r < 0)
-			calls = done;
-		else
-			run[r] = took / (double)done;
-	}
-	for (int i = 1; i < RUNS; i++)
-		for (int j = i; j > 0 && run[j] < run[j - 1]; j--) {
-			double t = run[j];
-			run[j] = run[j - 1];
-			run[j - 1] = t;
-		}
-	return run[RUNS / 2];
-}
-
-static MtlStatus bench_size(const MtlInstance *in, MtlThreads *pool, mtl_real *const *work, int64_t n,
-			    bool json, bool first, MtlError *e)
-{
-	MtlBatch b = {0};
-	mtl_real *out = mtl_new(in->sys, mtl_real, n * in->m->n_output + 1);
-	MtlStatus st = out ? mtl_random_batch(&b, in, n, e) : mtl_fail(e, MTL_LIMIT, "", NULL, "no memory");
-	if (!st) {
-		double t = seconds(in, pool, &b, work, out);
-		if (json)
-			printf("%s{\"batch\":%" PRId64 ",\"us\":%.3f,\"rows_per_s\":%.0f}", first ? "" : ",",
-			       n, 1e6 * t, (double)n / t);
-		else
-			printf("score  batch %5" PRId64 "  %10.2f us a call  %12.0f rows/s\n", n, 1e6 * t,
-			       (double)n / t);
-	}
-	mtl_batch_free(&b, in->sys, in->m);
-	mtl_release(in->sys, out);
-	return st;
-}
-
-MtlStatus mtl_bench_scores(const MtlInstance *in, MtlThreads *pool, bool json, MtlError *e)
-{
-	static const int64_t size[] = {1, 64, 1024};
-	const MtlSys *sys = in->sys;
-	int threads = mtl_pool_threads(pool);
-	mtl_real **work = mtl_new(sys, mtl_real *, threads);
-	MtlStatus st = work ? MTL_OK : mtl_fail(e, MTL_LIMIT, "", NULL, "no memory");
-	for (int i = 0; !st && i < threads; i++)
-		if (!(work[i] = mtl_new(sys, mtl_real, mtl_rows_scratch(in))))
-			st = mtl_fail(e, MTL_LIMIT, "", NULL, "no memory");
-	if (!st && json) printf("{\"variant\":\"%s\",\"threads\":%d,\"score\":[", in->variant->name, threads);
-	if (!st && !json)
-		printf("kernels %s, %d thread%s\n", in->variant->name, threads, threads == 1 ? "" : "s");
-	for (int i = 0; !st && i < 3; i++) st = bench_size(in, pool, work, size[i], json, i == 0, e);
-	for (int i = 0; work && i < threads; i++) mtl_release(sys, work[i]);
-	mtl_release(sys, work);
-	return st;
-}
 
 static MtlStatus bench(MtlProgram *p, MtlError *e)
 {

@@ -39,6 +39,10 @@ quietly "$t/kinds" "$t/served.csv" -o "$t/scorer.csv" && cmp -s "$t/scores.csv" 
 verdict $? "the scorer's scores are not the program's"
 quietly "$t/kinds" info --verify
 verdict $? "info --verify refuses a whole scorer"
+if [ -z "${MTL_QUICK:-}" ]; then
+	"$t/kinds" bench --json --threads 1 >"$t/said" && grep -q '"batch":4096,"us":[0-9.]*,"p99_us":.*"request":\[{"candidates":1,.*"candidates":1000,.*}\]}$' "$t/said"
+	verdict $? "bench --json: $(cat "$t/said")"
+fi
 # One bit of the last weight: noticed by --verify, though scoring does not look.
 cp "$t/kinds" "$t/damaged"
 at=$(LC_ALL=C grep -abo '{"__metadata__"' "$t/kinds" | head -1 | cut -d: -f1)
