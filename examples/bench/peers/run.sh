@@ -37,8 +37,11 @@ for text; do
 	$QUIET "$tmp/scorer" bench --threads 1 >"$tmp/bench"
 	sed -n 's/^\([a-z]*\), [a-z]* *\([0-9]*\) *\([0-9.]*\) us a call, p99 *\([0-9.]*\) .*/scorer \1 \2 \3 \4/p' "$tmp/bench" |
 		sed 's/ score / batch /' >"$tmp/times"
-	[ -z "$lib" ] || $QUIET "$tmp/ort" "$lib" "$tmp/model.onnx" "$tmp/inputs" >>"$tmp/times" 2>>"$tmp/versions"
-	[ -z "$torch" ] || $QUIET "$PYTHON" $here/torch_peer.py "$tmp/model.onnx" "$tmp/inputs" >>"$tmp/times" 2>>"$tmp/versions"
+	say() { tail -3 "$tmp/said" >&2; return 1; }
+	[ -z "$lib" ] || $QUIET "$tmp/ort" "$lib" "$tmp/model.onnx" "$tmp/inputs" >>"$tmp/times" 2>"$tmp/said" || say
+	[ ! -e "$tmp/said" ] || cat "$tmp/said" >>"$tmp/versions"
+	[ -z "$torch" ] || $QUIET "$PYTHON" $here/torch_peer.py "$tmp/model.onnx" "$tmp/inputs" >>"$tmp/times" 2>"$tmp/said" || say
+	[ ! -e "$tmp/said" ] || cat "$tmp/said" >>"$tmp/versions"
 	echo "== $name"
 	awk '
 		function cell(who, k) {

@@ -50,7 +50,7 @@ class Net(torch.nn.Module):
         if op in plain:
             return plain[op](*x)
         if op in ("Gemm", "MatMul"):
-            bias = x[2].reshape(-1) if op == "Gemm" else None
+            bias = x[2].reshape(-1) if len(x) > 2 else None
             return F.linear(x[0], turned, bias) if turned is not None else torch.matmul(x[0], x[1])
         if op == "Gather":
             return F.embedding(x[1], x[0])
