@@ -108,6 +108,23 @@ GRAD(log1p_grad) { din[0] = graph_2(g, OP_DIV, d, graph_2(g, OP_ADD, graph_k(g, 
 UNARY(log1p, "log1p", "log(1 + x) of each element, right near 0.", "y = log(1 + x)",
       "log1p([0, 1.718281828]) == [0, 1]", -0.5, 2);
 
+/* Nothing is added to x: its limit at 0 is 0, and there nothing is passed on, as relu passes nothing on at 0. */
+EACH(xlogx_each)
+{
+	UNUSED;
+	int y = e_mul(e, e_x(e, x[0]), e_fn(e, "log", e_x(e, x[0])));
+	return e_lt(e, e_k(e, 0), e_x(e, x[0]), y, e_k(e, 0));
+}
+ONNX(xlogx, "Where(Less(0, a), Mul(a, Log(a)), 0)")
+GRAD(xlogx_grad)
+{
+	NodeId zero = graph_k(g, id, 0);
+	NodeId slope = graph_2(g, OP_ADD, graph_1(g, OP_LOG, IN(0)), graph_k(g, id, 1));
+	din[0] = graph_2(g, OP_MUL, d, graph_4(g, OP_SELLT, zero, IN(0), slope, zero));
+}
+UNARY(xlogx, "xlogx", "x log x of each element, as in an entropy; 0 for an x that is not above 0.",
+      "y = x > 0 ? x log x : 0", "xlogx([0, 1, 2.718281828]) == [0, 0, 2.718281828]", 0.1, 3);
+
 EACH(expm1_each)
 {
 	UNUSED;

@@ -120,6 +120,11 @@ near='function near(a, b, most) { d = a - b; return d < most && d > -most } BEGI
 holds "topk: of three shares one is 0, and the others sum to 1" "$near"' { zero = ($1 == 0) + ($2 == 0) + ($3 == 0); ok = ok && zero == 1 && near($1 + $2 + $3, 1, 1e-6) } END { ok = ok && n == 200 }' "$tmp/parts"
 holds "dselect: at most two of four experts, and their shares sum to 1" "$near"' { some = sum = 0; for (k = 0; k < 4; k++) { x = $at["d" k]; some += x != 0; sum += x; used[k] += x != 0 }
 	ok = ok && some >= 1 && some <= 2 && near(sum, 1, 1e-6) && $at["entropy"] == 0; two += some == 2 } END { for (k in used) kinds += used[k] > 0; ok = ok && n == 200 && two > 20 && kinds > 2 }' "$tmp/parts"
+holds "dselect: of three experts at most two, or their shares do not sum to 1" "$near"' { some = sum = 0; for (k = 0; k < 3; k++) { x = $at["o" k]; some += x != 0; sum += x; used[k] += x != 0 }
+	ok = ok && some >= 1 && some <= 2 && near(sum, 1, 1e-6) } END { ok = ok && n == 200 && used[0] > 10 && used[1] > 10 && used[2] > 10 }' "$tmp/parts"
+# One selector's shares are products of its digits', whose entropies add up to theirs.
+holds "dselect: the entropy is not that of the shares" "$near"' { H = 0; for (k = 0; k < 4; k++) { x = $at["soft" k]; if (x > 0) H -= x * log(x) }
+	ok = ok && near(H, $at["some_entropy"], 1e-5); edge += H == 0; between += H > 0.1 } END { ok = ok && n == 200 && edge > 0 && between > 0 }' "$tmp/parts"
 holds "layer_norm: mean 0, mean square 1" "$near"' { ok = ok && near($at["mean"], 0, 1e-6) && near($at["square"], 1, 1e-3) } END { ok = ok && n == 200 }' "$tmp/parts"
 holds "hard_concrete: gates of logits -5, 5 and 2 are 0, 1 and between" "$near"' { ok = ok && $at["closed"] == 0 && $at["opened"] == 1 && near($at["middle"], 1.2 / (1 + exp(-2)) - 0.1, 0.01) } END { ok = ok && n == 200 }' "$tmp/parts"
 holds "noise: a scorer hears it" "$near"' { ok = ok && $at["still"] == 0 } END { ok = ok && n == 200 && "still" in at }' "$tmp/parts"

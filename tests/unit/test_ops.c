@@ -474,6 +474,7 @@ static double formula(OpCode op, const double *x, double k)
 	case OP_EXP: return exp(a);
 	case OP_LOG: return log(a);
 	case OP_LOG1P: return log(1 + a);
+	case OP_XLOGX: return a > 0 ? a * log(a) : 0;
 	case OP_EXPM1: return exp(a) - 1;
 	case OP_SIGMOID: return sg(a);
 	case OP_TANH: return (exp(2 * a) - 1) / (exp(2 * a) + 1);
