@@ -2,9 +2,9 @@
  * Which rows of a table a batch touches, and from where each receives its gradient.
  *
  * An occurrence is one use of one table row: the id of a row of the batch, or an item of a bag.  Occurrences
- * of the same table row are brought together, table rows in the order in which they are first seen, the
- * occurrences of one in their order: by lookup, then by row of the batch (of a sequence: in the order of its
- * steps).  That order is the order of the gradient's sum.
+ * of the same table row are brought together, table rows in an order that depends on the numbers of rows and
+ * occurrences alone, the occurrences of one in their order: by lookup, then by row of the batch (of a
+ * sequence: in the order of its steps).  That order is the order of the gradient's sum.
  */
 #ifndef MTL_GROUP_H
 #define MTL_GROUP_H
@@ -17,10 +17,10 @@ typedef struct MtlTouched {
 	int32_t *src;	 /* [n] first element of its gradient in DROWS */
 	mtl_real *scale; /* [n] */
 	int64_t n_uniq, n, cap;
-	int32_t *of;   /* [cap] scratch: index into uniq of each occurrence as met */
-	int32_t *next; /* [cap] scratch: place of the next occurrence of each */
-	int32_t *slot; /* [mask + 1] open addressing: index into uniq + 1, 0 where free */
-	int64_t mask;
+	/* scratch, [cap] each */
+	uint64_t *pair[2];
+	int32_t *bag_src; /* of each occurrence as met, in tables that bags look up */
+	mtl_real *bag_scale;
 } MtlTouched;
 
 /* Occurrences of table t in a batch. */
