@@ -4,7 +4,7 @@
 #include "ops/family.h"
 
 enum {
-	AHEAD = 128, /* records asked for before the first of them is read: fewer are worse than none */
+	AHEAD = 64, /* records asked for before the first of them is read: fewer are worse than none */
 	TOGETHER = 8 /* lookups in one kernel, which then is AHEAD / 8 rows ahead */
 };
 
