@@ -15,6 +15,7 @@
 #include "runtime/sys.h"
 #include <dlfcn.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <time.h>
 #ifndef MADV_COLLAPSE
@@ -25,6 +26,7 @@ typedef struct {
 	const LinkRequest *l;
 	const Target *t;
 	void (*run)(void *const *, const int64_t *); /* the peak kernel */
+	bool blas;
 	Text error;
 } Bench;
 
@@ -371,6 +373,26 @@ static void calls(Bench *b, Compilation *c, void *lib, const Profile *p, int ent
 	printf("  %10.2f  all\n", all * 1e6);
 }
 
+/* Is this part asked for?  Without --only all are, some of them with -v. */
+static bool asked(const Request *call, const char *part, bool usual)
+{
+	const MtlOptionValue *only = mtl_option(&call->o, call->table, "only");
+	return only->given ? strcmp(only->text, part) == 0 : usual;
+}
+
+static void parts(Bench *b, const Request *call, Compilation *c, void *lib, const Profile *profile)
+{
+	static const int64_t batch[] = {1, 256};
+	bool more = b->l->verbose;
+	if (asked(call, "layers", true) && !layers(b, c)) return;
+	if (asked(call, "whole", true)) whole(b, c, lib);
+	if (asked(call, "requests", true)) requests(b, c, lib);
+	if (asked(call, "tables", more && !b->blas && !b->t->f64) && !bench_tables(b->l, b->t, &b->error))
+		return;
+	for (int k = 0; k < 2 && asked(call, "calls", more); k++)
+		for (int i = 0; i < 2; i++) calls(b, c, lib, &profile[i], i ? 4 : 1, batch[k]);
+}
+
 int command_bench(const Request *call)
 {
 	CompileRequest r;
@@ -391,28 +413,16 @@ int command_bench(const Request *call)
 	compilation_init(&c);
 	int code = compile(&c, &r) ? 0 : 3;
 	say_messages(&c, false);
-	Bench b = {.l = &l, .t = code ? r.target[0] : c.lowered.at[0]->target};
+	Bench b = {.l = &l, .blas = r.blas, .t = code ? r.target[0] : c.lowered.at[0]->target};
 	Profile profile[2] = {0};
-	for (int i = 0; i < 2 && l.verbose && !code; i++)
+	for (int i = 0; i < 2 && asked(call, "calls", l.verbose) && !code; i++)
 		profile_add(c.arena, c.lowered.at[0], i ? 4 : 1, &profile[i]);
 	void *lib = code ? NULL : link_load(&c, &l, &b.error);
-	if (lib) {
-		b.run = peak_kernel(&b);
-		if (b.run) {
-			printf("%s, %s backend%s; peak %.1f GFLOP/s on one core\n", b.t->name,
-			       l.c_backend ? "C" : "LLVM", r.blas ? ", products by OpenBLAS" : "",
-			       2e-9 * peak(&b));
-			bandwidth(&b);
-			if (layers(&b, &c)) {
-				whole(&b, &c, lib);
-				requests(&b, &c, lib);
-			}
-			if (l.verbose && !r.blas && !b.t->f64) bench_tables(&l, b.t, &b.error);
-			static const int64_t batch[] = {1, 256};
-			for (int k = 0; k < 2 && l.verbose; k++)
-				for (int i = 0; i < 2; i++)
-					calls(&b, &c, lib, &profile[i], i ? 4 : 1, batch[k]);
-		}
+	if (lib && (b.run = peak_kernel(&b))) {
+		printf("%s, %s backend%s; peak %.1f GFLOP/s on one core\n", b.t->name,
+		       l.c_backend ? "C" : "LLVM", r.blas ? ", products by OpenBLAS" : "", 2e-9 * peak(&b));
+		bandwidth(&b);
+		parts(&b, call, &c, lib, profile);
 	}
 	if (b.error.at) {
 		fprintf(stderr, "mtlc: %s\n", b.error.at);

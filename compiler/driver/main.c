@@ -115,6 +115,8 @@ static const MtlOption option[] = {
     {"verbose", 'v', MTL_ARG_NONE, NULL, C(CHECK) | C(GRAPH) | C(BUILD) | C(BENCH) | C(GRADCHECK), 0,
      "say more"},
     {"rows", 0, MTL_ARG_COUNT, "N", C(GEN) | C(NEW), 0, "rows of the log to write, or to look at (100000)"},
+    {"only", 0, MTL_ARG_CHOICE, "layers|whole|requests|tables|calls", C(BENCH), 0,
+     "one part of the figures alone"},
     {"train", 0, MTL_ARG_TEXT, "F[,F...]", C(COMPARE), C(COMPARE), "logs to train on"},
     {"valid", 0, MTL_ARG_TEXT, "F[,F...]", C(COMPARE), C(COMPARE), "logs to judge by"},
     {"seeds", 0, MTL_ARG_COUNT, "N", C(COMPARE), 0, "runs of each variant (3)"},
