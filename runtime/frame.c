@@ -46,6 +46,9 @@ static const void *base(const MtlFrame *f, const MtlSlot *s)
 	case MTL_SLOT_STEP_ROW: return steps[i].row;
 	case MTL_SLOT_STEP_BLOCK: return steps[i].block;
 	case MTL_SLOT_DSTEPS: return f->drows ? f->drows + mtl_batch_drows(b, f->in->m, i) : NULL;
+	case MTL_SLOT_MEET: return f->meet;
+	case MTL_SLOT_KEEP: return f->keep[i];
+	case MTL_SLOT_GROUP: return NULL;
 	case MTL_N_SLOT: break;
 	}
 	return NULL;

@@ -15,8 +15,9 @@ typedef struct {
 	const MtlSteps *steps; /* of the rows of this call, where they are not blocks of the batch; or NULL */
 	const MtlTouched *touched; /* of the table whose entry is called */
 	mtl_real *const *noise;	   /* [n_noise][cap * width] */
+	mtl_real *const *keep;	   /* [n_kept] */
 	mtl_real *work;		   /* of this thread */
-	mtl_real *acc, *grad, *drows, *inv, *count, *loss, *out, *watch, *request, *gate;
+	mtl_real *acc, *grad, *drows, *inv, *count, *loss, *out, *watch, *request, *gate, *meet;
 	const mtl_real *hyper;
 } MtlFrame;
 

@@ -70,7 +70,7 @@ typedef struct {
 	int seq;	      /* BAG: 1 + the sequence it is a field of, or 0 */
 	const int *cross;     /* ID: the features it is the cross of (cross.h); it has no column of its own */
 	int n_cross;
-	int same_code;	      /* feature whose vocabulary or edges this one shares, else -1 (`share:`) */
+	int same_code; /* feature whose vocabulary or edges this one shares, else -1 (`share:`) */
 } MtlFeature;
 
 /* Several lists that go together: the steps of a behaviour sequence. */
@@ -199,6 +199,21 @@ typedef struct {
 	bool logistic; /* samples of the logistic distribution instead */
 } MtlNoise;	       /* one dropout */
 
+/*
+ * Where rows wait for the sums over all rows: each meeting has a region of ACC, added up before it, and
+ * MTL_MEETING entries behind those of the tables.
+ */
+typedef struct {
+	int width, seq; /* 1 + the sequence whose steps it is of, or 0: of rows */
+} MtlKept;		/* a value that crosses a meeting */
+typedef struct {
+	int n;
+	const int64_t *region; /* [n] where each begins; the last ends with ACC */
+	const MtlKept *kept;
+	int n_kept;
+	int64_t n_meet; /* floats of MEET */
+} MtlMeetings;
+
 /* ---- kernels ---- */
 
 typedef enum {
@@ -224,11 +239,14 @@ typedef struct {
  *   STEP    n        rows with labels, INV -> LOSS, DROWS, ACC +=        (one slice)
  *   POST    none     ACC (already summed over slices) -> GRAD
  *   UPDATE  lo, hi   PARAM, MOMENTs, GRAD: one optimiser step on floats lo .. hi of PARAM
- *   REQUEST n        the request's columns -> REQUEST (a scorer's, as CANDIDATES; both absent where none is needed)
- *   CANDIDATES n     the candidates' columns, one row of REQUEST -> OUT, as SCORE would
- *   GATES   n        rows -> GATE (absent where there are no gates)
- *   and per table    lo, hi   UNIQ[lo .. hi): sum of gradients and optimiser step on the records
- * n may be any number >= 0.  Results for a row do not depend on n or on its neighbours.
+ *   REQUEST n        the request's columns -> REQUEST (a scorer's, as CANDIDATES; both absent where none is
+ * needed) CANDIDATES n     the candidates' columns, one row of REQUEST -> OUT, as SCORE would GATES   n rows
+ * -> GATE (absent where there are no gates) and per table    lo, hi   UNIQ[lo .. hi): sum of gradients and
+ * optimiser step on the records and per meeting, after STEP and before POST (MTL_MEETING ...): MEET  none its
+ * region of ACC (already summed over slices) -> MEET GROUPS lo, hi  groups lo .. hi of the batch: KEEP ->
+ * KEEP (absent where nothing is done by groups) ROWS  n        as STEP, with what the rows have in common:
+ * MEET, KEEP -> KEEP, LOSS, DROWS, ACC += n may be any number >= 0.  Results for a row do not depend on n or
+ * on its neighbours.
  */
 typedef enum {
 	MTL_PRE,
@@ -243,6 +261,7 @@ typedef enum {
 	MTL_GATES,
 	MTL_FIRST_TABLE
 } MtlEntryKind;
+enum { MTL_MEET, MTL_GROUPS, MTL_ROWS, MTL_MEETING_ENTRIES };
 
 typedef void MtlKernel(void *const *buf, const int64_t *size);
 
@@ -348,6 +367,7 @@ typedef struct {
 	int n_param_block;
 	int64_t n_param; /* blocks; floats */
 	int64_t n_acc;
+	MtlMeetings meetings;
 	const MtlTable *table;
 	int n_table;
 	const MtlNoise *noise;
@@ -363,7 +383,7 @@ typedef struct {
 	int n_output;
 	int64_t n_request; /* floats of REQUEST for one row; 0: no entry REQUEST */
 	const MtlEntry *entry;
-	int n_entry; /* MTL_FIRST_TABLE + n_table */
+	int n_entry; /* MTL_FIRST_TABLE + n_table + MTL_MEETING_ENTRIES * meetings.n */
 	const MtlVariant *variant;
 	int n_variant; /* best first */
 	MtlTrain train;

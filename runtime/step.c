@@ -24,6 +24,9 @@ void mtl_step_free(MtlStep *s)
 	for (int i = 0; i < MTL_SLICES; i++) mtl_release(sys, s->acc[i]);
 	for (int i = 0; s->work && i < mtl_pool_threads(s->pool); i++) mtl_release(sys, s->work[i]);
 	for (int i = 0; s->noise && i < s->in->m->n_noise; i++) mtl_release(sys, s->noise[i]);
+	for (int i = 0; s->keep && i < s->in->m->meetings.n_kept; i++) mtl_release(sys, s->keep[i]);
+	mtl_release(sys, s->keep);
+	mtl_release(sys, s->meet);
 	mtl_release(sys, s->work);
 	mtl_release(sys, s->noise);
 	mtl_release(sys, s->loss);
@@ -59,6 +62,22 @@ static bool cut_pieces(MtlStep *s)
 	return true;
 }
 
+/* Room for what crosses meetings. */
+static bool room_to_meet(MtlStep *s)
+{
+	const MtlModel *m = s->in->m;
+	const MtlSys *sys = s->in->sys;
+	s->meet = mtl_new(sys, mtl_real, m->meetings.n_meet + 1);
+	s->keep = mtl_new(sys, mtl_real *, m->meetings.n_kept + 1);
+	bool ok = s->meet && s->keep;
+	for (int i = 0; ok && i < m->meetings.n_kept; i++) {
+		const MtlKept *k = &m->meetings.kept[i];
+		ok = (s->keep[i] = mtl_new(sys, mtl_real,
+					   s->cap * (k->seq ? m->seq[k->seq - 1].max : 1) * k->width + 1));
+	}
+	return ok;
+}
+
 MtlStatus mtl_step_init(MtlStep *s, MtlInstance *in, MtlThreads *pool, int64_t cap, MtlError *e)
 {
 	const MtlModel *m = in->m;
@@ -85,7 +104,7 @@ MtlStatus mtl_step_init(MtlStep *s, MtlInstance *in, MtlThreads *pool, int64_t c
 	s->work = mtl_new(sys, mtl_real *, mtl_pool_threads(pool));
 	s->noise = mtl_new(sys, mtl_real *, m->n_noise + 1);
 	bool ok = s->loss && s->weight && s->grad && s->drows && s->inv && s->count && s->losses && s->work &&
-		  s->noise && cut_pieces(s);
+		  s->noise && room_to_meet(s) && cut_pieces(s);
 	ok = ok && (s->square = mtl_new(sys, double, (s->n_piece > MTL_PARTS ? s->n_piece : MTL_PARTS) + 1));
 	for (int i = 0; ok && i < MTL_SLICES && i < blocks; i++)
 		ok = (s->acc[i] = mtl_new(sys, mtl_real, m->n_acc + 1));
@@ -109,12 +128,20 @@ static MtlFrame frame(MtlStep *s, int worker)
 	return (MtlFrame){.in = s->in,
 			  .batch = s->batch,
 			  .noise = s->noise,
+			  .keep = s->keep,
+			  .meet = s->meet,
 			  .work = s->work[worker],
 			  .grad = s->grad,
 			  .drows = s->drows,
 			  .inv = s->inv,
 			  .count = s->count,
 			  .loss = s->losses};
+}
+
+/* An entry of the meeting before the stage at hand. */
+static int meeting_entry(const MtlStep *s, int which)
+{
+	return MTL_FIRST_TABLE + s->in->m->n_table + MTL_MEETING_ENTRIES * (s->stage - 1) + which;
 }
 
 static int64_t slice_rows(const MtlStep *s, int64_t i)
@@ -141,28 +168,71 @@ static void fill_noise(MtlStep *s, int k, int64_t row, int64_t n)
 		mtl_dropout_fill(out, n, z->width, z->p, s->seed, (uint64_t)k, first);
 }
 
+/* The rows of a slice, from one meeting to the next. */
 static void step_slice(void *arg, int64_t i, int worker)
 {
 	MtlStep *s = arg;
 	const MtlModel *m = s->in->m;
 	int64_t row = i * s->slice, n = slice_rows(s, i);
-	for (int k = 0; s->dropout && k < m->n_noise; k++) fill_noise(s, k, row, n);
 	MtlFrame f = frame(s, worker);
 	f.acc = s->acc[i];
+	if (s->stage) {
+		mtl_frame_call(&f, meeting_entry(s, MTL_ROWS), row, n, 0);
+		return;
+	}
+	for (int k = 0; s->dropout && k < m->n_noise; k++) fill_noise(s, k, row, n);
 	memset(f.acc, 0, (size_t)m->n_acc * sizeof *f.acc);
 	mtl_frame_call(&f, MTL_STEP, row, n, 0);
+}
+
+/* The part of ACC that is added up now: of the meeting at hand, or (0) of the end of the step. */
+static void part_of_sums(const MtlStep *s, int64_t *lo, int64_t *hi)
+{
+	const MtlModel *m = s->in->m;
+	*lo = s->stage ? m->meetings.region[s->stage - 1] : 0;
+	*hi = s->stage < m->meetings.n ? m->meetings.region[s->stage] : m->n_acc;
 }
 
 static void sum_slices(void *arg, int64_t i, int worker)
 {
 	MtlStep *s = arg;
 	(void)worker;
-	int64_t lo = i * PIECE, hi = lo + PIECE < s->in->m->n_acc ? lo + PIECE : s->in->m->n_acc;
+	int64_t first, end;
+	part_of_sums(s, &first, &end);
+	int64_t lo = first + i * PIECE, hi = lo + PIECE < end ? lo + PIECE : end;
 	mtl_real *to = s->acc[0];
 	for (int k = 1; k < s->n_slice; k++) {
 		const mtl_real *from = s->acc[k];
 		for (int64_t j = lo; j < hi; j++) to[j] += from[j];
 	}
+}
+
+static void add_slices(MtlStep *s)
+{
+	int64_t lo, hi;
+	part_of_sums(s, &lo, &hi);
+	mtl_pool_run(s->pool, ceil_div(hi - lo, PIECE), sum_slices, s);
+}
+
+/* What all rows of the batch have in common, or what is computed group by group. */
+static void meet(MtlStep *s)
+{
+	MtlFrame f = frame(s, 0);
+	add_slices(s);
+	f.acc = s->acc[0];
+	mtl_frame_call(&f, meeting_entry(s, MTL_MEET), 0, 0, 0);
+}
+
+/* All rows, to the end of the last stage. */
+static void run_stages(MtlStep *s)
+{
+	s->stage = 0;
+	mtl_pool_run(s->pool, s->n_slice, step_slice, s);
+	for (s->stage = 1; s->stage <= s->in->m->meetings.n; s->stage++) {
+		meet(s);
+		mtl_pool_run(s->pool, s->n_slice, step_slice, s);
+	}
+	s->stage = 0;
 }
 
 /* Sum over the blocks of a batch in their order, in double. */
@@ -188,7 +258,7 @@ static void count_rows(MtlStep *s, const MtlBatch *b)
 /* What the slices summed, as gradients of parameters. */
 static void finish_sums(MtlStep *s)
 {
-	mtl_pool_run(s->pool, ceil_div(s->in->m->n_acc, PIECE), sum_slices, s);
+	add_slices(s);
 	MtlFrame f = frame(s, 0);
 	f.acc = s->acc[0];
 	mtl_frame_call(&f, MTL_POST, 0, 0, 0);
@@ -199,7 +269,7 @@ void mtl_step_of_loss(MtlStep *s, const MtlBatch *b, int only)
 	count_rows(s, b);
 	for (int l = 0; l < s->in->m->n_loss; l++)
 		s->inv[l] = l == only && s->weight[l] > 0 ? (mtl_real)(1 / s->weight[l]) : 0;
-	mtl_pool_run(s->pool, s->n_slice, step_slice, s);
+	run_stages(s);
 	finish_sums(s);
 }
 
@@ -218,7 +288,7 @@ MtlStatus mtl_step_gradients(MtlStep *s, const MtlBatch *b, bool mean, MtlError 
 		int l = m->tasks.loss[k];
 		if (s->weight[l] > 0) s->inv[l] = (mtl_real)(s->balance.factor[k] / s->weight[l]);
 	}
-	mtl_pool_run(s->pool, s->n_slice, step_slice, s);
+	run_stages(s);
 	s->rows_seen += b->n;
 	for (int l = 0; l < m->n_loss; l++) {
 		double sum = over_blocks(s->losses, ceil_div(b->n, MTL_BLOCK), m->n_loss, l);

@@ -40,6 +40,8 @@ typedef struct MtlStep {
 	mtl_real *acc[MTL_SLICES];
 	mtl_real **work;  /* [threads] */
 	mtl_real **noise; /* [n_noise][cap * width] */
+	mtl_real **keep;  /* [n_kept][rows or steps of cap rows, width] */
+	mtl_real *meet;
 	mtl_real *inv, *count, *losses;
 	mtl_real hyper_dense[MTL_HYPER], hyper_vectors[MTL_HYPER],
 	    hyper_tables[MTL_HYPER]; /* vectors: parameters of fewer than two dimensions */
@@ -51,7 +53,7 @@ typedef struct MtlStep {
 	const MtlBatch *batch; /* of the running half, with what its jobs need */
 	const MtlTouched *touched;
 	int64_t slice;
-	int n_slice, table;
+	int n_slice, table, stage;
 } MtlStep;
 
 /* Memory for batches of up to `cap` rows.  *s needs mtl_step_free after a failure too. */

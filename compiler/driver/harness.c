@@ -48,6 +48,10 @@ static int64_t size_of(const Harness *h, const Slot *s)
 	case SLOT_MOMENT: return spec_param_floats(p) + 16;
 	case SLOT_PACKED: return h->low->packed + 16;
 	case SLOT_ACC: return h->low->n_acc + 16;
+	case SLOT_MEET: return h->low->n_meet + 16;
+	case SLOT_KEEP:
+		return h->low->kept.at[s->index].width * n * (h->low->kept.at[s->index].seq ? BAG : 1) + 16;
+	case SLOT_GROUP: return n + 1;
 	case SLOT_BAG_START: return n + 1;
 	case SLOT_BAG_ITEM:
 	case SLOT_BAG_SCALE: return BAG * n + 1;
@@ -122,6 +126,11 @@ static void fill(Harness *h, Buffer *b, uint64_t *rng)
 	case SLOT_NOISE:
 		for (int64_t i = 0; i < b->n; i++)
 			harness_set(b, i, harness_random(rng) < 0.25 ? 0 : 4.0 / 3);
+		break;
+	case SLOT_GROUP: /* of one to four rows */
+		for (int64_t at = 0; at < n; at += 1 + (int64_t)(harness_random(rng) * 4))
+			b->i[h->groups++] = (int32_t)at;
+		b->i[h->groups] = (int32_t)n;
 		break;
 	case SLOT_PRESENT:
 		for (int64_t i = 0; i < b->n; i++) harness_set(b, i, harness_random(rng) < 0.75);
@@ -265,6 +274,20 @@ bool harness_run(Harness *h, RunMode mode, int entry, const int64_t *size)
 	return loop_run(h->low->mod, fn_index(h->low->mod, e->fn), mem, size, mode == RUN_FLOAT, h->fault);
 }
 
+/* One slice: its sums are those of the batch. */
+bool harness_rows(Harness *h, RunMode mode)
+{
+	const Lowered *low = h->low;
+	int first = low->entry.n - MEETING_ENTRIES * low->region.n;
+	bool ok = harness_run(h, mode, ENTRY_STEP, &h->rows);
+	for (int i = first; ok && i < low->entry.n; i++) {
+		bool groups = (i - first) % MEETING_ENTRIES == MEETING_GROUPS;
+		const int64_t size[2] = {groups ? 0 : h->rows, h->groups};
+		ok = !low->entry.at[i].fn || harness_run(h, mode, i, size);
+	}
+	return ok;
+}
+
 static void zero(Harness *h, SlotKind kind)
 {
 	Buffer *b = harness_buffer(h, kind, 0);
@@ -325,7 +348,7 @@ double harness_step(Harness *h, RunMode mode)
 		else
 			harness_set(inv, l, inv->wide ? each : (double)(float)each);
 	}
-	if (!harness_run(h, mode, ENTRY_STEP, n) || !harness_run(h, mode, ENTRY_POST, n)) return NAN;
+	if (!harness_rows(h, mode) || !harness_run(h, mode, ENTRY_POST, n)) return NAN;
 	sum_tasks(h, mode);
 	double total = 0;
 	for (int l = 0; l < s->loss.n; l++)

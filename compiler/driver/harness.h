@@ -27,6 +27,7 @@ typedef struct {
 	int64_t rows;
 	int64_t table_rows; /* ids stay below; tables are cut to it */
 	VEC(Buffer) buffer;
+	int64_t groups;	    /* of rows, where an entry asks for them */
 	int only;	    /* loss that alone counts in harness_step's total, plus 1; 0: all */
 	VEC(int64_t) steps; /* of each sequence */
 	char fault[512];
@@ -37,6 +38,8 @@ Harness *harness_new(Arena *a, Spec *s, const Lowered *low, void *lib, int64_t r
 Buffer *harness_buffer(Harness *h, SlotKind kind, int index); /* NULL: no entry asks for it */
 /* Runs one entry; false with h->fault (interpreter) or when it is absent. */
 bool harness_run(Harness *h, RunMode mode, int entry, const int64_t *size);
+/* The rows of a step, through all meetings. */
+bool harness_rows(Harness *h, RunMode mode);
 /*
  * One training step without update: pre, count, INV, step, post.  Leaves LOSS, GRAD, DROWS; returns the
  * weighted total loss (NaN on a fault).

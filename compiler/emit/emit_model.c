@@ -449,6 +449,20 @@ static void tasks(Text *o, const Spec *s)
 	text_add(o, "};\n");
 }
 
+static void meetings(Text *o, const Lowered *l)
+{
+	if (!l->region.n) return;
+	text_add(o, "static const int64_t regions[] = {");
+	for (int i = 0; i < l->region.n; i++)
+		text_printf(o, "%s%lld", i ? ", " : "", (long long)l->region.at[i]);
+	text_add(o, "};\n");
+	if (!l->kept.n) return;
+	text_add(o, "static const MtlKept kept[] = {");
+	for (int i = 0; i < l->kept.n; i++)
+		text_printf(o, "%s{%d, %d}", i ? ", " : "", l->kept.at[i].width, l->kept.at[i].seq);
+	text_add(o, "};\n");
+}
+
 static void balance(Text *o, const Spec *s)
 {
 	static const char *const kind[] = {"FIXED",  "UNCERTAINTY", "DWA",    "GRADNORM",
@@ -480,6 +494,7 @@ void emit_model(Text *o, const EmitModel *m)
 	reports(o, s, scorer);
 	if (!scorer) tasks(o, s);
 	if (!scorer) gates(o, s);
+	if (!scorer) meetings(o, m->variant[0]);
 	kernels(o, m->n, m->variant, m->alone);
 	if (m->weights) {
 		text_add(o, "__asm__(\".section .rodata\\n.balign 64\\nmtl_weights_begin:\\n.incbin ");
@@ -516,6 +531,10 @@ void emit_model(Text *o, const EmitModel *m)
 	text_printf(o, "\t.param = %s, .n_param_block = %d, .n_param = %lld, .n_acc = %lld,\n",
 		    ARRAY(s->param.n, "params"), s->param.n, (long long)spec_param_floats(s),
 		    (long long)m->variant[0]->n_acc);
+	const Lowered *low = m->variant[0];
+	if (low->region.n && !scorer)
+		text_printf(o, "\t.meetings = {%d, regions, %s, %d, %lld},\n", low->region.n,
+			    ARRAY(low->kept.n, "kept"), low->kept.n, (long long)low->n_meet);
 	text_printf(o, "\t.table = %s, .n_table = %d,\n", ARRAY(s->table.n, "tables"), s->table.n);
 	text_printf(o, "\t.noise = %s, .n_noise = %d,\n", ARRAY(s->noise.n && !scorer, "noises"),
 		    scorer ? 0 : s->noise.n);

@@ -220,6 +220,7 @@ typedef struct {
 	const Lowering *l;
 	int *temp; /* buffer of each temp */
 	int n, b, m, q;
+	int lo, hi;		    /* groups */
 	int *first, *longest, *all; /* per sequence: its first step, its longest row, its steps */
 	int slab, other;	    /* in a walk: first step of this time, and of the one before */
 	Aff count;		    /* in a walk: steps of this time */
@@ -302,6 +303,11 @@ static void emit_call(Block *k, const Call *c)
 	for (int a = 0; a < c->arg.n; a++) call_arg(k, c, a);
 	if (c->shift) f_arg_size(k->f, aff_v(k->carried));
 	if (!c->rows) return;
+	if (k->l->groups) {
+		f_arg_size(k->f, aff_v(k->lo));
+		f_arg_size(k->f, aff_v(k->hi));
+		return;
+	}
 	f_arg_size(k->f, c->walk      ? k->count
 			 : c->seq     ? aff_v(k->all[c->seq - 1])
 			 : k->l->rows ? aff_v(k->m)
@@ -317,7 +323,7 @@ static void want_blocks(Lowering *l, int seq)
 Fn *lowering_finish(Lowering *l)
 {
 	int home = -1;
-	if (l->rows) drop_unused(l);
+	if (l->rows || l->groups) drop_unused(l);
 	plan(l);
 	if (l->work) home = lo_slot(l, SLOT_WORK, 0, 0, false).slot;
 	for (int c = 0; c < l->call.n; c++) {
@@ -332,6 +338,10 @@ Fn *lowering_finish(Lowering *l)
 	}
 	Block k = {.f = f, .l = l, .temp = arena_new(l->arena, int, l->temp.n + 1), .q = -1};
 	if (l->rows) k.n = f_size(f, "n");
+	if (l->groups) {
+		k.lo = f_size(f, "lo");
+		k.hi = f_size(f, "hi");
+	}
 	for (int i = 0; i < l->temp.n; i++)
 		if (l->temp.at[i].first >= 0)
 			k.temp[i] = f_temp(f, ELEM_F32, arena_printf(l->arena, "t%d", i), l->temp.at[i].size,

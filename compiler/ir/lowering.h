@@ -45,10 +45,11 @@ typedef struct {
 typedef struct {
 	Fn *fn;
 	VEC(Loc) arg; /* one per buffer parameter */
-	bool rows;    /* the last argument is the number of rows in the block, or of steps */
-	int seq;      /* 1 + the sequence whose steps it goes over, or 0 */
-	int walk;     /* 1 + the walk it is part of: it sees the steps of one time only; or 0 */
-	bool shift;   /* lo_shift: its first argument is what the walk left at the time before */
+	bool
+	    rows; /* the last argument is the number of rows in the block, or of steps; of groups lo and hi */
+	int seq;  /* 1 + the sequence whose steps it goes over, or 0 */
+	int walk; /* 1 + the walk it is part of: it sees the steps of one time only; or 0 */
+	bool shift; /* lo_shift: its first argument is what the walk left at the time before */
 	Span span;
 } Call;
 
@@ -85,9 +86,10 @@ struct Lowering {
 	Spec *spec;
 	const Graph *g;
 	Packing *packing;
-	Str name;	  /* of the entry: "step" */
-	bool rows;	  /* one loop over blocks of rows; else the calls once */
-	Loc *loc;	  /* per node; slot = temp = -1: nowhere yet */
+	Str name;    /* of the entry: "step" */
+	bool rows;   /* one loop over blocks of rows; else the calls once */
+	bool groups; /* the calls once, over groups lo .. hi; row-wise places are the batch's first row */
+	Loc *loc;    /* per node; slot = temp = -1: nowhere yet */
 	NodeId *absorbed; /* per node: the elementwise user computed in its kernel's store, or 0 */
 	NodeId *with;	  /* per node: the next that the same call computes (Op.joins), or 0 */
 	VEC(Slot) slot;
@@ -150,7 +152,7 @@ Fn *lowering_finish(Lowering *l);
 
 /* ---- what lowering leaves: one module per target ---- */
 
-/* MtlEntryKind; after them one for each table. */
+/* MtlEntryKind; after them one for each table, then MEETING_ENTRIES for each meeting. */
 enum {
 	ENTRY_PRE,
 	ENTRY_SCORE,
@@ -165,6 +167,13 @@ enum {
 	ENTRY_TABLE
 };
 
+enum { MEETING_MEET, MEETING_GROUPS, MEETING_ROWS, MEETING_ENTRIES };
+
+/* A value that crosses a meeting: numbers a row of the batch, or a step of a sequence. */
+typedef struct {
+	int width, seq;
+} Kept;
+
 typedef struct {
 	Fn *fn; /* NULL: absent */
 	int n_slot;
@@ -177,6 +186,10 @@ typedef struct {
 	Mod *mod;
 	VEC(Entry) entry; /* ENTRY_... */
 	int64_t packed, n_acc, request;
+	VEC(Kept) kept; /* KEEP */
+	int64_t n_meet; /* floats of MEET */
+	VEC(int64_t)
+	region; /* per meeting: where its part of ACC begins, which runs to the next; none: no meeting */
 } Lowered;
 
 /* ---- the fixed order of a sum over few outputs or lanes: eight chains by index mod 8, then a tree

@@ -49,9 +49,12 @@ typedef struct {
 	void (*lower)(struct Lowering *l, NodeId id);
 	/* May node id be computed by the call of `first` and those already with it?  NULL: never. */
 	bool (*joins)(const struct Lowering *l, NodeId first, NodeId id);
-	bool by_rows;  /* its call goes over the rows of the block, though steps are read or written */
+	bool by_rows; /* its call goes over the rows of the block, though steps are read or written */
 	/* The node in ONNX, of operands x: a value (ir/onnx.h).  NULL: scoring has no such node. */
 	int (*onnx)(struct Onnx *o, const Node *n, const int *x);
+	/* Computed where all rows meet, from and to values that are kept for the whole batch: its call goes
+	 * over a range of groups of rows (SLOT_GROUP), not over the rows of a block. */
+	bool meets;
 	bool scratch;  /* elementwise: `each` makes registers, so it cannot stand in a kernel's store */
 	double lo, hi; /* domain of operands for random tests; lo == hi: -2 .. 2 */
 } Op;

@@ -2,8 +2,8 @@
 #include "ir/onnx.h"
 #include "ops/family.h"
 
-/* ---- over rows: [n, d...] -> [d...], accumulated into the sums of the slice.  In gradients only: no row
- * value may depend on a sum over rows, so it has none itself. ---- */
+/* ---- over rows: [n, d...] -> [d...], accumulated into the sums of the slice.  Rows that depend on it wait
+ * for all others (pass/stage.h). ---- */
 
 static bool sum_rows_shape(const Graph *g, int n, const NodeId *in, const Attr *attr, Shape *out,
 			   const char **why)
@@ -12,6 +12,12 @@ static bool sum_rows_shape(const Graph *g, int n, const NodeId *in, const Attr *
 	*out = g->node.at[in[0]].shape;
 	out->rows = false;
 	return true;
+}
+
+static void sum_rows_grad(Graph *g, NodeId id, NodeId d, NodeId *din)
+{
+	NodeId x = g->node.at[id].in[0];
+	din[0] = graph_push(g, OP_SPREAD, g->node.at[x].shape, 1, &d, (Attr){0}, g->node.at[id].span);
 }
 
 /* A sum of one number per row: eight chains over the rows of the block, a tree; onto what is there, or alone.
@@ -117,6 +123,7 @@ const Op op_sum_rows = {.word = "sum_rows",
 			.formula = "y = sum over n of x",
 			.example = "sum_rows([[1, 2], [3, 4]]) == [4, 6]",
 			.shape = sum_rows_shape,
+			.grad = sum_rows_grad,
 			.lower = sum_rows_lower};
 
 static bool block_sum_shape(const Graph *g, int n, const NodeId *in, const Attr *attr, Shape *out,

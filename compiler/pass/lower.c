@@ -2,9 +2,10 @@
  * Lowering: the graphs of a model become the entries of one module.
  *
  * Every node belongs to a phase: PRE depends on parameters alone and is computed after each change of them;
- * ROW is computed block by block; POST comes after the sums over all rows.  Within a phase nodes go by level:
- * elementwise nodes of one level and size are one kernel, anything else is a call of its own.  No op is named
- * here but those that are sums or views.
+ * ROW is computed block by block; POST comes after the sums over all rows.  Where rows wait for such sums,
+ * ROW falls into stages (stage.h), an entry each.  Within a phase nodes go by level: elementwise nodes of one
+ * level and size are one kernel, anything else is a call of its own.  No op is named here but those that are
+ * sums or views.
  *
  * Needs   folded graphs with roots.
  * Leaves  a verified module.
@@ -14,22 +15,16 @@
 #include "ir/value.h"
 #include "pass/map.h"
 #include "pass/pass.h"
+#include "pass/stage.h"
 #include "pass/update.h"
 #include "pass/walk.h"
 #include <stdlib.h>
 #include <string.h>
 
-typedef enum {
-	PHASE_PRE,
-	PHASE_ROW,
-	PHASE_SUM /* a sum over rows: computed with the rows, used after */,
-	PHASE_POST
-} Phase;
-
 typedef struct {
 	const Graph *g;
 	Str tag;
-	Phase *phase;
+	Stages st;
 	Loc *free; /* PRE nodes: where they lie in PACKED (slot of the pre entry) */
 	int *walk; /* per node: 1 + the scan whose body it belongs to, or 0 */
 } Part;
@@ -41,7 +36,10 @@ typedef struct {
 	Mod *mod;
 	Packing packing;
 	int64_t n_grad, n_acc, request;
-	Loc *acc; /* train graph: where PHASE_SUM nodes lie in ACC (offset), or none */
+	Loc *acc;      /* train graph: where PHASE_SUM nodes lie in ACC (offset), or none */
+	int *keep;     /* per node of the train graph: its number in KEEP, */
+	int64_t *meet; /* and where it lies in MEET */
+	Lowered *out;
 } Lower;
 
 void pass_records(Spec *s, bool scorer)
@@ -59,40 +57,38 @@ void pass_records(Spec *s, bool scorer)
 }
 
 static bool elementwise(const Node *n) { return op_table[n->op]->each != NULL; }
-static bool is_sum(OpCode op) { return op == OP_DENSE_DW || op == OP_SUM_ROWS; }
 static bool is_view(OpCode op) { return op == OP_RESHAPE || op == OP_SLICE || op == OP_SCAN; }
-
-static Phase phase_of(const Graph *g, const Phase *phase, const Node *n)
-{
-	if (is_sum(n->op)) return PHASE_SUM;
-	if (n->op == OP_INV || n->shape.rows || n->op == OP_BLOCK_SUM) return PHASE_ROW;
-	Phase p = PHASE_PRE;
-	for (int i = 0; i < n->n_in; i++) {
-		Phase in = n->in[i] ? phase[n->in[i]] : PHASE_PRE;
-		in = in == PHASE_SUM ? PHASE_POST : in;
-		p = in > p ? in : p;
-	}
-	(void)g;
-	return p;
-}
 
 static Part part_new(Lower *w, const Graph *g, const char *tag)
 {
-	Part p = {.g = g, .tag = str_intern(w->mod->str, tag)};
-	p.phase = arena_new(w->arena, Phase, g->node.n);
+	Part p = {.g = g, .tag = str_intern(w->mod->str, tag), .walk = walk_of(g)};
 	p.free = arena_new(w->arena, Loc, g->node.n);
-	p.walk = walk_of(g);
-	for (NodeId id = 1; id < g->node.n; id++) {
-		p.phase[id] = phase_of(g, p.phase, &g->node.at[id]);
-		p.free[id] = loc_none;
-		if (g->node.at[id].shape.rows && !is_sum(g->node.at[id].op))
-			for (int i = 0; i < g->node.at[id].n_in; i++)
-				if (g->node.at[id].in[i] && p.phase[g->node.at[id].in[i]] >= PHASE_SUM)
-					bug("%s: a row value depends on a sum over rows",
-					    op_table[g->node.at[id].op]->word);
-	}
+	for (NodeId id = 1; id < g->node.n; id++) p.free[id] = loc_none;
+	p.st = stages_of(w->arena, g, p.walk);
 	return p;
 }
+
+/* ---- what an entry leaves ---- */
+
+static bool any_root(const Root *r)
+{
+	return r->kind == ROOT_OUTPUT || r->kind == ROOT_WATCH || r->kind == ROOT_GATE ||
+	       r->kind == ROOT_LOSS || r->kind == ROOT_COUNT || r->kind == ROOT_GRAD ||
+	       r->kind == ROOT_DROW || r->kind == ROOT_TASK_GRAD || r->kind == ROOT_TASK_DROW;
+}
+static bool output_root(const Root *r) { return r->kind == ROOT_OUTPUT; }
+static bool watch_root(const Root *r) { return r->kind == ROOT_WATCH; }
+static bool gate_root(const Root *r) { return r->kind == ROOT_GATE; }
+static bool count_root(const Root *r) { return r->kind == ROOT_COUNT; }
+static bool step_root(const Root *r)
+{
+	return r->kind == ROOT_LOSS || r->kind == ROOT_GRAD || r->kind == ROOT_DROW ||
+	       r->kind == ROOT_TASK_GRAD || r->kind == ROOT_TASK_DROW;
+}
+static bool grad_root(const Root *r) { return r->kind == ROOT_GRAD || r->kind == ROOT_TASK_GRAD; }
+static bool drow_root(const Root *r) { return r->kind == ROOT_DROW || r->kind == ROOT_TASK_DROW; }
+static bool no_root(const Root *r) { return r->index < 0; }
+static bool given_root(const Root *r) { return r->kind == ROOT_GIVEN; }
 
 /* ---- what is computed in one entry, and in what order ---- */
 
@@ -108,6 +104,7 @@ typedef struct {
 	Lower *w;
 	Lowering *l;
 	const Part *part;
+	int stage;  /* of the rows; in POST: the meeting, or 0 after the last */
 	bool *live; /* needed here and computed here */
 	bool *kept; /* elementwise: needed outside its group */
 	int *uses, *level;
@@ -117,6 +114,13 @@ typedef struct {
 	NodeId *given; /* handed over by the request's entry: 1 + where in REQUEST, or NULL */
 	VEC(Item) item;
 } Plan;
+
+/* Where a value that crosses a meeting is kept. */
+static Loc keep_place(Plan *p, NodeId id)
+{
+	int i = p->w->keep[id], seq = p->w->out->kept.at[i].seq, width = p->w->out->kept.at[i].width;
+	return seq ? lo_steps(p->l, SLOT_KEEP, i, seq, width) : lo_slot(p->l, SLOT_KEEP, i, width, false);
+}
 
 /* Where inputs and row-free values lie: nothing to compute. */
 static bool given(Plan *p, NodeId id)
@@ -149,19 +153,37 @@ static bool given(Plan *p, NodeId id)
 	}
 }
 
+/* A value that crossed a meeting: in KEEP, or, of what the rows have in common, in MEET. */
+static bool crossed(Plan *p, NodeId id)
+{
+	const Stages *s = &p->part->st;
+	const Node *n = &p->part->g->node.at[id];
+	if (s->phase[id] == PHASE_ROW) {
+		bool here = s->stage[id] == p->stage && (p->l->groups || !op_table[n->op]->meets);
+		if (!s->kept[id] || here) return false;
+		p->l->loc[id] = keep_place(p, id);
+		return true;
+	}
+	if (!s->met[id] || s->stage[id] >= p->stage) return false;
+	p->l->loc[id] = lo_slot(p->l, SLOT_MEET, 0, 0, false);
+	p->l->loc[id].off = p->w->meet[id];
+	return true;
+}
+
 /* A value another entry left: in PACKED or in ACC. */
 static bool left_over(Plan *p, NodeId id, Phase phase)
 {
-	Loc from = p->part->phase[id] == PHASE_PRE		  ? p->part->free[id]
-		   : p->part->phase[id] == PHASE_SUM && p->w->acc ? p->w->acc[id]
-								  : loc_none;
+	if (phase == PHASE_ROW && p->part->st.n > 1 && crossed(p, id)) return true;
+	Loc from = p->part->st.phase[id] == PHASE_PRE		     ? p->part->free[id]
+		   : p->part->st.phase[id] == PHASE_SUM && p->w->acc ? p->w->acc[id]
+								     : loc_none;
 	OpCode op = p->part->g->node.at[id].op;
-	if (op == OP_PARAM || op == OP_CONST || p->part->phase[id] == phase ||
-	    (phase == PHASE_ROW && p->part->phase[id] == PHASE_SUM) || !loc_is(from))
+	if (op == OP_PARAM || op == OP_CONST || p->part->st.phase[id] == phase ||
+	    (phase == PHASE_ROW && p->part->st.phase[id] == PHASE_SUM) || !loc_is(from))
 		return false;
 	/* A view of a parameter lies in PARAM. */
 	SlotKind kind =
-	    p->part->phase[id] == PHASE_PRE ? p->w->packing.pre->slot.at[from.slot].kind : SLOT_ACC;
+	    p->part->st.phase[id] == PHASE_PRE ? p->w->packing.pre->slot.at[from.slot].kind : SLOT_ACC;
 	p->l->loc[id] = lo_slot(p->l, kind, 0, 0, false);
 	p->l->loc[id].off = from.off;
 	return true;
@@ -202,20 +224,49 @@ static bool mark_operands(Plan *p, Phase phase)
 	return news;
 }
 
-static void mark(Plan *p, Phase phase, bool (*wanted)(const Root *))
+static void want(Plan *p, NodeId id)
+{
+	p->live[id] = true;
+	p->uses[id]++;
+	p->kept[id] = true;
+}
+
+/* A root is left by the entry of its stage. */
+static bool due(const Plan *p, const Root *r, Phase phase)
+{
+	const Stages *s = &p->part->st;
+	return phase != PHASE_ROW || (s->phase[r->node] < PHASE_SUM && s->stage[r->node] == p->stage);
+}
+
+/* What else the entry leaves for others: sums, and what crosses the next meeting. */
+static bool leaves(const Plan *p, NodeId id, Phase phase)
+{
+	const Stages *s = &p->part->st;
+	bool meets = op_table[p->part->g->node.at[id].op]->meets;
+	if (phase == PHASE_POST) return s->met[id] && s->stage[id] == p->stage - 1;
+	if (p->l->groups) return meets && s->stage[id] == p->stage;
+	return s->stage[id] == p->stage && (s->phase[id] == PHASE_SUM || (s->kept[id] && !meets));
+}
+
+static void mark_results(Plan *p, Phase phase, bool (*wanted)(const Root *))
 {
 	const Graph *g = p->part->g;
 	for (int r = 0; r < g->root.n; r++)
-		if (wanted(&g->root.at[r])) {
-			p->live[g->root.at[r].node] = true;
-			p->uses[g->root.at[r].node]++;
-			p->kept[g->root.at[r].node] = true;
-		}
+		if (wanted(&g->root.at[r]) && due(p, &g->root.at[r], phase)) want(p, g->root.at[r].node);
+	if (phase == PHASE_PRE || !(wanted == step_root || wanted == no_root)) return;
+	for (NodeId id = 1; id < g->node.n; id++)
+		if (leaves(p, id, phase)) want(p, id);
+}
+
+static void mark(Plan *p, Phase phase, bool (*wanted)(const Root *))
+{
+	const Graph *g = p->part->g;
+	mark_results(p, phase, wanted);
 	int *uses = arena_new(p->w->arena, int, g->node.n);
 	memcpy(uses, p->uses, sizeof *uses * (size_t)g->node.n);
 	while (mark_operands(p, phase)) memcpy(p->uses, uses, sizeof *uses * (size_t)g->node.n);
 	for (NodeId id = 1; id < g->node.n; id++)
-		if (p->live[id] && (phase != PHASE_PRE || p->part->phase[id] == PHASE_PRE) && given(p, id))
+		if (p->live[id] && (phase != PHASE_PRE || p->part->st.phase[id] == PHASE_PRE) && given(p, id))
 			p->live[id] = false;
 }
 
@@ -229,7 +280,7 @@ static NodeId absorbs(const Plan *p, NodeId id)
 	for (int i = 0; i < n->n_in; i++) {
 		NodeId d = n->in[i];
 		const Node *dense = &g->node.at[d];
-		if (op_table[dense->op]->group != GROUP_DENSE || !p->live[d] || is_sum(dense->op) ||
+		if (op_table[dense->op]->group != GROUP_DENSE || !p->live[d] || stage_is_sum(dense->op) ||
 		    p->uses[d] != 1 || p->l->absorbed[d] || p->part->walk[d] != p->part->walk[id] ||
 		    shape_size(dense->shape) < 8 || shape_size(dense->shape) != shape_size(n->shape))
 			continue;
@@ -409,12 +460,14 @@ static void place_joins(Plan *p)
 	}
 }
 
-static Plan plan_new(Lower *w, Lowering *l, const Part *part, Phase phase, bool (*wanted)(const Root *))
+static Plan plan_new(Lower *w, Lowering *l, const Part *part, Phase phase, int stage,
+		     bool (*wanted)(const Root *))
 {
 	int n = part->g->node.n;
 	Plan p = {.w = w,
 		  .l = l,
 		  .part = part,
+		  .stage = stage,
 		  .live = arena_new(w->arena, bool, n),
 		  .kept = arena_new(w->arena, bool, n),
 		  .uses = arena_new(w->arena, int, n),
@@ -593,25 +646,6 @@ static void carry_out(Plan *p)
 
 /* ---- the entries ---- */
 
-static bool any_root(const Root *r)
-{
-	return r->kind == ROOT_OUTPUT || r->kind == ROOT_WATCH || r->kind == ROOT_GATE ||
-	       r->kind == ROOT_LOSS || r->kind == ROOT_COUNT || r->kind == ROOT_GRAD ||
-	       r->kind == ROOT_DROW || r->kind == ROOT_TASK_GRAD || r->kind == ROOT_TASK_DROW;
-}
-static bool output_root(const Root *r) { return r->kind == ROOT_OUTPUT; }
-static bool watch_root(const Root *r) { return r->kind == ROOT_WATCH; }
-static bool gate_root(const Root *r) { return r->kind == ROOT_GATE; }
-static bool count_root(const Root *r) { return r->kind == ROOT_COUNT; }
-static bool step_root(const Root *r)
-{
-	return r->kind == ROOT_LOSS || r->kind == ROOT_GRAD || r->kind == ROOT_DROW ||
-	       r->kind == ROOT_TASK_GRAD || r->kind == ROOT_TASK_DROW;
-}
-static bool grad_root(const Root *r) { return r->kind == ROOT_GRAD || r->kind == ROOT_TASK_GRAD; }
-static bool drow_root(const Root *r) { return r->kind == ROOT_DROW || r->kind == ROOT_TASK_DROW; }
-static bool given_root(const Root *r) { return r->kind == ROOT_GIVEN; }
-
 /* Row-free values that depend on parameters alone: computed by `pre`, kept in PACKED. */
 static void lower_free(Lower *w, Part *part)
 {
@@ -622,9 +656,9 @@ static void lower_free(Lower *w, Part *part)
 	pre->absorbed = arena_new(w->arena, NodeId, g->node.n);
 	pre->with = arena_new(w->arena, NodeId, g->node.n);
 	for (int i = 0; i < g->node.n; i++) pre->loc[i] = loc_none;
-	Plan p = plan_new(w, pre, part, PHASE_PRE, any_root);
+	Plan p = plan_new(w, pre, part, PHASE_PRE, 0, any_root);
 	for (NodeId id = 1; id < g->node.n; id++) {
-		p.live[id] &= part->phase[id] == PHASE_PRE;
+		p.live[id] &= part->st.phase[id] == PHASE_PRE;
 		p.kept[id] = true;
 		bool fresh;
 		if (p.live[id])
@@ -689,24 +723,85 @@ static Loc root_place(Lower *w, Lowering *l, const Root *r)
 	return at;
 }
 
-/* Sums over rows go to ACC: gradients that are one sum to their parameter's place, others behind. */
-static void place_sums(Plan *p)
+/*
+ * Sums over rows go to ACC: gradients that are one sum to their parameter's place, others behind; those that
+ * rows wait for into the region of their meeting.
+ */
+static void assign_sums(Lower *w, const Part *part)
 {
-	const Graph *g = p->part->g;
-	Lower *w = p->w;
+	const Graph *g = part->g;
 	w->acc = arena_new(w->arena, Loc, g->node.n);
 	for (NodeId id = 0; id < g->node.n; id++) w->acc[id] = loc_none;
-	for (int pass = 0; pass < 2; pass++)
-		for (int r = 0; r < (pass ? g->node.n : g->root.n); r++) {
-			NodeId id = pass ? r : behind(g, g->root.at[r].node);
-			if ((!pass && !grad_root(&g->root.at[r])) || p->part->phase[id] != PHASE_SUM ||
-			    loc_is(w->acc[id]) || !id)
-				continue;
-			Loc at = lo_slot(p->l, SLOT_ACC, 0, 0, false);
-			at.off = pass ? w->n_acc : grad_place(w->spec, &g->root.at[r]);
-			if (pass) w->n_acc += (shape_size(g->node.at[id].shape) + 15) / 16 * 16;
-			w->acc[id] = p->l->loc[id] = at;
+	for (int r = 0; r < g->root.n; r++) {
+		NodeId id = behind(g, g->root.at[r].node);
+		if (!grad_root(&g->root.at[r]) || part->st.phase[id] != PHASE_SUM || loc_is(w->acc[id]) ||
+		    part->st.early[id])
+			continue;
+		w->acc[id] = (Loc){.slot = 0, .temp = -1, .off = grad_place(w->spec, &g->root.at[r])};
+	}
+	for (int meeting = 0; meeting < part->st.n; meeting++) {
+		if (meeting) vec_push(w->arena, &w->out->region, w->n_acc);
+		for (NodeId id = 1; id < g->node.n; id++) {
+			int of = part->st.early[id] ? part->st.stage[id] + 1 : 0;
+			if (part->st.phase[id] != PHASE_SUM || loc_is(w->acc[id]) || of != meeting) continue;
+			w->acc[id] = (Loc){.slot = 0, .temp = -1, .off = w->n_acc};
+			w->n_acc += (shape_size(g->node.at[id].shape) + 15) / 16 * 16;
 		}
+	}
+}
+
+/* What crosses meetings: numbers in KEEP, places in MEET. */
+static void assign_crossing(Lower *w, const Part *part)
+{
+	const Graph *g = part->g;
+	w->keep = arena_new(w->arena, int, g->node.n);
+	w->meet = arena_new(w->arena, int64_t, g->node.n);
+	for (NodeId id = 1; id < g->node.n; id++) {
+		Shape shape = g->node.at[id].shape;
+		if (part->st.kept[id]) {
+			w->keep[id] = w->out->kept.n;
+			vec_push(w->arena, &w->out->kept, ((Kept){(int)shape_size(shape), shape.seq}));
+		}
+		if (!part->st.met[id]) continue;
+		w->meet[id] = w->out->n_meet;
+		w->out->n_meet += (shape_size(shape) + 15) / 16 * 16;
+	}
+}
+
+static void place_sums(Plan *p)
+{
+	for (NodeId id = 1; id < p->part->g->node.n; id++) {
+		if (p->part->st.phase[id] != PHASE_SUM || p->part->st.stage[id] != p->stage) continue;
+		p->l->loc[id] = lo_slot(p->l, SLOT_ACC, 0, 0, false);
+		p->l->loc[id].off = p->w->acc[id].off;
+	}
+}
+
+static bool keeps(const Plan *p, NodeId id)
+{
+	return p->part->st.phase[id] == PHASE_ROW && p->part->st.n > 1 && leaves(p, id, PHASE_ROW);
+}
+
+/* What crosses is computed where it is kept; */
+static void place_kept(Plan *p)
+{
+	for (NodeId id = 1; id < p->part->g->node.n; id++)
+		if (keeps(p, id)) place(p, id, keep_place(p, id));
+}
+
+static bool same_place(Loc a, Loc b) { return a.slot == b.slot && a.temp == b.temp && a.off == b.off; }
+
+/* what could not be is copied. */
+static void copy_kept(Plan *p)
+{
+	for (NodeId id = 1; id < p->part->g->node.n; id++) {
+		if (!keeps(p, id)) continue;
+		const Node *n = &p->part->g->node.at[id];
+		Loc from = lo_value(p->l, id), to = keep_place(p, id);
+		p->l->domain = n->shape.seq;
+		if (!same_place(from, to)) lo_copy(p->l, from, to, shape_size(n->shape), true, n->span);
+	}
+	p->l->domain = 0;
 }
 
 /* The joined value whose columns a lookup's gradient is, or 0. */
@@ -805,23 +900,25 @@ static void place_rows(Plan *p)
 	}
 }
 
-static Fn *lower_rows(Lower *w, Part *part, const char *name, bool (*wanted)(const Root *), int64_t *work,
-		      Lowering **out)
+static Fn *lower_rows(Lower *w, Part *part, const char *name, int stage, bool (*wanted)(const Root *),
+		      int64_t *work, Lowering **out)
 {
 	Lowering *l = lowering_new(w->arena, w->mod, w->t, w->spec, part->g, &w->packing, name, true);
 	/* The packing step asks for parameters in the words of this graph. */
 	w->packing.pre->g = part->g;
 	w->packing.pre->loc = part->free;
-	Plan p = plan_new(w, l, part, PHASE_ROW, wanted);
+	Plan p = plan_new(w, l, part, PHASE_ROW, stage, wanted);
 	const Graph *g = part->g;
 	levels(&p);
 	if (wanted == step_root) place_sums(&p);
 	for (int r = 0; r < g->root.n; r++) {
 		const Root *root = &g->root.at[r];
-		if ((root->kind == ROOT_LOSS || root->kind == ROOT_COUNT) && wanted(root))
+		if ((root->kind == ROOT_LOSS || root->kind == ROOT_COUNT) && wanted(root) &&
+		    due(&p, root, PHASE_ROW))
 			place(&p, root->node, root_place(w, l, root));
 	}
 	if (wanted == step_root) place_rows(&p);
+	if (wanted == step_root) place_kept(&p);
 	place_joins(&p);
 	joins(&p);
 	items(&p);
@@ -829,15 +926,61 @@ static Fn *lower_rows(Lower *w, Part *part, const char *name, bool (*wanted)(con
 	carry_out(&p);
 	for (int r = 0; r < g->root.n; r++) {
 		const Root *root = &g->root.at[r];
-		if (!wanted(root) || grad_root(root)) continue;
+		if (!wanted(root) || grad_root(root) || !due(&p, root, PHASE_ROW)) continue;
 		Loc at = root_place(w, l, root);
 		const Node *n = &g->node.at[root->node];
 		if (n->op == OP_CONST) bug("root %d is a constant", r);
 		Loc from = lo_value(l, root->node);
 		l->domain = n->shape.seq;
-		if (from.slot != at.slot || from.temp != at.temp || from.off != at.off)
-			lo_copy(l, from, at, shape_size(n->shape), n->shape.rows, n->span);
+		if (!same_place(from, at)) lo_copy(l, from, at, shape_size(n->shape), n->shape.rows, n->span);
 	}
+	if (wanted == step_root) copy_kept(&p);
+	Fn *f = lowering_finish(l);
+	*work = l->work;
+	*out = l;
+	return f;
+}
+
+/* Meeting k: what rows of later stages need of the sums before it. */
+static Fn *lower_meet(Lower *w, Part *part, int k, int64_t *work, Lowering **out)
+{
+	const char *name = arena_printf(w->arena, "meet%d", k);
+	Lowering *l = lowering_new(w->arena, w->mod, w->t, w->spec, part->g, &w->packing, name, false);
+	lo_slot(l, SLOT_ACC, 0, 0, false);
+	Loc meet = lo_slot(l, SLOT_MEET, 0, 0, false);
+	Plan p = plan_new(w, l, part, PHASE_POST, k, no_root);
+	const Graph *g = part->g;
+	levels(&p);
+	for (NodeId id = 1; id < g->node.n; id++)
+		if (leaves(&p, id, PHASE_POST)) place(&p, id, loc_column(meet, w->meet[id]));
+	place_joins(&p);
+	items(&p);
+	carry_out(&p);
+	for (NodeId id = 1; id < g->node.n; id++) {
+		if (!leaves(&p, id, PHASE_POST)) continue;
+		Loc from = lo_value(l, id), to = loc_column(meet, w->meet[id]);
+		if (!same_place(from, to))
+			lo_copy(l, from, to, shape_size(g->node.at[id].shape), false, g->node.at[id].span);
+	}
+	Fn *f = lowering_finish(l);
+	*work = l->work;
+	*out = l;
+	return f;
+}
+
+/* Meeting k: what is computed group by group.  NULL: nothing. */
+static Fn *lower_groups(Lower *w, Part *part, int k, int64_t *work, Lowering **out)
+{
+	const char *name = arena_printf(w->arena, "groups%d", k);
+	Lowering *l = lowering_new(w->arena, w->mod, w->t, w->spec, part->g, &w->packing, name, false);
+	l->groups = true;
+	Plan p = plan_new(w, l, part, PHASE_ROW, k, no_root);
+	levels(&p);
+	for (NodeId id = 1; id < part->g->node.n; id++)
+		if (leaves(&p, id, PHASE_ROW)) l->loc[id] = keep_place(&p, id);
+	items(&p);
+	carry_out(&p);
+	if (!l->call.n) return NULL;
 	Fn *f = lowering_finish(l);
 	*work = l->work;
 	*out = l;
@@ -849,7 +992,7 @@ static Fn *lower_post(Lower *w, Part *part, int64_t *work, Lowering **out)
 {
 	Lowering *l = lowering_new(w->arena, w->mod, w->t, w->spec, part->g, &w->packing, "post", false);
 	Loc acc = lo_slot(l, SLOT_ACC, 0, 0, false), grad = lo_slot(l, SLOT_GRAD, 0, 0, false);
-	Plan p = plan_new(w, l, part, PHASE_POST, grad_root);
+	Plan p = plan_new(w, l, part, PHASE_POST, 0, grad_root);
 	const Graph *g = part->g;
 	levels(&p);
 	place_joins(&p);
@@ -885,6 +1028,22 @@ static void entry(Lower *w, Lowered *o, Fn *f, const Lowering *l, int64_t work)
 		 (Entry){.fn = f, .n_slot = l ? l->slot.n : 0, .slot = l ? l->slot.at : NULL, .work = work});
 }
 
+/* The entries of each meeting. */
+static void meetings(Lower *w, Part *part, Lowered *o)
+{
+	for (int k = 1; k < part->st.n; k++) {
+		Lowering *l[MEETING_ENTRIES] = {0};
+		Fn *f[MEETING_ENTRIES];
+		int64_t work[MEETING_ENTRIES] = {0};
+		const char *rows = arena_printf(w->arena, "step%d", k);
+		f[MEETING_MEET] = lower_meet(w, part, k, &work[MEETING_MEET], &l[MEETING_MEET]);
+		f[MEETING_GROUPS] = lower_groups(w, part, k, &work[MEETING_GROUPS], &l[MEETING_GROUPS]);
+		f[MEETING_ROWS] =
+		    lower_rows(w, part, rows, k, step_root, &work[MEETING_ROWS], &l[MEETING_ROWS]);
+		for (int i = 0; i < MEETING_ENTRIES; i++) entry(w, o, f[i], l[i], work[i]);
+	}
+}
+
 /* The candidates' part has of the request's cells what was handed over, and nothing else but steps. */
 static void only_candidates(const Lower *w, const Lowering *l)
 {
@@ -902,7 +1061,8 @@ Lowered *pass_lower(Arena *a, Spec *s, const Graphs *all, const Target *t)
 {
 	Lowered *o = arena_new(a, Lowered, 1);
 	const Graph *train = all->train;
-	Lower w = {.arena = a, .spec = s, .t = t, .n_grad = spec_grad_floats(s), .request = all->request};
+	Lower w = {
+	    .arena = a, .spec = s, .t = t, .out = o, .n_grad = spec_grad_floats(s), .request = all->request};
 	w.n_acc = w.n_grad;
 	w.mod = o->mod = mod_new(a, s->str, str_printf(s->str, "%s_%s", s->name, t->suffix), t->W, t->fma);
 	w.mod->blas = t->blas;
@@ -934,6 +1094,7 @@ Lowered *pass_lower(Arena *a, Spec *s, const Graphs *all, const Target *t)
 	     {{ENTRY_WATCH, "watch", watch_root}, {ENTRY_GATES, "gates", gate_root}}},
 	    {train, "train", 2, {{ENTRY_COUNT, "count", count_root}, {ENTRY_STEP, "step", step_root}}},
 	};
+	Lowered met = {0};
 	for (size_t i = 0; i < sizeof graphs / sizeof *graphs; i++) {
 		if (!graphs[i].g) continue;
 		Part part = part_new(&w, walk_order(graphs[i].g), graphs[i].tag);
@@ -944,11 +1105,16 @@ Lowered *pass_lower(Arena *a, Spec *s, const Graphs *all, const Target *t)
 				part.free[id] = lo_slot(pre, SLOT_PARAM, 0, 0, false);
 				part.free[id].off = spec_param_offset(s, part.g->node.at[id].attr.i);
 			}
+		if (graphs[i].g == train) {
+			assign_sums(&w, &part);
+			assign_crossing(&w, &part);
+		}
 		for (int e = 0; e < graphs[i].n; e++) {
 			int k = graphs[i].e[e].entry;
-			fn[k] = lower_rows(&w, &part, graphs[i].e[e].name, graphs[i].e[e].wanted, &work[k],
+			fn[k] = lower_rows(&w, &part, graphs[i].e[e].name, 0, graphs[i].e[e].wanted, &work[k],
 					   &l[k]);
 		}
+		if (graphs[i].g == train) meetings(&w, &part, &met);
 		if (graphs[i].g == train)
 			fn[ENTRY_POST] = lower_post(&w, &part, &work[ENTRY_POST], &l[ENTRY_POST]);
 	}
@@ -966,6 +1132,7 @@ Lowered *pass_lower(Arena *a, Spec *s, const Graphs *all, const Target *t)
 		Fn *f = update_table(u, &s->tables, i);
 		entry(&w, o, f, u, 0);
 	}
+	for (int i = 0; i < met.entry.n; i++) vec_push(a, &o->entry, met.entry.at[i]);
 	o->packed = w.packing.size;
 	o->n_acc = w.n_acc;
 	o->request = all->split ? all->request : 0;

@@ -810,7 +810,8 @@ static void test_gradients(void)
 			}
 		}
 	for (OpCode op = 1; op < OP_N; op++) {
-		if (op_table[op]->grad && !compared[op] && !of_steps(op))
+		if (op_table[op]->grad && !compared[op] && !of_steps(op) &&
+		    !over_rows(op)) /* test_meeting.c */
 			complain(op, "its gradient is not checked");
 		all += compared[op];
 	}
