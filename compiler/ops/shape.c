@@ -9,8 +9,10 @@ static bool concat_shape(const Graph *g, int n, const NodeId *in, const Attr *at
 	int64_t width = 0;
 	for (int i = 0; i < n; i++) {
 		Shape s = g->node.at[in[i]].shape;
-		if (!s.rows || s.nd > 1 || s.seq != g->node.at[in[0]].shape.seq) {
-			*why = arena_printf(g->arena, "it joins values of shape [n, width], not %s",
+		if (s.rows != g->node.at[in[0]].shape.rows || s.nd > 1 ||
+		    s.seq != g->node.at[in[0]].shape.seq) {
+			*why = arena_printf(g->arena,
+					    "it joins values of shape [n, width], or of [width], not %s",
 					    shape_text(g->arena, s));
 			return false;
 		}
@@ -41,7 +43,7 @@ static void concat_lower(Lowering *l, NodeId id)
 		Loc from = lo_value(l, n->in[i]);
 		if (from.temp != to.temp || from.slot != to.slot || from.off != to.off ||
 		    from.stride != to.stride)
-			lo_copy(l, from, to, width, true, n->span);
+			lo_copy(l, from, to, width, n->shape.rows, n->span);
 		to = loc_column(to, width);
 	}
 }
@@ -51,14 +53,16 @@ static int concat_onnx(Onnx *o, const Node *n, const int *x)
 	int *in = arena_new(o->arena, int, n->n_in + 1);
 	for (int i = 0; i < n->n_in; i++) in[i] = onnx_whole(o, x[i], o->g->node.at[n->in[i]].shape);
 	if (n->n_in == 1) return in[0];
-	return onnx_node(o, "Concat", n->n_in, in, (OnnxAttr){.kind = ONNX_ATTR_INT, .name = "axis", .i = 1});
+	return onnx_node(o, "Concat", n->n_in, in,
+			 (OnnxAttr){.kind = ONNX_ATTR_INT, .name = "axis", .i = n->shape.rows});
 }
 
 const Op op_concat = {.word = "concat",
 		      .onnx = concat_onnx,
 		      .n_in = -1,
 		      .group = GROUP_SHAPE,
-		      .doc = "Values joined side by side: [n, a], [n, b] -> [n, a + b].",
+		      .doc =
+			  "Values joined side by side: [n, a], [n, b] -> [n, a + b]; or [a], [b] -> [a + b].",
 		      .formula = "y = [a, b, ...]",
 		      .example = "concat([1, 2], [3]) == [1, 2, 3]",
 		      .shape = concat_shape,
@@ -111,7 +115,7 @@ static int slice_onnx(Onnx *o, const Node *n, const int *x)
 	Shape s = o->g->node.at[n->in[0]].shape;
 	int whole = onnx_whole(o, x[0], s);
 	if (s.nd > 1) whole = onnx_reshape(o, whole, shape_1(true, (int)shape_size(s)));
-	int64_t from = n->attr.i, to = from + n->attr.j, axis = 1;
+	int64_t from = n->attr.i, to = from + n->attr.j, axis = s.rows;
 	return onnx_node(o, "Slice", 4,
 			 (int[]){whole, onnx_ints(o, 1, &from), onnx_ints(o, 1, &to), onnx_ints(o, 1, &axis)},
 			 (OnnxAttr){0});

@@ -9,6 +9,8 @@
 
 /* Makes equal nodes one, before anything else. */
 void pass_share(Spec *s);
+/* Sums over fields of the request and of the candidate in two; a part of pass_share. */
+void pass_apart(Spec *s);
 /* The order of sums over values of both sides (pass/bind.c). */
 void pass_order(Spec *s);
 /* The serving graph cut in two: roots GIVEN are what the candidates' part (OUTPUT) takes from the request's.

@@ -1,5 +1,6 @@
 /*
- * One node for one thing: a feature looked up twice, a parameter used twice.  Gradients rely on it.
+ * One node for one thing: a feature looked up twice, a parameter used twice.  Gradients rely on it.  Sums over
+ * fields of both sides are made two on the way (pass/apart.c).
  *
  * Needs   a checked model.
  * Leaves  spec->g without equal or unused nodes, and the ids in spec renewed.
@@ -21,6 +22,9 @@ void pass_share(Spec *s)
 		vec_push(s->arena, &use, &s->watch.at[i].weight);
 	}
 	for (int i = 0; i < use.n; i++) graph_root(g, ROOT_OUTPUT, i, *use.at[i]);
+	pass_cse(g);
+	pass_apart(s);
+	g = s->g;
 	pass_cse(g);
 	pass_dce(g);
 	for (int i = 0; i < use.n; i++) *use.at[i] = g->root.at[i].node;

@@ -206,6 +206,12 @@ static const char *const odd[] = {
     /* field by field */
     "let f = concat(sum_fields(fields(ids)), sum_fields(fields(others)))\nlet q = pairs(fields(ids))\n"
     "tower t = concat(f, sum(q), sum_fields(fields(others)) * sum_fields(fields(ids))) -> dense(1)\n",
+    /* sums over fields of both sides, in two: pairs with weights, squares, columns, what layers made of them; the
+       candidate's fields first and in between */
+    "let f = stack(others.ia, ids.ua, ids.ub, others.ib, user.uid, item.iid)\n"
+    "tower t = concat(f -> fwfm(), f -> bi_interaction()) -> dense(9, act: relu) -> dense(1)\n",
+    "let f = stack(ids.ua, item -> dense(5), ids.ub, user -> dense(5), item.iid)\n"
+    "tower t = concat(f -> fm(), sum(concat(ids, others, user)), sum_fields(tanh(3 * f))) -> dense(1)\n",
 };
 static const char tail[] = "P(click) = sigmoid(t)\nloss main: bce(P(click))\noutput p = P(click), z = t\n";
 
