@@ -22,6 +22,7 @@ typedef struct {
 	int lanes;	    /* of the value function being printed */
 	const int64_t *now; /* with expand: values of unrolled variables */
 	int64_t *turn;	    /* the same, writable */
+	const int *same;    /* of each function: the one that is printed for it */
 } Print;
 
 /* --- names and indices --- */
@@ -301,7 +302,7 @@ static void put_let(Print *c, const Stmt *t)
 
 static void put_call(Print *c, const Stmt *t)
 {
-	text_printf(c->o, "k_%s(", c->m->fn.at[t->ref]->name);
+	text_printf(c->o, "k_%s(", c->m->fn.at[c->same[t->ref]]->name);
 	for (int i = 0; i < t->arg.n; i++) {
 		const Arg *a = &t->arg.at[i];
 		text_add(c->o, i ? ", " : "");
@@ -489,12 +490,12 @@ static void put_function(Print *c)
 	text_add(c->o, "}\n");
 }
 
-static void put_entry(Print *c)
+static void put_entry(Print *c, int index)
 {
 	const Fn *f = c->f;
 	int n = 0;
 	text_printf(c->o, "\nvoid %s_%s(void *const *buf, const int64_t *size)\n{\n", c->m->name, f->name);
-	text_printf(c->o, "\tk_%s(", f->name);
+	text_printf(c->o, "\tk_%s(", c->m->fn.at[c->same[index]]->name);
 	for (int b = 0; b < f->n_param; b++) text_printf(c->o, "%sbuf[%d]", b ? ", " : "", b);
 	for (int v = 0; v < f->var.n; v++)
 		if (f->var.at[v].kind == VAR_SIZE) {
@@ -524,6 +525,7 @@ static void find_widths(const Mod *m, int *widths)
 void emit_c(const Mod *m, Text *out, bool expand)
 {
 	Arena *arena = arena_create();
+	const int *same = mod_same(arena, m);
 	int *widths = arena_new(arena, int, m->fn.n);
 	find_widths(m, widths);
 	text_printf(out, "/* %s: vectors of %d lanes.  Compile with -O2 -ffp-contract=off. */\n", m->name,
@@ -537,12 +539,12 @@ void emit_c(const Mod *m, Text *out, bool expand)
 			    "\t      const %s *b, int64_t ldb, int64_t m, int64_t n, int64_t k);\n",
 			    real, real, real);
 	for (int i = 0; i < m->fn.n; i++) {
-		Print c = {.m = m, .f = m->fn.at[i], .o = out, .expand = expand};
+		Print c = {.m = m, .f = m->fn.at[i], .o = out, .expand = expand, .same = same};
 		c.now = c.turn = arena_new(arena, int64_t, c.f->var.n);
 		for (int n = 1; c.f->value && n <= m->W; n *= 2)
 			if (widths[i] & n) (m->f64 && c.f->judge ? put_judge : put_value)(&c, n);
-		if (!c.f->value) put_function(&c);
-		if (c.f->exported) put_entry(&c);
+		if (!c.f->value && same[i] == i) put_function(&c);
+		if (c.f->exported) put_entry(&c, i);
 	}
 	arena_destroy(arena);
 }

@@ -236,12 +236,13 @@ static void store(Print *l, const Stmt *t)
 }
 
 /*
- * To the second cache.  The first has few fills under way (16 where measured) and keeps a hint waiting as it keeps a
- * load: random rows from memory then cost a third more.
+ * To the second cache.  The first has few fills under way (16 where measured) and keeps a hint waiting as it
+ * keeps a load: random rows from memory then cost a third more.
  */
 static void prefetch(Print *l, const Stmt *t)
 {
-	V arg[4] = {address(l, t->ref, &t->lo), int32(l, 0), int32(l, 2), int32(l, 1)}; /* read, second cache, data */
+	V arg[4] = {address(l, t->ref, &t->lo), int32(l, 0), int32(l, 2),
+		    int32(l, 1)}; /* read, second cache, data */
 	intrinsic(l, "llvm.prefetch", &l->ptr, 1, arg, 4);
 }
 
@@ -653,13 +654,18 @@ static void entry(Print *l, int index)
 
 static void print_module(Print *l)
 {
+	const int *same = mod_same(l->arena, l->m);
 	for (int i = 0; i < l->m->fn.n; i++) {
 		if (l->m->fn.at[i]->value) continue;
-		begin(l, i);
-		bind_parameters(l);
-		body(l, l->f->first);
-		LLVMBuildRetVoid(l->b);
-		if (l->f->exported) entry(l, i);
+		if (same[i] == i) {
+			begin(l, i);
+			bind_parameters(l);
+			body(l, l->f->first);
+			LLVMBuildRetVoid(l->b);
+		}
+		l->fns[i] = l->fns[same[i]];
+		l->types[i] = l->types[same[i]];
+		if (l->m->fn.at[i]->exported) entry(l, i);
 	}
 	char *message = NULL;
 	if (LLVMVerifyModule(l->mod, LLVMReturnStatusAction, &message))

@@ -225,6 +225,8 @@ int e_op4(Fn *f, ExprOp op, int a, int b, int c, int d);
 /* --- looking --- */
 extern const char *const expr_name[E_N];
 extern const int expr_args[E_N];
+/* For each function the first one of the same loops, names and places in the model apart: mostly itself. */
+int *mod_same(Arena *arena, const Mod *m);
 void mod_dump(const Mod *m, Text *o);
 void fn_dump(const Mod *m, const Fn *f, Text *o);
 /*

@@ -81,21 +81,41 @@ static int transpose(Fn *f, int W, int x)
 	return x;
 }
 
-/* A vector of outputs n .. n + W from W[n * K + k], W x W numbers at a time; the last block of k reaches
- * back. */
-static void pack_turned(Fn *f, const Target *t, int K, int N, int W, int P, Aff at, int64_t all, Aff n)
+/*
+ * L x L numbers: p[all * i + l] = w[row * l + i] for `have` rows, 0 beyond them.  One function for all
+ * layers.
+ */
+static Fn *turn_kernel(Lowering *l)
 {
-	int L = t->W;
-	int q = f_for(f, "q", aff_c(0), aff_c(K), L), k = f_min(f, "k", aff_v(q), aff_c(K - L));
-	int x = f_reg(f, "x", L, L, 1);
-	for (int i = 0; i < L; i++) {
-		int row = f_min(f, "row", aff_off(n, i), aff_c(N - 1));
-		f_set(f, x, aff_c(i), aff_c(0), e_load(f, L, W, aff_plus(aff_v(k), row, K)));
-	}
+	bool fresh;
+	int L = l->t->W;
+	Fn *f = lo_kernel(l, &fresh, "turn_%dx%d", L, L);
+	if (!fresh) return f;
+	int w = f_buf(f, BUF_IN, ELEM_F32, "w", 0), p = f_buf(f, BUF_OUT, ELEM_F32, "p", 0),
+	    row = f_size(f, "row"), all = f_size(f, "all"), have = f_size(f, "have"),
+	    x = f_reg(f, "x", L, L, 1);
+	/* A row that does not exist has -L lanes or fewer. */
+	for (int i = 0; i < L; i++)
+		f_set(
+		    f, x, aff_c(i), aff_c(0),
+		    e_load_n(f, L, w, aff_plus(aff_c(0), row, i), aff_off(aff_mul(aff_v(have), L), -L * i)));
 	x = transpose(f, L, x);
 	for (int i = 0; i < L; i++)
-		f_store(f, P, aff_off(aff_plus(at, k, all), all * (i + 1)),
-			e_keep(f, e_reg(f, x, aff_c(i), aff_c(0)), aff_add(aff_c(N), aff_mul(n, -1))));
+		f_store(f, p, aff_plus(aff_c(0), all, i), e_reg(f, x, aff_c(i), aff_c(0)));
+	return f;
+}
+
+/* A vector of outputs n .. n + W from W[n * K + k], block by block; the last one of k reaches back. */
+static void pack_turned(Fn *f, const Target *t, int K, int N, int W, int P, Aff at, int64_t all, Aff n,
+			int turn)
+{
+	int L = t->W, q = f_for(f, "q", aff_c(0), aff_c(K), L), k = f_min(f, "k", aff_v(q), aff_c(K - L));
+	f_call(f, turn);
+	f_arg(f, W, aff_add(aff_v(k), aff_mul(n, K)));
+	f_arg(f, P, aff_off(aff_plus(at, k, all), all));
+	f_arg_size(f, aff_c(K));
+	f_arg_size(f, aff_c(all));
+	f_arg_size(f, aff_add(aff_c(N), aff_mul(n, -1)));
 	f_end(f, 1);
 }
 
@@ -110,7 +130,7 @@ static void pack_turned_narrow(Fn *f, const Target *t, int K, int N, int W, int 
 	f_end(f, 2);
 }
 
-static void pack_all_turned(Fn *f, const Target *t, int K, int N, int W, int P)
+static void pack_all_turned(Fn *f, const Target *t, int K, int N, int W, int P, int turn)
 {
 	Panels p = panels_of(t, K, N);
 	for (int rest = 0; rest < 2; rest++) {
@@ -122,7 +142,10 @@ static void pack_all_turned(Fn *f, const Target *t, int K, int N, int W, int P)
 		Aff at = aff_plus(rest ? aff_c(p.full * p.panel) : aff_mul(aff_v(i), p.panel), j, t->W);
 		Aff n = aff_plus(rest ? aff_c(p.full * width) : aff_mul(aff_v(i), width), j, t->W);
 		f_store(f, P, at, e_const(f, t->W, 0));
-		(K < t->W ? pack_turned_narrow : pack_turned)(f, t, K, N, W, P, at, all, n);
+		if (K < t->W)
+			pack_turned_narrow(f, t, K, N, W, P, at, all, n);
+		else
+			pack_turned(f, t, K, N, W, P, at, all, n, turn);
 		f_end(f, rest ? 1 : 2);
 	}
 }
@@ -161,6 +184,8 @@ Fn *pack_kernel(Lowering *l, int K, const Joint *d, bool transposed)
 	bool fresh;
 	const Target *t = l->t;
 	Text name = {0};
+	/* Calls go to earlier functions. */
+	int turn = transposed && K >= t->W && d->total >= HEAD ? fn_index(l->m, turn_kernel(l)) : -1;
 	text_printf(&name, "pack_%dx%d", K, d->width[0]);
 	for (int i = 1; i < d->n; i++) text_printf(&name, "_%d", d->width[i]);
 	Fn *f = lo_kernel(l, &fresh, "%s%s%s%s", name.at, d->bias ? "_bias" : "", transposed ? "_turned" : "",
@@ -178,7 +203,7 @@ Fn *pack_kernel(Lowering *l, int K, const Joint *d, bool transposed)
 		return f;
 	}
 	if (transposed) {
-		pack_all_turned(f, t, K, d->total, W[0], P);
+		pack_all_turned(f, t, K, d->total, W[0], P, turn);
 		return f;
 	}
 	if (d->tail.n) {

@@ -173,10 +173,16 @@ static void some_tile(Fn *f, const Product *d, int q, int vectors, int tail, Aff
 			      product_start(f, d, at, row[i], aff_off(col, (int64_t)c * W),
 					    c == vectors - 1 ? tail : W));
 	if (!d->from) {
-		int i = f_unroll(f, "i", 0, SOME), j = unroll(f, "j", vectors, &opened);
-		f_set(f, acc, aff_v(i), aff_plus(aff_c(0), j, 1),
-		      product_start(f, d, aff_plus(at, j, W), row[0], col, W));
-		f_end(f, 1 + opened);
+		int j = unroll(f, "j", vectors, &opened);
+		Aff v = aff_plus(aff_c(0), j, 1);
+		f_set(f, w, v, aff_c(0), product_start(f, d, aff_plus(at, j, W), row[0], col, W));
+		f_end(f, opened);
+		opened = 1;
+		int i = f_unroll(f, "i", 0, SOME);
+		j = unroll(f, "j", vectors, &opened);
+		v = aff_plus(aff_c(0), j, 1);
+		f_set(f, acc, aff_v(i), v, e_reg(f, w, v, aff_c(0)));
+		f_end(f, opened);
 	}
 	for (const Part *p = d->part; p < d->part + d->n_part; p++) {
 		int k = f_for(f, "k", aff_c(0), aff_c(p->n), 1);

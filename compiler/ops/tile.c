@@ -57,9 +57,11 @@ void tile_loops(Fn *f, const Tile *t)
 	int whole = ragged ? t->vectors - 1 : t->vectors;
 	int acc = f_reg(f, "acc", W, t->rows, n), w = f_reg(f, "w", W, n, 1), x = f_reg(f, "x", W, 1, 1);
 
+	/* Biases are read once for all rows. */
+	bool shared = t->start == FROM_BIAS && !t->bi && t->rows > 1;
 	for (int last = 0; last <= ragged; last++) {
 		if (!last && !whole) continue;
-		int opened = 0, i = unroll(f, "i", t->rows, &opened);
+		int opened = 0, i = shared ? -1 : unroll(f, "i", t->rows, &opened);
 		Columns c = columns_open(f, t, last, whole);
 		int e;
 		if (t->start == FROM_ZERO)
@@ -70,8 +72,17 @@ void tile_loops(Fn *f, const Tile *t)
 		else
 			e = e_load_n(f, W, t->O, aff_add(aff_plus(t->o, i, t->oi), c.out),
 				     aff_c(last ? t->o_last : W));
-		f_set(f, acc, aff_plus(aff_c(0), i, 1), c.vector, e);
+		if (shared)
+			f_set(f, w, c.vector, aff_c(0), e);
+		else
+			f_set(f, acc, aff_plus(aff_c(0), i, 1), c.vector, e);
 		f_end(f, opened + c.opened);
+	}
+	if (shared) {
+		int opened = 0, i = unroll(f, "i", t->rows, &opened), v = unroll(f, "v", n, &opened);
+		Aff col = aff_plus(aff_c(0), v, 1);
+		f_set(f, acc, aff_v(i), col, e_reg(f, w, col, aff_c(0)));
+		f_end(f, opened);
 	}
 
 	if (t->fetch) {

@@ -58,6 +58,22 @@ static void sources(Map *m)
 				 (Operand){.id = m->node[i], .stride = lo_result(m->l, m->node[i]).stride});
 }
 
+/* The nodes in their order, from the operands' registers. */
+static void compute(Map *m, Each *each)
+{
+	const Graph *g = m->l->g;
+	for (int i = 0; i < m->n; i++) {
+		const Node *n = &g->node.at[m->node[i]];
+		int x[4];
+		for (int k = 0; k < n->n_in; k++) x[k] = m->reg[n->in[k]];
+		each->f->at = n->span;
+		int e = op_table[n->op]->each(each, &n->attr, x);
+		int r = f_reg(each->f, "v", each->lanes, 1, 1);
+		f_set1(each->f, r, e);
+		m->reg[m->node[i]] = r;
+	}
+}
+
 /* One step: `lanes` elements at (row, col) or, flat, at element col. */
 static void body(Map *m, int lanes, bool flat, Aff row, Aff col, Aff count)
 {
@@ -76,29 +92,43 @@ static void body(Map *m, int lanes, bool flat, Aff row, Aff col, Aff count)
 		}
 		m->reg[src->id] = src->reg;
 	}
-	Each each = {.m = m->l->m, .f = f, .lanes = lanes};
-	for (int i = 0; i < m->n; i++) {
-		const Node *n = &g->node.at[m->node[i]];
-		int x[4];
-		for (int k = 0; k < n->n_in; k++) x[k] = m->reg[n->in[k]];
-		f->at = n->span;
-		int e = op_table[n->op]->each(&each, &n->attr, x);
-		int r = f_reg(f, "v", lanes, 1, 1);
-		f_set1(f, r, e);
-		m->reg[m->node[i]] = r;
-	}
+	compute(m, &(Each){.m = m->l->m, .f = f, .lanes = lanes});
 	for (int o = 0; o < m->out.n; o++) {
 		Aff at = flat ? col : aff_add(aff_mul(row, m->out.at[o].stride), col);
 		f_store_n(f, m->out.at[o].buf, at, e_reg1(f, m->reg[m->out.at[o].id]), count);
 	}
 }
 
-/* Whole vectors of 0 .. end, then what is left under a mask. */
+/* Is there a value function in a step?  Then it takes far longer than its loads and stores. */
+static bool is_long(Map *m)
+{
+	Map trial = *m;
+	Fn *f = trial.f = fn_new(mod_new(m->l->arena, m->l->str, "trial", m->l->t->W, m->l->t->fma), "body");
+	trial.reg = arena_new(m->l->arena, int, m->l->g->node.n);
+	for (int s = 0; s < m->src.n; s++)
+		trial.reg[m->src.at[s].id] = f_reg(f, "s", m->l->t->W, 1, 1); /* what was broadcast */
+	Each each = {.m = m->l->m, .f = f, .lanes = m->l->t->W};
+	compute(&trial, &each);
+	for (int i = 1; i < f->expr.n; i++)
+		if (f->expr.at[i].op == E_CALL) return true;
+	return false;
+}
+
+/*
+ * Whole vectors of 0 .. end, then what is left under a mask; in one loop where a mask costs nothing, or
+ * little beside what is computed: half the code.
+ */
 static void sweep(Map *m, bool flat, Aff row, Aff end)
 {
 	Fn *f = m->f;
 	int W = m->l->t->W;
-	bool constant = end.n == 0;
+	bool constant = end.n == 0, whole_only = constant && end.c % W == 0;
+	if (!whole_only && (W >= 16 || (W >= 8 && is_long(m)))) {
+		int i = f_for(f, "i", aff_c(0), end, W);
+		body(m, W, flat, row, aff_v(i), aff_plus(end, i, -1));
+		f_end(f, 1);
+		return;
+	}
 	Aff whole = constant ? aff_c(end.c / W * W) : aff_v(f_floor(f, "whole", end, W));
 	for (int tail = 0; tail < 2; tail++) {
 		if (constant && (tail ? whole.c == end.c : !whole.c)) continue;
