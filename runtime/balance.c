@@ -26,7 +26,7 @@ static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 const char *mtl_balance_name(MtlBalanceKind k)
 {
 	static const char *const name[] = {"fixed",  "uncertainty", "dwa",    "gradnorm",
-					   "pcgrad", "mgda",	    "pareto", "cagrad"};
+					   "pcgrad", "mgda",	    "pareto", "cagrad", "nash"};
 	return name[k];
 }
 
@@ -79,7 +79,7 @@ MtlStatus mtl_balance_init(MtlBalance *b, const MtlSys *sys, const MtlModel *m, 
 {
 	*b = (MtlBalance){.m = m, .sys = sys, .n = m->tasks.n};
 	static const int per_task[] = {
-	    [MTL_UNCERTAINTY] = 4, [MTL_DWA] = 4, [MTL_GRADNORM] = 2, [MTL_CAGRAD] = 0};
+	    [MTL_UNCERTAINTY] = 4, [MTL_DWA] = 4, [MTL_GRADNORM] = 2, [MTL_NASH] = 0};
 	MtlBalanceKind kind = m->train.balance.kind;
 	b->n_remembered = per_task[kind] * b->n + (kind == MTL_DWA);
 	for (int k = 0; k < b->n; k++) {
@@ -332,6 +332,7 @@ static void surgery(MtlStep *s)
 	if (rule->kind == MTL_PCGRAD) mtl_pcgrad(n, G, s->seed, (uint64_t)s->step, a, work);
 	if (rule->kind == MTL_MGDA || rule->kind == MTL_PARETO) mtl_min_norm(n, G, least, a, work);
 	if (rule->kind == MTL_CAGRAD) mtl_cagrad(n, G, rule->k, a, work);
+	if (rule->kind == MTL_NASH) mtl_nash(n, G, a, work);
 	for (int i = 0; i < n; i++) b->share[who[i]] = a[i];
 }
 

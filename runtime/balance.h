@@ -17,7 +17,7 @@
  *
  * One gradient from several, with shares a_k by surgery.h; a task's own parameters keep its own gradient:
  *
- *   pcgrad, mgda, pareto, cagrad
+ *   pcgrad, mgda, pareto, cagrad, nash
  *
  * A task without a row in the batch takes no part in that step.  What a method remembers is part of a run's
  * state.

@@ -320,7 +320,8 @@ typedef enum {
 	MTL_PCGRAD,
 	MTL_MGDA,
 	MTL_PARETO,
-	MTL_CAGRAD
+	MTL_CAGRAD,
+	MTL_NASH
 } MtlBalanceKind;
 typedef struct {
 	MtlBalanceKind kind;

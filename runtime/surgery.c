@@ -6,9 +6,10 @@
 #include "surgery.h"
 #include "rng.h"
 #include <math.h>
+#include <stdbool.h>
 
 /* Exchanges; each makes things better, and rounding ends them long before. */
-enum { MOST = 20000 };
+enum { MOST = 20000, NASH = 200 };
 static const double enough = 1e-10, noise = 1e-15;
 
 static double dot(int n, const double *x, const double *y)
@@ -139,4 +140,74 @@ void mtl_cagrad(int n, const double *G, double c, double *a, double *work)
 		move(e, t, w, NULL);
 	}
 	for (int k = 0; k < n; k++) a[k] = 1.0 / n + (length > 0 ? root / length * w[k] : 0);
+}
+
+/* ---- the bargain ---- */
+
+/* H x = b for a positive definite H [n, n], which is used up; false where rounding has made it none. */
+static bool solve(int n, double *H, double *b)
+{
+	for (int j = 0; j < n; j++) {
+		double pivot = H[j * n + j];
+		for (int k = 0; k < j; k++) pivot -= H[j * n + k] * H[j * n + k];
+		if (!(pivot > 0)) return false;
+		H[j * n + j] = sqrt(pivot);
+		for (int i = j + 1; i < n; i++) {
+			for (int k = 0; k < j; k++) H[i * n + j] -= H[i * n + k] * H[j * n + k];
+			H[i * n + j] /= H[j * n + j];
+		}
+	}
+	for (int i = 0; i < n; i++) {
+		for (int k = 0; k < i; k++) b[i] -= H[i * n + k] * b[k];
+		b[i] /= H[i * n + i];
+	}
+	for (int i = n; i-- > 0;) {
+		for (int k = i + 1; k < n; k++) b[i] -= H[k * n + i] * b[k];
+		b[i] /= H[i * n + i];
+	}
+	return true;
+}
+
+/*
+ * The zero of G a - 1 / a is the minimum of a'G a / 2 - sum log a_k, which is convex and self-concordant:
+ * with steps shortened by 1 + their decrement, Newton's method stays in a > 0 and gets there from anywhere.
+ * With a_k = b_k / |g_k| the matrix has a diagonal of 1.
+ *
+ * Gradients that cancel out have no bargain: the way leads to infinity along what cancels them, and after
+ * some steps its direction is that.
+ */
+void mtl_nash(int n, const double *G, double *a, double *work)
+{
+	double C[n * n + 1], H[n * n + 1], slope[n + 1], sum = 0;
+	int who[n + 1], m = 0;
+	for (int k = 0; k < n; k++) {
+		a[k] = 1;
+		if (G[k * n + k] > 0) who[m++] = k;
+	}
+	for (int i = 0; i < m; i++) {
+		a[who[i]] = 1 / sqrt(m); /* b */
+		for (int j = 0; j < m; j++)
+			C[i * m + j] = G[who[i] * n + who[j]] /
+				       (sqrt(G[who[i] * n + who[i]]) * sqrt(G[who[j] * n + who[j]]));
+	}
+	for (int turn = 0; turn < NASH; turn++) {
+		double decrement = 0;
+		for (int i = 0; i < m; i++) {
+			double b = a[who[i]];
+			work[i] = 1 / b;
+			for (int j = 0; j < m; j++) {
+				H[i * m + j] = C[i * m + j] + (i == j ? 1 / (b * b) : 0);
+				work[i] -= C[i * m + j] * a[who[j]];
+			}
+		}
+		for (int i = 0; i < m; i++) slope[i] = work[i];
+		if (!solve(m, H, work)) break;
+		for (int i = 0; i < m; i++) decrement += slope[i] * work[i];
+		decrement = sqrt(decrement > 0 ? decrement : 0);
+		for (int i = 0; i < m; i++) a[who[i]] += work[i] / (1 + decrement);
+		if (decrement < 1e-12) break;
+	}
+	for (int i = 0; i < m; i++) a[who[i]] /= sqrt(G[who[i] * n + who[i]]);
+	for (int i = 0; i < m; i++) sum += a[who[i]];
+	for (int i = 0; i < m; i++) a[who[i]] *= m / sum; /* sum > 0 */
 }

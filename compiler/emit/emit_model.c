@@ -466,7 +466,7 @@ static void meetings(Text *o, const Lowered *l)
 static void balance(Text *o, const Spec *s)
 {
 	static const char *const kind[] = {"FIXED",  "UNCERTAINTY", "DWA",    "GRADNORM",
-					   "PCGRAD", "MGDA",	    "PARETO", "CAGRAD"};
+					   "PCGRAD", "MGDA",	    "PARETO", "CAGRAD", "NASH"};
 	text_printf(o, ".balance = {MTL_%s, ", kind[s->balance.kind]);
 	number(o, s->balance.k);
 	text_add(o, ", ");

@@ -19,6 +19,7 @@ static const struct {
     [BALANCE_MGDA] = {.name = "mgda"},
     [BALANCE_PARETO] = {.name = "pareto"},
     [BALANCE_CAGRAD] = {"cagrad", {"c"}, 0.4, 0},
+    [BALANCE_NASH] = {.name = "nash"},
 };
 enum { N_METHOD = sizeof method / sizeof *method };
 
@@ -127,7 +128,7 @@ void check_balance(Check *c, const Ast *e)
 	}
 	if (kind < 0) {
 		told(c, e->span, "M0637",
-		     "a balance is fixed, uncertainty, dwa, gradnorm, pcgrad, mgda, pareto or cagrad");
+		     "a balance is fixed, uncertainty, dwa, gradnorm, pcgrad, mgda, pareto, cagrad or nash");
 		if (named) help_near(c, &near, e->name);
 		return;
 	}

@@ -43,6 +43,7 @@ typedef struct {
 	int share; /* feature whose table (and code) this one uses, or -1 */
 	int dim;   /* declared width, 0: the default */
 	int seq;   /* 1 + the sequence it is a field of, or 0 */
+	Str after; /* the event before which it is not known, or NULL */
 } Feature;
 
 /* A behaviour sequence: several fields a step.  Its fields are features of kind FEATURE_BAG. */
@@ -184,7 +185,8 @@ typedef enum {
 	BALANCE_PCGRAD,
 	BALANCE_MGDA,
 	BALANCE_PARETO,
-	BALANCE_CAGRAD
+	BALANCE_CAGRAD,
+	BALANCE_NASH
 } BalanceKind;
 typedef struct {
 	BalanceKind kind;

@@ -56,9 +56,10 @@ pcgrad pcgrad
 mgda mgda
 pareto pareto(click: 0.2, buy: 0.1)
 cagrad cagrad(c: 0.5)
+nash nash
 END
 # Every method is another model: none of them is silently `fixed`.
-[ "$(cksum ./*.whole | awk '{ print $1 }' | sort -u | wc -l)" -eq 8 ]
+[ "$(cksum ./*.whole | awk '{ print $1 }' | sort -u | wc -l)" -eq 9 ]
 verdict $? "methods that leave the same model: $(cksum ./*.whole | sort)"
 
 # An interrupted epoch: dwa knows the losses of its first half.

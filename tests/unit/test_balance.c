@@ -127,7 +127,7 @@ static void test_plain(void)
 /* A task without a row has a gradient of 0, which would be the shortest of all. */
 static void test_without_rows(void)
 {
-	for (int kind = MTL_GRADNORM; kind <= MTL_CAGRAD; kind++) {
+	for (int kind = MTL_GRADNORM; kind <= MTL_NASH; kind++) {
 		Rig r;
 		rig(&r, (MtlBalanceKind)kind, 0.5, 0.025, 1);
 		memset(r.grad + N_PARAM + BLOCK, 0, BLOCK * sizeof *r.grad);

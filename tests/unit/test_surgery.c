@@ -52,12 +52,13 @@ static void test_equal(void)
 		for (int k = 1; k < n; k++) memcpy(x.g[k], x.g[0], sizeof x.g[0]);
 		products(&x);
 		double a[MOST], work[MOST], d[DIM], least[MOST] = {0.2};
-		for (int method = 0; method < 4; method++) {
-			double want[] = {n, 1, 1, 1.4};
+		for (int method = 0; method < 5; method++) {
+			double want[] = {n, 1, 1, 1.4, n};
 			if (method == 0) mtl_pcgrad(n, x.G, 1, 1, a, work);
 			if (method == 1) mtl_min_norm(n, x.G, NULL, a, work);
 			if (method == 2) mtl_min_norm(n, x.G, least, a, work);
 			if (method == 3) mtl_cagrad(n, x.G, 0.4, a, work);
+			if (method == 4) mtl_nash(n, x.G, a, work);
 			joined(&x, a, d);
 			for (int i = 0; i < DIM; i++)
 				CU_ASSERT_DOUBLE_EQUAL(d[i], want[method] * x.g[0][i],
@@ -234,6 +235,55 @@ static void test_cagrad(void)
 	CU_ASSERT(a[0] == 0.5 && a[1] == 0.5);
 }
 
+static void test_nash(void)
+{
+	double a[MOST], work[MOST], d[DIM];
+	for (uint64_t seed = 0; seed < 200; seed++) {
+		Gradients x = random_gradients(2 + (int)(seed % 4), seed % 3 ? 1 : 0, seed);
+		mtl_nash(x.n, x.G, a, work);
+		joined(&x, a, d);
+		/* (G a)_k = c / a_k with one c for all: here sum a = n, the bargain's c is 1. */
+		double c = a[0] * dot(d, x.g[0]), sum = 0;
+		CU_ASSERT(c > 0);
+		for (int k = 0; k < x.n; k++) {
+			CU_ASSERT_DOUBLE_EQUAL(a[k] * dot(d, x.g[k]), c, 1e-9 * c);
+			CU_ASSERT(a[k] > 0);
+			sum += a[k];
+		}
+		CU_ASSERT_DOUBLE_EQUAL(sum, x.n, 1e-12);
+		/* No direction of d's length has a larger product of gains. */
+		double best = 0;
+		for (int k = 0; k < x.n; k++) best += log(dot(d, x.g[k]));
+		for (int t = 0; t < 200; t++) {
+			double v[DIM], gains = 0, size;
+			for (int i = 0; i < DIM; i++)
+				v[i] = d[i] + (mtl_uniform(seed, 8, (uint64_t)(t * DIM + i)) - 0.5) *
+						  sqrt(dot(d, d)) / (1 + t % 9);
+			size = sqrt(dot(d, d) / dot(v, v));
+			bool up = true;
+			for (int k = 0; k < x.n; k++) {
+				double gain = size * dot(v, x.g[k]);
+				up &= gain > 0;
+				gains += up ? log(gain) : 0;
+			}
+			CU_ASSERT(!up || gains <= best + 1e-9);
+		}
+		/* The lengths of gradients are nothing to it: of two, each has the other's length. */
+		if (x.n == 2)
+			CU_ASSERT_DOUBLE_EQUAL(a[0] * a[0] * x.G[0], a[1] * a[1] * x.G[3], 1e-9 * x.G[0]);
+	}
+	/* Gradients that cancel out: what is left is next to nothing. */
+	mtl_nash(2, (const double[]){1, -2, -2, 4}, a, work);
+	CU_ASSERT_DOUBLE_EQUAL(a[0], 4.0 / 3, 1e-9);
+	CU_ASSERT_DOUBLE_EQUAL(a[1], 2.0 / 3, 1e-9);
+	mtl_nash(3, (const double[]){4, 0, 0, 0, 0, 0, 0, 0, 1}, a, work); /* the second has no gradient */
+	CU_ASSERT_DOUBLE_EQUAL(a[0], 2.0 / 3, 1e-9);
+	CU_ASSERT_DOUBLE_EQUAL(a[2], 4.0 / 3, 1e-9);
+	CU_ASSERT(a[1] == 1);
+	mtl_nash(2, (const double[]){0, 0, 0, 0}, a, work);
+	CU_ASSERT(a[0] == 1 && a[1] == 1);
+}
+
 int main(void)
 {
 	CU_pSuite s = suite_begin("surgery");
@@ -242,5 +292,6 @@ int main(void)
 	CU_add_test(s, "mgda: a way down for every task", test_min_norm);
 	CU_add_test(s, "pareto: least shares, and the best point above them", test_pareto);
 	CU_add_test(s, "cagrad: the worst task is best on the ball", test_cagrad);
+	CU_add_test(s, "nash: equal gains for equal prices", test_nash);
 	return suite_end();
 }
