@@ -4,6 +4,7 @@
  * here.
  */
 #define _GNU_SOURCE
+#include "driver/afterwards.h"
 #include "driver/commands.h"
 #include "driver/describe.h"
 #include "driver/distinct.h"
@@ -30,6 +31,7 @@ typedef struct {
 	int want;
 	int64_t empty, unknown, numbers, items, most_items, cut;
 	double min, max, sum;
+	int64_t largest;   /* of a feature with size: n, or -1 */
 	Distinct distinct; /* of cells; of a list's items */
 } Seen;
 
@@ -47,7 +49,8 @@ typedef struct {
 	int *sample;
 	int64_t *zeros, *ones; /* [n_event] after the tree */
 	Pair *pair;	       /* [n_event][n_event] */
-	int64_t *against;      /* [n_event][n_event]: the first happened, the second, its ancestor, did not */
+	Afterwards afterwards;
+	int64_t *against; /* [n_event][n_event]: the first happened, the second, its ancestor, did not */
 	MtlTruth *column, *event, *stack;
 	VEC(Problem) problem;
 	int64_t rows, usable, contradictions;
@@ -120,6 +123,16 @@ static bool unknown(const Survey *v, int root, const char *p, size_t n)
 	return row == MTL_ROW_UNKNOWN;
 }
 
+/* The largest number of those that have a row, of a feature with size: n. */
+static void range(const Survey *v, int root, Seen *s, const char *p, size_t n)
+{
+	const MtlFeature *f = &v->m.feature[root];
+	int32_t row = MTL_ROW_FIRST;
+	if (f->code != MTL_SIZE) return;
+	mtl_code_row(f, &v->codes.book[root], p, n, &row);
+	if (row >= MTL_ROW_FIRST && row - MTL_ROW_FIRST > s->largest) s->largest = row - MTL_ROW_FIRST;
+}
+
 static void list_cell(Survey *v, const MtlFeature *f, int root, Seen *s, const MtlCell *c)
 {
 	const char *p = c->p, *end = p + c->n, *item;
@@ -138,6 +151,7 @@ static void list_cell(Survey *v, const MtlFeature *f, int root, Seen *s, const M
 			return;
 		}
 		s->unknown += unknown(v, root, item, n);
+		range(v, root, s, item, n);
 		distinct_add(&s->distinct, XXH3_64bits(item, n));
 	}
 	s->empty += !items;
@@ -154,6 +168,7 @@ static void features(Survey *v)
 		if (!c) continue;
 		const MtlFeature *f = &v->m.feature[i];
 		int root = mtl_code_root(&v->m, i);
+		afterwards_see(&v->afterwards, i, c->p, c->n, v->event);
 		if (f->kind == MTL_BAG) {
 			list_cell(v, f, root, s, c);
 		} else if (f->kind == MTL_NUMBER || v->m.feature[root].code == MTL_BUCKET ||
@@ -163,6 +178,7 @@ static void features(Survey *v)
 			s->empty++;
 		} else {
 			s->unknown += unknown(v, root, c->p, c->n);
+			range(v, root, s, c->p, c->n);
 			distinct_add(&s->distinct, XXH3_64bits(c->p, c->n));
 		}
 	}
@@ -185,6 +201,7 @@ static void events(Survey *v)
 {
 	const MtlModel *m = &v->m;
 	bool readable = true;
+	for (int i = 0; i < m->n_event; i++) v->event[i] = MTL_MAYBE;
 	for (int i = 0; i < m->n_label_column; i++) {
 		const MtlCell *c = v->label[i] < 0 ? NULL : mtl_log_cell(&v->log, v->label[i]);
 		v->column[i] = MTL_MAYBE;
@@ -300,8 +317,10 @@ static MtlStatus survey(Survey *v, const char *const *path, int n_path, MtlForma
 	v->column = arena_new(v->arena, MtlTruth, m->n_label_column + 1);
 	v->event = arena_new(v->arena, MtlTruth, n_event + 1);
 	v->stack = arena_new(v->arena, MtlTruth, longest + 1);
+	afterwards_init(&v->afterwards, v->arena, m->n_feature, m->n_event);
 	v->weight = v->group = -1;
 	for (int i = 0; i < m->n_feature; i++)
+		v->feature[i].largest = -1,
 		v->feature[i].want = m->feature[i].n_cross ? -1 /* made of others */
 							   : want(v, m->feature[i].column, "feature", false,
 								  path, n_path, format, given);
@@ -343,6 +362,38 @@ static MtlStatus survey(Survey *v, const char *const *path, int n_path, MtlForma
 
 static double percent(int64_t k, int64_t n) { return n ? 100.0 * (double)k / (double)n : 0; }
 
+/* A range or a vocabulary of which most is not in the log: its rows stay as they were initialised. */
+static void idle_rows(const Survey *v, int i, FILE *to)
+{
+	const Seen *s = &v->feature[i];
+	const MtlFeature *f = &v->m.feature[i];
+	if (s->want < 0 || !v->rows || mtl_code_root(&v->m, i) != i) return;
+	if (f->code == MTL_SIZE && 2 * (s->largest + 1) <= f->n)
+		fprintf(to,
+			"note: column \"%s\": the largest number is %lld, and size: %lld has rows up to %lld "
+			"that nothing teaches\n",
+			f->column, (long long)s->largest, (long long)f->n, (long long)f->n - 1);
+	if (f->code == MTL_VOCAB && f->n && 2 * distinct_count(&s->distinct) <= f->n)
+		fprintf(to, "note: column \"%s\": most of the %lld words of its vocabulary do not occur\n",
+			f->column, (long long)f->n);
+}
+
+static void too_early(const Survey *v, int i, FILE *to)
+{
+	const char *same;
+	for (int e = 0; e < v->m.n_event; e++)
+		if (afterwards_of(&v->afterwards, i, e, &same)) {
+			const char *name = v->m.event[e].name;
+			fprintf(
+			    to,
+			    "note: column \"%s\" is %s%s%s in every row without %s, and not in those with "
+			    "it: if it is known only afterwards, say `after: %s`\n",
+			    v->m.feature[i].column, *same ? "\"" : "empty", same, *same ? "\"" : "", name,
+			    name);
+			return;
+		}
+}
+
 static void say_check(const Survey *v, FILE *to)
 {
 	for (int i = 0; i < v->problem.n; i++) {
@@ -363,6 +414,8 @@ static void say_check(const Survey *v, FILE *to)
 				f->column, percent(s->unknown, of));
 		if (s->want >= 0 && v->rows && s->empty == v->rows)
 			fprintf(to, "note: column \"%s\" is empty everywhere\n", f->column);
+		idle_rows(v, i, to);
+		too_early(v, i, to);
 	}
 	for (int i = 0; i < v->m.n_event; i++) {
 		bool known = v->ones[i] || v->zeros[i];

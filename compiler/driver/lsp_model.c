@@ -403,6 +403,7 @@ static const struct {
     {"pool", "pool: sum | mean"},
     {"column", "column: \"NAME\""},
     {"train_only", "exists in training alone"},
+    {"after", "after: EVENT, not known before it happened"},
     {"dropout", "dropout: SHARE"},
     {"optimizer", "optimizer: adam(lr: 1e-3)"},
     {"tables", "tables: adagrad(lr: 0.05)"},

@@ -240,6 +240,15 @@ static void set_dropout(Check *c, Feature *f, const Ast *arg)
 	     "the share of cells that is taken as missing lies in [0, 1), %g does not", f->dropout);
 }
 
+/* An event's name; lint_late finds it, when every event is known. */
+static void set_after(Check *c, Feature *f, const Ast *arg)
+{
+	if (arg->a->kind == AST_NAME)
+		f->after = arg->a->name;
+	else
+		told(c, arg->a->span, "M0104", "after needs the name of an event");
+}
+
 static const Attribute attribute[] = {
     {"hash", ON_TABLE, set_hash, true},
     {"vocab", ON_TABLE, set_vocab, true},
@@ -256,6 +265,7 @@ static const Attribute attribute[] = {
     {"column", ON_ALL, set_column, false},
     {"dropout", ON_ID | ON_NUMBER, set_dropout, false},
     {"train_only", ON_ALL, set_train_only, false},
+    {"after", ON_ALL, set_after, false},
 };
 enum { N_ATTRIBUTE = sizeof attribute / sizeof *attribute };
 
@@ -323,8 +333,8 @@ static bool as_field(Check *c, Feature *f, const Seq *q, const Ast *item)
 	for (int i = 0; i < item->list.n; i++) {
 		const Ast *arg = item->list.at[i];
 		Str name = arg->name ? arg->name : arg->a && arg->a->kind == AST_NAME ? arg->a->name : NULL;
-		static const char *const not [] = {"dropout", "missing", "normalize", "train_only"};
-		for (int k = 0; name && k < 4; k++)
+		static const char *const not [] = {"after", "dropout", "missing", "normalize", "train_only"};
+		for (int k = 0; name && k < 5; k++)
 			if (!strcmp(name, not [k])) {
 				told(c, arg->span, "M0109",
 				     "'%s' does not apply to '%s', which is a field of a sequence", name,
@@ -374,12 +384,12 @@ static void check_feature(Check *c, const Ast *item, int group, int seq, char se
 			told(c, item->span, "M0117", "a sequence has no sequences in it");
 		else if (item->text && !strcmp(item->text, "cross"))
 			told(c, item->span, "M0119", "a cross is no field of a sequence");
-					else {
-						told(c, item->span, "M0101",
-						     "a feature is an id, ids, real, seq or cross; there is "
-						     "no '%s'",
-						     item->text ? item->text : "");
-						if (item->text) help_near(c, &near, item->text);
+		else {
+			told(c, item->span, "M0101",
+			     "a feature is an id, ids, real, seq or cross; there is "
+			     "no '%s'",
+			     item->text ? item->text : "");
+			if (item->text) help_near(c, &near, item->text);
 		}
 	}
 	const Attribute *coded = NULL;

@@ -389,9 +389,21 @@ const Value *loss_label(Check *c, const CallSite *site)
 
 /* ---- arithmetic of losses ---- */
 
-static bool same_rows(const Value *a, const Value *b)
+/* The same label asked for twice makes the same nodes twice. */
+static bool same_count(const Graph *g, NodeId a, NodeId b)
 {
-	return a->count == b->count || (a->count && b->count && a->rows && a->rows == b->rows);
+	if (a == b) return true;
+	if (!a || !b) return false;
+	const Node *x = graph_node(g, a), *y = graph_node(g, b);
+	bool same = x->op == y->op && x->n_in == y->n_in && x->attr.i == y->attr.i &&
+		    x->attr.j == y->attr.j && x->attr.k == y->attr.k;
+	for (int i = 0; same && i < x->n_in; i++) same = same_count(g, x->in[i], y->in[i]);
+	return same;
+}
+
+static bool same_rows(const Graph *g, const Value *a, const Value *b)
+{
+	return same_count(g, a->count, b->count) || (a->count && b->count && a->rows && a->rows == b->rows);
 }
 
 static const char *counted(const Value *loss)
@@ -405,12 +417,20 @@ static const Value *loss_join(Check *c, AstKind op, const Value *a, const Value 
 		told(c, at, "M0605", "two losses can be added or subtracted, not multiplied or divided");
 		return poison(c);
 	}
-	if (!same_rows(a, b)) {
+	if (!same_rows(c->g, a, b)) {
 		told(c, at, "M0605", "these losses count different rows: the first %s%s, the second %s%s",
 		     a->rows ? "where " : "", counted(a), b->rows ? "where " : "", counted(b));
 		diag_help(c->d,
 			  "write two `loss` lines, each divided by its own rows, or give both `over: all`");
 		return poison(c);
+	}
+	if (!same_count(c->g, a->count, b->count)) {
+		diag_warn(c->d, at, "M0659",
+			  "both losses are about the rows with %s, but their labels may be unknown in "
+			  "different ones: "
+			  "the sum is divided by the rows where the first's is known",
+			  counted(a));
+		diag_help(c->d, "two `loss` lines are each divided by their own rows");
 	}
 	return row_loss(c, node2(c->g, op == AST_ADD ? OP_ADD : OP_SUB, a->node, b->node, at), a->count,
 			a->rows, at);

@@ -219,4 +219,5 @@ void check_balance(Check *c, const Ast *e);
 void check_rows(Check *c);
 void lint(Check *c);
 void lint_losses(Check *c, const bool *trained); /* lint_loss.c */
+void lint_late(Check *c);			 /* lint_late.c */
 #endif

@@ -388,6 +388,7 @@ void lint(Check *c)
 	small_batches(c);
 	equal_experts(c);
 	training_terms(c);
+	lint_late(c);
 	squared_probabilities(c, trained);
 	lint_losses(c, trained);
 }
