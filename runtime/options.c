@@ -226,9 +226,13 @@ MtlStatus mtl_options_parse(MtlOptions *o, const MtlOptionTable *t, int argc, ch
 
 const MtlOptionValue *mtl_option(const MtlOptions *o, const MtlOptionTable *t, const char *name)
 {
-	for (int k = 0; k < t->n_option; k++)
-		if (strcmp(t->option[k].name, name) == 0) return &o->value[k];
-	return NULL;
+	const MtlOptionValue *any = NULL;
+	for (int k = 0; k < t->n_option; k++) {
+		if (strcmp(t->option[k].name, name) != 0) continue;
+		if (o->command >= 0 && takes(&t->option[k], o->command)) return &o->value[k];
+		if (!any) any = &o->value[k];
+	}
+	return any;
 }
 
 const char **mtl_options_list(const MtlSys *sys, const char *text, int *n)
@@ -259,11 +263,34 @@ static int label(const MtlOption *o, char text[80])
 static void usage(const MtlOptionTable *t, const char *program, int c, FILE *to)
 {
 	const MtlCommand *k = &t->command[c];
-	fprintf(to, "usage: %s%s%s", program, *k->name ? " " : "", k->name);
+	fprintf(to, "usage: %s%s%s%s%s", program, *k->name ? " " : "", k->name, k->operand ? " " : "",
+		k->operand ? k->operand : "");
 	for (int i = 0; i < t->n_option; i++)
 		if (t->option[i].needed >> c & 1)
 			fprintf(to, " --%s %s", t->option[i].name, t->option[i].value);
-	fprintf(to, "%s%s [options]\n", k->operand ? " " : "", k->operand ? k->operand : "");
+	fputs(" [options]\n", to);
+}
+
+/* Words of a help text from column `at` on, in lines of at most COLUMNS. */
+static void flow(const char *s, int at, FILE *to)
+{
+	enum { COLUMNS = 100 };
+	int column = at;
+	while (*s) {
+		int n = (int)strcspn(s, " ");
+		if (column > at && column + 1 + n > COLUMNS) {
+			fprintf(to, "\n%*s", at, "");
+			column = at;
+		} else if (column > at) {
+			fputc(' ', to);
+			column++;
+		}
+		fwrite(s, 1, (size_t)n, to);
+		column += n;
+		s += n;
+		s += strspn(s, " ");
+	}
+	fputc('\n', to);
 }
 
 static void options_of(const MtlOptionTable *t, int c, FILE *to)
@@ -280,16 +307,67 @@ static void options_of(const MtlOptionTable *t, int c, FILE *to)
 		if (!takes(&t->option[i], c)) continue;
 		int n = label(&t->option[i], text);
 		if (n > width) fprintf(to, "%s\n", text);
-		fprintf(to, "%-*s  %s\n", width, n > width ? "" : text, t->option[i].help);
+		fprintf(to, "%-*s  ", width, n > width ? "" : text);
+		flow(t->option[i].help, width + 2, to);
 	}
+}
+
+static void examples(const MtlCommand *k, const char *program, FILE *to)
+{
+	int lines = 1;
+	for (const char *s = k->example; (s = strchr(s, '\n')); s++) lines++;
+	fprintf(to, "\nexample%s:\n  ", lines > 1 ? "s" : "");
+	for (const char *s = k->example; *s; s++)
+		if (*s == '%')
+			fputs(program, to);
+		else if (*s == '\n')
+			fputs("\n  ", to);
+		else
+			fputc(*s, to);
+	fputc('\n', to);
+}
+
+const char *mtl_exit_text(int code)
+{
+	switch (code) {
+	case MTL_OK: return "done";
+	case MTL_NO: return "the answer is no";
+	case MTL_USAGE: return "the command line is wrong";
+	case MTL_SPEC: return "the model's text is wrong";
+	case MTL_DATA: return "the data are wrong";
+	case MTL_REFUSED: return "the model file is refused";
+	case MTL_SYSTEM: return "a file or the system";
+	case MTL_NUMBERS: return "numbers that are not finite";
+	case MTL_LIMIT: return "memory, or another limit";
+	case MTL_INTERRUPTED: return "interrupted";
+	}
+	return "a mistake of ours: please report it";
+}
+
+static void exits(const MtlCommand *k, FILE *to)
+{
+	static const struct {
+		char letter;
+		int code;
+	} of[] = {{'0', 0}, {'1', 1}, {'2', 2}, {'3', 3}, {'4', 4},
+		  {'5', 5}, {'6', 6}, {'7', 7}, {'8', 8}, {'i', 130}};
+	fputs("\nexit codes:\n", to);
+	for (size_t i = 0; i < sizeof of / sizeof *of; i++)
+		if (of[i].code == MTL_OK || of[i].code == MTL_USAGE || strchr(k->exits, of[i].letter))
+			fprintf(to, "  %-3d  %s\n", of[i].code,
+				of[i].code == 1 && k->no ? k->no : mtl_exit_text(of[i].code));
 }
 
 void mtl_options_help(const MtlOptionTable *t, const char *program, int command, FILE *to)
 {
 	if (command >= 0) {
+		const MtlCommand *k = &t->command[command];
 		usage(t, program, command, to);
-		fprintf(to, "\n%s\n", t->command[command].help);
+		fprintf(to, "\n%s\n", k->help);
+		if (k->more) fprintf(to, "\n%s\n", k->more);
+		if (k->example) examples(k, program, to);
 		options_of(t, command, to);
+		if (k->exits) exits(k, to);
 		if (*t->command[command].name) return;
 	} else {
 		fprintf(to, "usage: %s COMMAND [options]\n\n%s\n", program, t->intro);

@@ -24,7 +24,7 @@ typedef struct {
 	char letter;	  /* 'o', or 0 */
 	MtlArg arg;
 	const char *value; /* what stands for the argument in the help */
-	uint32_t commands; /* bit c: command c takes it */
+	uint32_t commands; /* bit c: command c takes it; a name may stand in several rows for different ones */
 	uint32_t needed;   /* bit c: command c cannot do without */
 	const char *help;
 } MtlOption;
@@ -32,7 +32,12 @@ typedef struct {
 typedef struct {
 	const char *name;    /* "" where the program has one thing to do without a word for it */
 	const char *operand; /* "[F|-]" (may be left out), "F.mtl..." (one or more), or NULL */
-	const char *help;
+	const char *help;    /* one line, for lists */
+	/* For the help of the command alone: */
+	const char *more;    /* what goes in, what comes out; lines of at most 100 columns */
+	const char *example; /* command lines, a line each; % is the program's name, # begins a remark */
+	const char *exits;   /* exit codes it can have besides 0 and 2: "1346", i: 130 */
+	const char *no;	     /* what exit code 1 means */
 } MtlCommand;
 
 typedef struct {
@@ -64,10 +69,12 @@ typedef struct {
 
 /* MTL_USAGE with one line that names the nearest real word. */
 MtlStatus mtl_options_parse(MtlOptions *o, const MtlOptionTable *t, int argc, char *const *argv, MtlError *e);
-/* Value of the option called `name`, which must be in the table. */
+/* Value of the option called `name`, which must be in the table: once, or once for each of several commands. */
 const MtlOptionValue *mtl_option(const MtlOptions *o, const MtlOptionTable *t, const char *name);
 /* Help of one command, or of the program where command < 0. */
 void mtl_options_help(const MtlOptionTable *t, const char *program, int command, FILE *to);
+/* What an exit code means, for any command but where it is 1. */
+const char *mtl_exit_text(int code);
 /* The table as tab-separated lines: "command NAME OPERAND HELP", "option COMMANDS NAME LETTER VALUE HELP". */
 void mtl_options_dump(const MtlOptionTable *t, FILE *to);
 

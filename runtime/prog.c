@@ -23,18 +23,59 @@
 #define ON(c) (1u << (c))
 
 static const MtlCommand command[] = {
-    {"train", NULL, "Trains the model on a log and writes a model file."},
-    {"eval", NULL, "Metrics of every probability, on the rows where it is defined."},
-    {"score", "[F|-]", "Scores the rows of F (default: stdin): one line out per row in."},
-    {"grad", NULL, "Losses and every gradient of all rows as one batch, as a model file."},
-    {"init", NULL, "Writes fresh parameters."},
-    {"info", NULL, "Inputs, outputs, parameters, digest and kernels."},
+    {"train", NULL, "Trains the model on a log and writes a model file.",
+     .more =
+	 "Reads logs with the columns that `info` lists (features and labels, by name). Writes a model file\n"
+	 "after every epoch: weights, and where the run stands. Progress goes to stderr. An interrupt\n"
+	 "(Ctrl-C) saves and ends with 130; --resume goes on as if it had never been. The same seed and\n"
+	 "data give the same bits on any number of threads.",
+     .example = "% train --data mon.csv --valid tue.csv --out my.model\n"
+		"% train --data mon.csv,tue.csv --epochs 3 --lr 3e-3 --out my.model --log run.jsonl\n"
+		"% train --data mon.csv --out my.model --resume my.model",
+     .exits = "45678i"},
+    {"eval", NULL, "Metrics of every probability, on the rows where it is defined.",
+     .more =
+	 "Reads logs with their labels, and a model file. On stdout, for each head and derived event: rows,\n"
+	 "AUC, log loss, normalised entropy, calibration, ECE; the losses.",
+     .example = "% eval --data tue.csv --model my.model\n% eval --data tue.csv --model my.model --json",
+     .exits = "45678i"},
+    {"score", "[F|-]", "Scores the rows of F (default: stdin): one line out per row in.",
+     .more =
+	 "Reads rows with the columns of the features, no labels, and a model file. Writes a header with\n"
+	 "the names of the outputs, then a line for each row, in order.",
+     .example = "% score wed.csv --model my.model -o scores.csv\n"
+		"zcat wed.csv.gz | % score --model my.model >scores.csv",
+     .exits = "4568i"},
+    {"grad", NULL, "Losses and every gradient of all rows as one batch, as a model file.",
+     .more = "For comparing with another implementation: tensors carry the names of the parameters.",
+     .example = "% init --seed 1 --out fresh.model\n% grad --data few.csv --model fresh.model --out few.grad",
+     .exits = "45678"},
+    {"init", NULL, "Writes fresh parameters.",
+     .more = "Writes a model file as it is before the first step; a model that takes statistics from data\n"
+	     "(vocab: auto, quantiles, normalize) needs --data.",
+     .example = "% init --seed 7 --out fresh.model", .exits = "4568"},
+    {"info", NULL, "Inputs, outputs, parameters, digest and kernels.",
+     .more = "What the program knows of its model; with --model, what is in that file. On stdout.",
+     .example = "% info\n% info --model my.model --json", .exits = "56"},
     {"gradcheck", NULL,
      "The kernels' gradients against differences of their float losses: rough, a few per cent at kinks of "
-     "relu."},
-    {"bench", NULL, "Rows per second and latency of scoring and of a training step, on random rows."},
-    {"pack", NULL, "Encodes logs once, into the folder that train --cache and eval --cache read."},
-    {"import", NULL, "A model file of weights that others have trained, by a map of names."},
+     "relu.",
+     .more = "Of a trained model where it stands; `mtlc gradcheck F.mtl` is the precise one.",
+     .example = "% gradcheck --model my.model", .exits = "14568", .no = "a gradient is wrong"},
+    {"bench", NULL, "Rows per second and latency of scoring and of a training step, on random rows.",
+     .example = "% bench\n% bench --threads 2 --json", .exits = "4568"},
+    {"pack", NULL, "Encodes logs once, into the folder that train --cache and eval --cache read.",
+     .more =
+	 "Reads logs; writes a file for each log into the folder, which is made. Training from there does\n"
+	 "not read text again, and gives the same bits. A log that has changed is packed anew.",
+     .example = "% pack --data mon.csv --valid tue.csv --cache packs\n"
+		"% train --data mon.csv --valid tue.csv --cache packs --out my.model",
+     .exits = "4568i"},
+    {"import", NULL, "A model file of weights that others have trained, by a map of names.",
+     .more =
+	 "Reads a safetensors file and a map: lines `theirs = ours`; writes a model file of this model. Our\n"
+	 "names and shapes are those `info` lists. Nothing may be left over on either side.",
+     .example = "% import --weights theirs.safetensors --map names.txt --out my.model", .exits = "4568"},
 };
 
 #define READS (ON(TRAIN) | ON(EVAL) | ON(GRAD) | ON(PACK))

@@ -117,7 +117,10 @@ MtlStatus mtl_prog_train(MtlProgram *p, MtlError *e)
 		    d->schedule.kind == MTL_SCHEDULE_LINEAR || d->schedule.kind == MTL_SCHEDULE_COSINE, e);
 	static const char *const written[] = {"out", "log", "rejects"};
 	const char *model[] = {o.init, o.resume};
+	const char *also[] = {mtl_program_text(p, "log"), mtl_program_text(p, "rejects")};
 	for (int i = 0; i < 3; i++) {
+		/* Each against those that follow in `written`. */
+		if (!st && i < 2) st = mtl_program_apart(p, written[i], also + i, 2 - i, e);
 		if (!st) st = mtl_program_apart(p, written[i], data, o.n_data, e);
 		if (!st) st = mtl_program_apart(p, written[i], valid, o.n_valid, e);
 		if (!st && i > 0) st = mtl_program_apart(p, written[i], model, 2, e);

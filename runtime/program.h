@@ -37,6 +37,8 @@ const char *mtl_program_text(const MtlProgram *p, const char *option); /* NULL w
 int64_t mtl_program_count(const MtlProgram *p, const char *option, int64_t otherwise);
 int mtl_program_threads(const MtlProgram *p, int otherwise); /* 0: as many as granted */
 bool mtl_program_has(const MtlProgram *p, const char *option);
+/* Are both one file, be it there or not yet?  Then by the folder it would be in, and its name there. */
+bool mtl_one_file(const char *a, const char *b);
 /* USAGE where the file that option `name` gives is one of these: what is written is not what is read. */
 MtlStatus mtl_program_apart(const MtlProgram *p, const char *name, const char *const *path, int n,
 			    MtlError *e);

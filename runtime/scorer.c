@@ -23,11 +23,21 @@ enum { SCORE, INFO, BENCH, SERVE };
 
 static const MtlCommand command[] = {
     {"", "[F|-]",
-     "Scores the rows of F (default: stdin): one line out per row in, a header with the outputs' names."},
-    {"info", NULL, "Inputs, outputs, parameters, digest and kernels."},
+     "Scores the rows of F (default: stdin): one line out per row in, a header with the outputs' names.",
+     .more = "Reads rows with the columns that `info` lists, by name; no labels.",
+     .example = "% today.csv.gz -o scores.csv\n"
+		"% --passthrough user_id,item_id <today.csv >scores.csv\n"
+		"% --request user.csv --candidates items.csv",
+     .exits = "4568"},
+    {"info", NULL, "Inputs, outputs, parameters, digest and kernels.", .example = "% info", .exits = "56"},
     {"bench", NULL,
-     "Time of a call, median and 99th percentile: batches, and requests with candidates; random rows."},
-    {"serve", NULL, "Scores over HTTP, in scorers built with --serve."},
+     "Time of a call, median and 99th percentile: batches, and requests with candidates; random rows.",
+     .example = "% bench", .exits = "568"},
+    {"serve", NULL, "Scores over HTTP, in scorers built with --serve.",
+     .more = "Answers POST /v2/models/NAME/score until SIGTERM; docs/serving.md shows requests. SIGHUP reads "
+	     "--model again.",
+     .example = "% serve --listen 127.0.0.1:8080\n% serve --model my.model --listen unix:/run/my.sock",
+     .exits = "568"},
 };
 
 static const MtlOption option[] = {
@@ -197,16 +207,33 @@ void mtl_json_text(FILE *to, const char *s)
 	fputc('"', to);
 }
 
+bool mtl_one_file(const char *a, const char *b)
+{
+	struct stat sa, sb;
+	bool is_a = !stat(a, &sa), is_b = !stat(b, &sb);
+	if (is_a || is_b) return is_a && is_b && sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
+	const char *slash_a = strrchr(a, '/'), *slash_b = strrchr(b, '/');
+	char folder[4096];
+	snprintf(folder, sizeof folder, "%.*s", slash_a ? (int)(slash_a - a + 1) : 1, slash_a ? a : ".");
+	if (stat(folder, &sa)) return false;
+	snprintf(folder, sizeof folder, "%.*s", slash_b ? (int)(slash_b - b + 1) : 1, slash_b ? b : ".");
+	if (stat(folder, &sb)) return false;
+	return sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino &&
+	       !strcmp(slash_a ? slash_a + 1 : a, slash_b ? slash_b + 1 : b);
+}
+
 MtlStatus mtl_program_apart(const MtlProgram *p, const char *name, const char *const *path, int n,
 			    MtlError *e)
 {
 	const char *out = mtl_program_text(p, name);
-	struct stat a, b;
-	if (!out || stat(out, &a) != 0 || !S_ISREG(a.st_mode)) return MTL_OK;
+	struct stat st;
+	if (!out || (stat(out, &st) == 0 && !S_ISREG(st.st_mode))) return MTL_OK;
 	for (int i = 0; i < n; i++)
-		if (path[i] && stat(path[i], &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino)
-			return mtl_fail(e, MTL_USAGE, "", NULL, "--%s %s would replace what is read", name,
-					out);
+		if (path[i] && mtl_one_file(out, path[i]))
+			return mtl_fail(e, MTL_USAGE, "", NULL,
+					stat(out, &st) ? "--%s %s: another file of this command has that name"
+						       : "--%s %s would replace what is read",
+					name, out);
 	return MTL_OK;
 }
 

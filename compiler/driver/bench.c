@@ -406,7 +406,7 @@ int command_bench(const Request *call)
 				if (target_runs(&targets[i])) r.target[r.n_target++] = &targets[i];
 	r.n_target = 1;
 	if (!target_runs(r.target[0])) {
-		fprintf(stderr, "mtlc bench: this machine does not run %s\n", r.target[0]->name);
+		say_error("this machine does not run %s", r.target[0]->name);
 		return 2;
 	}
 	Compilation c;
@@ -425,7 +425,7 @@ int command_bench(const Request *call)
 		parts(&b, call, &c, lib, profile);
 	}
 	if (b.error.at) {
-		fprintf(stderr, "mtlc: %s\n", b.error.at);
+		say_error("%s", b.error.at);
 		code = 6;
 	}
 	text_free(&b.error);

@@ -5,6 +5,7 @@
 #include "front/fmt.h"
 #include "front/parse.h"
 #include "runtime/gen.h"
+#include "runtime/program.h"
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -37,9 +38,10 @@ static bool targets_of(CompileRequest *r, const char *cpu)
 	for (char *save, *t = strtok_r(list, ",", &save); t; t = strtok_r(NULL, ",", &save)) {
 		const Target *found = target_find(t);
 		if (!found || r->n_target == TARGETS_MAX) {
-			fprintf(stderr, "mtlc: --cpu: there is no '%s'; known are baseline, native", t);
-			for (int i = 0; i < n_targets; i++) fprintf(stderr, ", %s", targets[i].suffix);
-			fputc('\n', stderr);
+			Text names = {0};
+			for (int i = 0; i < n_targets; i++) text_printf(&names, ", %s", targets[i].suffix);
+			say_error("--cpu: there is no '%s'; known are baseline, native%s", t, names.at);
+			text_free(&names);
 			return false;
 		}
 		r->target[r->n_target++] = found;
@@ -63,10 +65,11 @@ bool request_of(const Request *c, CompileRequest *r, LinkRequest *l)
 		bool known = !r->dump;
 		for (int i = 0; compile_stages[i] && !known; i++) known = !strcmp(compile_stages[i], r->dump);
 		if (!known) {
-			fprintf(stderr, "mtlc: --dump: there is no stage '%s'; known are", r->dump);
+			Text names = {0};
 			for (int i = 0; compile_stages[i]; i++)
-				fprintf(stderr, "%s %s", i ? "," : "", compile_stages[i]);
-			fputc('\n', stderr);
+				text_printf(&names, "%s %s", i ? "," : "", compile_stages[i]);
+			say_error("--dump: there is no stage '%s'; known are%s", r->dump, names.at);
+			text_free(&names);
 			return false;
 		}
 	}
@@ -76,7 +79,7 @@ bool request_of(const Request *c, CompileRequest *r, LinkRequest *l)
 	r->f64 = get(c, "double")->given;
 	if (get(c, "optimize")->given) {
 		if (get(c, "optimize")->count > 3) {
-			fprintf(stderr, "mtlc: -O is 0 to 3, not %s\n", get(c, "optimize")->text);
+			say_error("-O is 0 to 3, not %s", get(c, "optimize")->text);
 			return false;
 		}
 		l->level = (int)get(c, "optimize")->count;
@@ -85,7 +88,7 @@ bool request_of(const Request *c, CompileRequest *r, LinkRequest *l)
 	if (!build) return true;
 	l->out = get(c, "output")->text;
 	if (!l->out && !r->dump) {
-		fprintf(stderr, "mtlc build: needs -o, where the program goes (or --dump, to see a stage)\n");
+		say_error("needs -o, where the program goes (or --dump, to see a stage)");
 		return false;
 	}
 	l->model = get(c, "model")->text;
@@ -93,21 +96,19 @@ bool request_of(const Request *c, CompileRequest *r, LinkRequest *l)
 	r->scorer = l->model != NULL;
 	l->serve = get(c, "serve")->given;
 	if (l->serve && !l->model) {
-		fprintf(stderr, "mtlc build: --serve is of a scorer: it needs --model\n");
+		say_error("--serve is of a scorer: it needs --model");
 		return false;
 	}
 	if (get(c, "emit")->given) l->emit = get(c, "emit")->text;
 	if (r->f64 && r->scorer) {
-		fprintf(
-		    stderr,
-		    "mtlc: --double is for the model's program (train, eval, score, ...), not for scorers "
-		    "and libraries: leave out --double or --model\n");
+		say_error("--double is for the model's program (train, eval, score, ...), not for scorers "
+			  "and libraries: leave out --double or --model");
 		return false;
 	}
 	if (r->blas && (strstr(l->emit, "static") || strstr(l->emit, "shared"))) {
-		fprintf(stderr, "mtlc: --gemm=blas is for programs and scorers: inside a library, OpenBLAS "
-				"and its number "
-				"of threads belong to the program around it\n");
+		say_error("--gemm=blas is for programs and scorers: inside a library, OpenBLAS "
+			  "and its number "
+			  "of threads belong to the program around it");
 		return false;
 	}
 	return true;
@@ -131,8 +132,8 @@ int unreadable(const char *path)
 {
 	struct stat st;
 	if (!stat(path, &st) && !S_ISDIR(st.st_mode) && !access(path, R_OK)) return 0;
-	fprintf(stderr, "mtlc: cannot read %s: %s\n", path,
-		!stat(path, &st) && S_ISDIR(st.st_mode) ? "it is a folder" : strerror(errno));
+	say_error("cannot read %s: %s", path,
+		  !stat(path, &st) && S_ISDIR(st.st_mode) ? "it is a folder" : strerror(errno));
 	return 6;
 }
 
@@ -169,17 +170,18 @@ int unwritable(const char *path)
 			      ? S_ISDIR(st.st_mode) ? "it is a folder" : "it is no plain file"
 			  : access(folder, W_OK | X_OK) ? strerror(errno)
 							: NULL;
-	if (why) fprintf(stderr, "mtlc: cannot write %s: %s\n", path, why);
+	if (why) say_error("cannot write %s: %s", path, why);
 	return why ? 6 : 0;
 }
 
 /* `build m.mtl -o m.mtl` is a slip; it must not cost the model. */
-int replaces(const char *command, const char *option, const char *out, const char *read)
+int replaces(const char *option, const char *out, const char *other)
 {
-	struct stat a, b;
-	if (!out || !read || stat(out, &a) || stat(read, &b) || a.st_dev != b.st_dev || a.st_ino != b.st_ino)
-		return 0;
-	fprintf(stderr, "mtlc %s: %s %s would replace what is read\n", command, option, out);
+	if (!out || !other || !mtl_one_file(out, other)) return 0;
+	struct stat st;
+	say_error(stat(out, &st) ? "%s %s: another file of this command has that name"
+				 : "%s %s would replace what is read",
+		  option, out);
 	return 2;
 }
 
@@ -191,8 +193,7 @@ int command_build(const Request *call)
 	int bad = unreadable(r.path);
 	if (bad) return bad;
 	if (!r.dump && (bad = unwritable(l.out))) return bad;
-	if (!r.dump && ((bad = replaces("build", "-o", l.out, r.path)) ||
-			(bad = replaces("build", "-o", l.out, l.model))))
+	if (!r.dump && ((bad = replaces("-o", l.out, r.path)) || (bad = replaces("-o", l.out, l.model))))
 		return bad;
 	Compilation c;
 	Text error = {0};
@@ -204,7 +205,7 @@ int command_build(const Request *call)
 		fwrite(c.dump.at, 1, c.dump.n, stdout);
 	else if (!code)
 		code = link_program(&c, &r, &l, &error);
-	if (error.at) fprintf(stderr, "mtlc: %s\n", error.at);
+	if (error.at) say_error("%s", error.at);
 	text_free(&error);
 	compilation_free(&c);
 	return code;
@@ -246,7 +247,7 @@ static bool cache_path(const Request *call, const Compilation *c, char *path, si
 	int n = cache && *cache ? snprintf(path, size, "%s/mtlc", cache)
 				: snprintf(path, size, "%s/.cache/mtlc", home ? home : "/tmp");
 	if (n < 0 || (size_t)n + 80 > size || !make_folders(path)) {
-		fprintf(stderr, "mtlc: cannot make the cache folder %s: %s\n", path, strerror(errno));
+		say_error("cannot make the cache folder %s: %s", path, strerror(errno));
 		return false;
 	}
 	snprintf(path + n, size - (size_t)n, "/%.32s-%016llx", c->spec ? c->spec->name : "model",
@@ -280,7 +281,7 @@ int cached_program(const Request *call, char *path, size_t size, int64_t sizes[3
 		code = compile(&c, &r) ? link_program(&c, &r, &l, &error) : 3;
 	}
 	if (!call->only_loss || code) say_messages(&c, false); /* of a task by itself they were said before */
-	if (error.at) fprintf(stderr, "mtlc: %s\n", error.at);
+	if (error.at) say_error("%s", error.at);
 	text_free(&error);
 	compilation_free(&c);
 	return code;
@@ -306,7 +307,7 @@ int command_run(const Request *call)
 	argv[n++] = word ? (char *)(uintptr_t)(word + 1) : call->argv[1];
 	for (int i = 3; i < call->argc; i++) argv[n++] = call->argv[i];
 	execv(path, argv);
-	fprintf(stderr, "mtlc: cannot run %s: %s\n", path, strerror(errno));
+	say_error("cannot run %s: %s", path, strerror(errno));
 	free(argv);
 	return 6;
 }
@@ -321,15 +322,15 @@ int command_gen(const Request *call)
 		char *end;
 		p = strtod(get(call, "correlation")->text, &end);
 		if (*end || !(p >= -1 && p <= 1)) {
-			fprintf(stderr, "mtlc data gen: --correlation is a number from -1 to 1, not '%s'\n",
-				get(call, "correlation")->text);
+			say_error("--correlation is a number from -1 to 1, not '%s'",
+				  get(call, "correlation")->text);
 			return 2;
 		}
 	}
 	int64_t rows = get(call, "rows")->given ? get(call, "rows")->count : 100000;
 	uint64_t seed = get(call, "seed")->given ? get(call, "seed")->seed : 1;
 	MtlStatus st = mtl_gen(&mtl_sys, call->operand, rows, seed, p, get(call, "output")->text, &e);
-	if (st) fprintf(stderr, "mtlc data gen: %s\n", e.text);
+	if (st) say_failure(&e);
 	return (int)st;
 }
 
@@ -358,7 +359,7 @@ int command_fmt(const Request *call)
 		if (f) ok &= !fsync(fileno(f));
 		if (f) ok &= !fclose(f);
 		if (!same && (!ok || rename(tmp.at, call->operand))) {
-			fprintf(stderr, "mtlc fmt: cannot write %s: %s\n", call->operand, strerror(errno));
+			say_error("cannot write %s: %s", call->operand, strerror(errno));
 			unlink(tmp.at);
 			code = 6;
 		}

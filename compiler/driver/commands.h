@@ -3,6 +3,7 @@
 #define COMMANDS_H
 #include "driver/compile.h"
 #include "driver/link.h"
+#include "driver/say.h"
 #include "runtime/options.h"
 
 enum { DEFINES_MAX = 64 };
@@ -41,7 +42,7 @@ int command_tune(const Request *c);
 /* Shared: the task graph of a checked model as SVG, by Graphviz; false where that cannot be had. */
 bool graph_svg(Compilation *c, Text *svg);
 /* Shared: a file written whole or not at all (NULL, "-": stdout); false: said on stderr. */
-bool write_whole(const char *command, const char *path, const Text *t);
+bool write_whole(const char *path, const Text *t);
 /* Shared: does a command line of train want a report?  Then it is run so; the exit code. */
 bool report_asked(const Request *c);
 int train_and_report(const Request *c, const char *program);
@@ -58,8 +59,8 @@ bool request_of(const Request *c, CompileRequest *r, LinkRequest *l);
 int unreadable(const char *path);
 /* 6, said on stderr, where no file can be made whole under this name; NULL and "-" (stdout) are 0. */
 int unwritable(const char *path);
-/* 2, said on stderr, where both are one file: what is written is not what is read.  Either may be NULL. */
-int replaces(const char *command, const char *option, const char *out, const char *read);
+/* 2, said on stderr, where both are one file, be it there or not yet.  Either may be NULL. */
+int replaces(const char *option, const char *out, const char *other);
 /* Messages to stderr, or as JSON to stdout. */
 void say_messages(const Compilation *c, bool json);
 #endif

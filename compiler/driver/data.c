@@ -601,7 +601,7 @@ int command_data(const Request *call)
 		v.m = describe_model(v.arena, c.spec);
 		code = (int)survey(&v, path, n_path, (MtlFormat)format->count, format->given, &e);
 		if (code)
-			fprintf(stderr, "mtlc: %s\n", e.text);
+			say_failure(&e);
 		else
 			(check ? json ? json_check : say_check : json ? json_stats : say_stats)(&v, stdout);
 		if (!code && check) code = v.problem.n > 0;

@@ -153,9 +153,10 @@ int command_explain(const Request *c)
 			near = p;
 		}
 	}
-	fprintf(stderr, "mtlc explain: there is no code '%s'", c->operand);
 	if (near.code)
-		fprintf(stderr, "; the nearest is %.*s (%.*s)", CODE, near.code, near.n_title, near.title);
-	fprintf(stderr, "; mtlc explain lists all\n");
+		say_error("there is no code '%s'; the nearest is %.*s (%.*s); mtlc explain lists all",
+			  c->operand, CODE, near.code, near.n_title, near.title);
+	else
+		say_error("there is no code '%s'; mtlc explain lists all", c->operand);
 	return 2;
 }

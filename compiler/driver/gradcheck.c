@@ -278,7 +278,7 @@ int command_gradcheck(const Request *call)
 			    : 1;
 	void *lib = code ? NULL : link_load(&c, &l, &error);
 	if (!code && !lib) {
-		fprintf(stderr, "mtlc: %s\n", error.at);
+		say_error("%s", error.at);
 		code = 6;
 	}
 	for (int i = 0; lib && i < c.lowered.n; i++) {
@@ -288,7 +288,7 @@ int command_gradcheck(const Request *call)
 		if (i == 0) differences(h, &diff, &rng, l.verbose);
 		kernels(h, &bits, &rounding);
 		if (h->fault[0]) {
-			fprintf(stderr, "mtlc: a kernel reads or writes out of bounds: %s\n", h->fault);
+			say_error("a kernel reads or writes out of bounds: %s", h->fault);
 			code = 70;
 		}
 		if (i == 0) say("gradients against central differences (double)", diff, " of the largest");

@@ -675,12 +675,9 @@ static bool render(const Text *t, const char *form, const char *path)
 	if (fd >= 0) unlink(name);
 	if (ok && !e && WIFEXITED(status) && WEXITSTATUS(status) == 0) return true;
 	if (e == ENOENT || (ok && !e && WIFEXITED(status) && WEXITSTATUS(status) == 127))
-		fprintf(
-		    stderr,
-		    "mtlc graph: a picture needs Graphviz (apt install graphviz); -o F.dot does without\n");
+		say_error("a picture needs Graphviz (apt install graphviz); -o F.dot does without");
 	else
-		fprintf(stderr, "mtlc graph: cannot write %s%s%s\n", path, e ? ": " : "",
-			e ? strerror(e) : "");
+		say_error("cannot write %s%s%s", path, e ? ": " : "", e ? strerror(e) : "");
 	return false;
 }
 
@@ -714,7 +711,7 @@ int command_graph(const Request *call)
 	const char *form = path ? strrchr(path, '.') : NULL;
 	form = !path || !strcmp(path, "-") ? "dot" : form ? form + 1 : "";
 	if (strcmp(form, "dot") && strcmp(form, "svg") && strcmp(form, "png") && strcmp(form, "pdf")) {
-		fprintf(stderr, "mtlc graph: %s: the name must end in .svg, .pdf, .png or .dot\n", path);
+		say_error("%s: the name must end in .svg, .pdf, .png or .dot", path);
 		return 2;
 	}
 	Compilation c;
@@ -734,8 +731,7 @@ int command_graph(const Request *call)
 		} else {
 			FILE *f = path && strcmp(path, "-") ? fopen(path, "w") : stdout;
 			if (!f || fwrite(p.out.at, 1, p.out.n, f) != p.out.n || (f != stdout && fclose(f))) {
-				fprintf(stderr, "mtlc graph: cannot write %s: %s\n", path ? path : "stdout",
-					strerror(errno));
+				say_error("cannot write %s: %s", path ? path : "stdout", strerror(errno));
 				code = 6;
 			}
 		}

@@ -114,10 +114,10 @@ static int put(const char *path, const Text *t)
 	}
 	if (!ok) {
 		if (fd >= 0) unlink(path);
-		fprintf(stderr, "mtlc new: cannot write %s: %s\n", path, strerror(why));
+		say_error("cannot write %s: %s", path, strerror(why));
 		return 6;
 	}
-	fprintf(stderr, "mtlc new: wrote %s; mtlc check -v %s shows what follows from it\n", path, path);
+	say_note("wrote %s; mtlc check -v %s shows what follows from it", path, path);
 	return 0;
 }
 
@@ -141,8 +141,8 @@ static int from_data(const char *data, int64_t rows, const char *path)
 	MtlError e = {0};
 	MtlStatus st = propose(data, rows, name, &text, &note, &e);
 	int code = st ? (int)st : put(path, &text);
-	if (st) fprintf(stderr, "mtlc new: %s\n", e.text);
-	if (!st && note.at) fprintf(stderr, "mtlc new: %s\n", note.at);
+	if (st) say_failure(&e);
+	if (!st && note.at) say_note("%s", note.at);
 	text_free(&text);
 	text_free(&note);
 	return code;
@@ -154,7 +154,7 @@ int command_new(const Request *c)
 			     *out = mtl_option(&c->o, c->table, "output"),
 			     *rows = mtl_option(&c->o, c->table, "rows");
 	if (data->given && c->operand) {
-		fprintf(stderr, "mtlc new: a kind or --from-data, not both\n");
+		say_error("a kind or --from-data, not both");
 		return 2;
 	}
 	if (data->given) return from_data(data->text, rows->given ? rows->count : 100000, out->text);
@@ -166,8 +166,8 @@ int command_new(const Request *c)
 	if (!find_kind(&s, c->operand)) {
 		char name[KINDS][NAME];
 		const char *near = mtl_nearest(c->operand, nth_kind, name);
-		fprintf(stderr, "mtlc new: no kind '%s'%s%s%s; there are\n", c->operand,
-			near ? ": did you mean '" : "", near ? near : "", near ? "'?" : "");
+		say_error("there is no kind '%s'%s%s%s; there are", c->operand,
+			  near ? ": did you mean '" : "", near ? near : "", near ? "'?" : "");
 		list(stderr);
 		return 2;
 	}

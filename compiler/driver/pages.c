@@ -4,6 +4,7 @@
  */
 #define _GNU_SOURCE
 #include "driver/commands.h"
+#include "driver/help.h"
 #include "runtime/program.h"
 #include <stdio.h>
 #include <string.h>
@@ -20,8 +21,9 @@ static bool takes(const MtlOption *o, int command) { return o->commands >> comma
 /* Text of roff: a minus is a minus, and no line is a request. */
 static void roff(const char *s, FILE *to)
 {
-	if (*s == '.' || *s == '\'') fputs("\\&", to);
-	for (; *s; s++) {
+	for (bool begins = true; *s; begins = *s++ == '\n') {
+		if (begins && (*s == '.' || *s == '\'')) fputs("\\&", to);
+		if (begins && *s == ' ') fputs(".br\n\\&", to);
 		if (*s == '-')
 			fputs("\\-", to);
 		else if (*s == '\\')
@@ -57,37 +59,70 @@ static void man_option(const MtlOptionTable *t, const MtlOption *o, FILE *to)
 	fputc('\n', to);
 }
 
+static void man_command(const MtlCommand *k, const char *program, FILE *to)
+{
+	fprintf(to, ".TP\n\\fB%s\\fR\n", *k->name ? k->name : "(none)");
+	roff(k->help, to);
+	fputc('\n', to);
+	if (k->more) {
+		fputs(".br\n", to);
+		roff(k->more, to);
+		fputc('\n', to);
+	}
+	if (!k->example) return;
+	fputs(".RS\n.nf\n", to);
+	for (const char *s = k->example; *s; s += strcspn(s, "\n"), s += *s == '\n') {
+		char line[160] = "";
+		size_t n = 0;
+		for (const char *c = s; *c && *c != '\n' && n + strlen(program) + 1 < sizeof line; c++) {
+			if (*c == '%')
+				n += (size_t)sprintf(line + n, "%s", program);
+			else
+				line[n++] = *c;
+		}
+		line[n] = 0;
+		roff(line, to);
+		fputc('\n', to);
+	}
+	fputs(".fi\n.RE\n", to);
+}
+
 static void man(const MtlOptionTable *t, const char *page, const char *program, const char *rest, FILE *to)
 {
 	fprintf(to, ".TH %s 1 \"\" \"%s\"\n.SH NAME\n%s \\- ", page, mtlc_version, program);
 	roff(t->intro, to);
 	fputs("\n.SH SYNOPSIS\n", to);
 	for (int c = 0; c < t->n_command; c++) {
-		const MtlCommand *k = &t->command[c];
-		fprintf(to, "%s\\fB%s\\fR \\fB%s\\fR", c ? ".br\n" : "", program, k->name);
-		for (int i = 0; i < t->n_option; i++)
-			if (t->option[i].needed >> c & 1) {
+		MtlCommand k;
+		MtlOption all[MTL_OPTIONS_MAX];
+		MtlOptionTable one = command_table(t, c, &k, all);
+		fprintf(to, "%s\\fB%s\\fR \\fB%s\\fR %s", c ? ".br\n" : "", program, k.name,
+			k.operand ? k.operand : "");
+		for (int i = 0; i < one.n_option; i++)
+			if (all[i].needed) {
 				fputs(" \\fB\\-\\-", to);
-				roff(t->option[i].name, to);
+				roff(all[i].name, to);
 				fputs("\\fR \\fI", to);
-				roff(t->option[i].value, to);
+				roff(all[i].value, to);
 				fputs("\\fR", to);
 			}
-		fprintf(to, " %s [options]\n", k->operand ? k->operand : "");
+		fputs(" [options]\n", to);
 	}
 	fputs(".SH COMMANDS\n", to);
 	for (int c = 0; c < t->n_command; c++) {
-		fprintf(to, ".TP\n\\fB%s\\fR\n", *t->command[c].name ? t->command[c].name : "(none)");
-		roff(t->command[c].help, to);
-		fputc('\n', to);
+		MtlCommand own;
+		MtlOption all[MTL_OPTIONS_MAX];
+		MtlOptionTable one = command_table(t, c, &own, all);
+		man_command(one.command, program, to);
 	}
 	fputs(".SH OPTIONS\n", to);
 	for (int i = 0; i < t->n_option; i++) man_option(t, &t->option[i], to);
 	fputs(".TP\n\\fB\\-\\-help\\fR, \\fB\\-\\-version\\fR\nHelp, of a command too; the version.\n", to);
-	fputs(".SH EXIT STATUS\n0 done; 1 the answer is \"no\"; 2 usage; 3 model text rejected; 4 data "
-	      "rejected; "
-	      "5 model file refused; 6 system; 7 numbers; 8 a limit; 70 a bug; 130 interrupted, and saved.\n",
-	      to);
+	fputs(".SH EXIT STATUS\n", to);
+	static const int code[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 70, 130};
+	for (size_t i = 0; i < sizeof code / sizeof *code; i++)
+		fprintf(to, "%s%d %s", i ? "; " : "", code[i], mtl_exit_text(code[i]));
+	fputs(".\n", to);
 	fputs(rest, to);
 }
 
@@ -123,25 +158,54 @@ static void man_scorer(const MtlOptionTable *t, FILE *to)
 
 /* ---- completions ---- */
 
-/* A program's own options, which `mtlc train` and its kin take too: the command of that name, or -1. */
-static int run_command(const char *name)
-{
-	if (strcmp(name, "train") && strcmp(name, "eval") && strcmp(name, "score")) return -1;
-	for (int c = 0; c < mtl_prog_options.n_command; c++)
-		if (!strcmp(mtl_prog_options.command[c].name, name)) return c;
-	return -1;
-}
-
-/* Calls `each` for every option of command c of mtlc, once for each name. */
+/* Calls `each` for every option of command c of mtlc, those of the program behind it included. */
 static void options_of(const MtlOptionTable *t, int c,
 		       void (*each)(const MtlOption *o, const char *command, FILE *to), FILE *to)
 {
-	int run = run_command(t->command[c].name);
-	for (int i = 0; i < t->n_option; i++)
-		if (takes(&t->option[i], c)) each(&t->option[i], t->command[c].name, to);
-	for (int i = 0; run >= 0 && i < mtl_prog_options.n_option; i++)
-		if (takes(&mtl_prog_options.option[i], run))
-			each(&mtl_prog_options.option[i], t->command[c].name, to);
+	MtlCommand own;
+	MtlOption all[MTL_OPTIONS_MAX];
+	MtlOptionTable one = command_table(t, c, &own, all);
+	for (int i = 0; i < one.n_option; i++) each(&one.option[i], own.name, to);
+}
+
+/* Commands of two words: "data gen" is completed as "data", then "gen". */
+static const struct {
+	const char *word, *help;
+} group[] = {{"data", "Logs: made, checked, described, packed."},
+	     {"model", "Model files: taken over from others."}};
+enum { GROUPS = sizeof group / sizeof *group };
+
+/* The group of a command, or -1; *first: no command before it is of that group. */
+static int group_of(const MtlOptionTable *t, int c, bool *first)
+{
+	for (int k = 0; k < GROUPS; k++) {
+		size_t n = strlen(group[k].word);
+		if (strncmp(t->command[c].name, group[k].word, n) || t->command[c].name[n] != ' ') continue;
+		*first = true;
+		for (int i = 0; i < c; i++)
+			*first &=
+			    strncmp(t->command[i].name, group[k].word, n) || t->command[i].name[n] != ' ';
+		return k;
+	}
+	*first = true;
+	return -1;
+}
+
+static void first_words(const MtlOptionTable *t, FILE *to)
+{
+	for (int c = 0; c < t->n_command; c++) {
+		bool first;
+		int k = group_of(t, c, &first);
+		if (first) fprintf(to, " %s", k >= 0 ? group[k].word : t->command[c].name);
+	}
+}
+
+static void second_words(const MtlOptionTable *t, int k, FILE *to)
+{
+	bool first;
+	for (int c = 0; c < t->n_command; c++)
+		if (group_of(t, c, &first) == k)
+			fprintf(to, " %s", t->command[c].name + strlen(group[k].word) + 1);
 }
 
 static void bash_word(const MtlOption *o, const char *command, FILE *to)
@@ -158,37 +222,24 @@ static void bash_choice(const MtlOption *o, const char *command, FILE *to)
 	fputs("\" ;;\n", to);
 }
 
-/* First words: "data gen" is completed as "data", then "gen". */
-static void first_words(const MtlOptionTable *t, FILE *to)
-{
-	bool data = false;
-	for (int c = 0; c < t->n_command; c++) {
-		bool second = !strncmp(t->command[c].name, "data ", 5);
-		if (second && data) continue;
-		data |= second;
-		fprintf(to, " %s", second ? "data" : t->command[c].name);
-	}
-}
-
-static void data_words(const MtlOptionTable *t, FILE *to)
-{
-	for (int c = 0; c < t->n_command; c++)
-		if (!strncmp(t->command[c].name, "data ", 5)) fprintf(to, " %s", t->command[c].name + 5);
-}
-
 static void bash(const MtlOptionTable *t, FILE *to)
 {
 	fputs("# Completion of mtlc for bash.\n_mtlc() {\n"
 	      "\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} "
-	      "command=${COMP_WORDS[1]} at=1 words=\n"
-	      "\tif [ \"$command\" = data ] && [ \"$COMP_CWORD\" -gt 2 ]; then command=\"data "
-	      "${COMP_WORDS[2]}\"; fi\n"
+	      "command=${COMP_WORDS[1]} words=\n"
 	      "\tif [ \"$COMP_CWORD\" -eq 1 ]; then words=\"--help --version",
 	      to);
 	first_words(t, to);
-	fputs("\"\n\telif [ \"$COMP_CWORD\" -eq 2 ] && [ \"$command\" = data ]; then words=\"", to);
-	data_words(t, to);
-	fputs("\"\n\telse case \"$command $prev\" in\n", to);
+	fputs("\"\n", to);
+	for (int k = 0; k < GROUPS; k++) {
+		fprintf(to, "\telif [ \"$COMP_CWORD\" -eq 2 ] && [ \"$command\" = %s ]; then words=\"",
+			group[k].word);
+		second_words(t, k, to);
+		fputs("\"\n", to);
+	}
+	fputs("\telse\n\tcase $command in", to);
+	for (int k = 0; k < GROUPS; k++) fprintf(to, "%s%s", k ? "|" : " ", group[k].word);
+	fputs(") command=\"$command ${COMP_WORDS[2]}\" ;; esac\n\tcase \"$command $prev\" in\n", to);
 	for (int c = 0; c < t->n_command; c++) options_of(t, c, bash_choice, to);
 	fputs("\t*) case $cur in -*) case $command in\n", to);
 	for (int c = 0; c < t->n_command; c++) {
@@ -244,25 +295,27 @@ static void zsh_option(const MtlOption *o, const char *command, FILE *to)
 static void zsh(const MtlOptionTable *t, FILE *to)
 {
 	fputs("#compdef mtlc\n# Completion of mtlc for zsh.\n_mtlc() {\n\tlocal -a commands=(\n", to);
-	bool data = false;
 	for (int c = 0; c < t->n_command; c++) {
-		const MtlCommand *k = &t->command[c];
-		bool second = !strncmp(k->name, "data ", 5);
-		if (!second || !data) {
-			fprintf(to, "\t\t'%s:", second ? "data" : k->name);
-			quoted(second ? "Logs: made, checked, described." : k->help, ":\\", to);
-			fputs("'\n", to);
-		}
-		data |= second;
+		bool first;
+		int k = group_of(t, c, &first);
+		if (!first) continue;
+		fprintf(to, "\t\t'%s:", k >= 0 ? group[k].word : t->command[c].name);
+		quoted(k >= 0 ? group[k].help : t->command[c].help, ":\\", to);
+		fputs("'\n", to);
 	}
 	fputs("\t)\n\tif (( CURRENT == 2 )); then _describe -t commands command commands; return; fi\n"
-	      "\tlocal command=$words[2]\n"
-	      "\tif [[ $command == data ]]; then\n\t\tif (( CURRENT == 3 )); then compadd",
+	      "\tlocal command=$words[2]\n",
 	      to);
-	data_words(t, to);
-	fputs("; return; fi\n\t\tcommand=\"data $words[3]\"\n\t\tshift words; (( CURRENT-- ))\n\tfi\n"
-	      "\tshift words; (( CURRENT-- ))\n\tcase $command in\n",
-	      to);
+	for (int k = 0; k < GROUPS; k++) {
+		fprintf(to, "\tif [[ $command == %s ]]; then\n\t\tif (( CURRENT == 3 )); then compadd",
+			group[k].word);
+		second_words(t, k, to);
+		fprintf(
+		    to,
+		    "; return; fi\n\t\tcommand=\"%s $words[3]\"\n\t\tshift words; (( CURRENT-- ))\n\tfi\n",
+		    group[k].word);
+	}
+	fputs("\tshift words; (( CURRENT-- ))\n\tcase $command in\n", to);
 	for (int c = 0; c < t->n_command; c++) {
 		fprintf(to, "\t\t'%s') _arguments '--help[help]'", t->command[c].name);
 		options_of(t, c, zsh_option, to);
@@ -309,21 +362,20 @@ static void fish_option(const MtlOption *o, const char *command, FILE *to)
 static void fish(const MtlOptionTable *t, FILE *to)
 {
 	fputs("# Completion of mtlc for fish.\n", to);
-	bool data = false;
 	for (int c = 0; c < t->n_command; c++) {
-		const MtlCommand *k = &t->command[c];
-		bool second = !strncmp(k->name, "data ", 5);
-		if (!second || !data) {
+		bool first;
+		const MtlCommand *m = &t->command[c];
+		int k = group_of(t, c, &first);
+		if (first) {
 			fprintf(to, "complete -c mtlc -f -n __fish_use_subcommand -a %s",
-				second ? "data" : k->name);
-			fish_text(second ? "Logs: made, checked, described." : k->help, to);
+				k >= 0 ? group[k].word : m->name);
+			fish_text(k >= 0 ? group[k].help : m->help, to);
 			fputc('\n', to);
 		}
-		data |= second;
-		if (second) {
-			fputs("complete -c mtlc -f -n '__fish_seen_subcommand_from data' -a ", to);
-			fputs(k->name + 5, to);
-			fish_text(k->help, to);
+		if (k >= 0) {
+			fprintf(to, "complete -c mtlc -f -n '__fish_seen_subcommand_from %s' -a %s",
+				group[k].word, m->name + strlen(group[k].word) + 1);
+			fish_text(m->help, to);
 			fputc('\n', to);
 		}
 	}
@@ -369,7 +421,7 @@ int command_pages(const Request *c)
 	}
 	if (!c->operand) return 0;
 	const char *near = mtl_nearest(c->operand, nth, NULL);
-	fprintf(stderr, "mtlc pages: there is no '%s'%s%s%s; mtlc pages lists all\n", c->operand,
-		near ? ": did you mean '" : "", near ? near : "", near ? "'?" : "");
+	say_error("there is no '%s'%s%s%s; mtlc pages lists all", c->operand, near ? ": did you mean '" : "",
+		  near ? near : "", near ? "'?" : "");
 	return 2;
 }

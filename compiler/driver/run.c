@@ -3,17 +3,16 @@
  * knows nothing of it: it writes its log.
  */
 #define _GNU_SOURCE
+#include "driver/children.h"
 #include "driver/commands.h"
 #include "driver/run_report.h"
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-bool write_whole(const char *command, const char *path, const Text *t)
+bool write_whole(const char *path, const Text *t)
 {
 	if (!path || !strcmp(path, "-")) return fwrite(t->at, 1, t->n, stdout) == t->n;
 	Text tmp = {0};
@@ -24,7 +23,7 @@ bool write_whole(const char *command, const char *path, const Text *t)
 	if (f) ok &= !fclose(f);
 	if (ok) ok = !rename(tmp.at, path);
 	if (!ok) {
-		fprintf(stderr, "mtlc %s: cannot write %s: %s\n", command, path, strerror(errno));
+		say_error("cannot write %s: %s", path, strerror(errno));
 		unlink(tmp.at);
 	}
 	text_free(&tmp);
@@ -46,10 +45,10 @@ static int make_report(const Request *call, const char *log, const char *out)
 	/* The text as it stands in the file, before the graph's passes: they do not touch it. */
 	const char *text = code ? NULL : c.sources.file.at[0].text;
 	if (!code && !graph_svg(&c, &svg))
-		fprintf(stderr, "mtlc report: without a picture of the tasks, which needs Graphviz (apt "
-				"install graphviz)\n");
+		say_note("without a picture of the tasks, which needs Graphviz (apt "
+			 "install graphviz)");
 	if (!code && !run_report(log, svg.at, text, &page)) code = 4;
-	if (!code && !write_whole("report", out, &page)) code = 6;
+	if (!code && !write_whole(out, &page)) code = 6;
 	text_free(&svg);
 	text_free(&page);
 	compilation_free(&c);
@@ -60,9 +59,10 @@ int command_report(const Request *call)
 {
 	const char *log = mtl_option(&call->o, call->table, "log")->text,
 		   *out = mtl_option(&call->o, call->table, "output")->text;
-	int bad = unwritable(out);
-	if (!bad) bad = replaces("report", "-o", out, log);
-	if (!bad) bad = replaces("report", "-o", out, call->operand);
+	int bad = unreadable(call->operand);
+	if (!bad) bad = unwritable(out);
+	if (!bad) bad = replaces("-o", out, log);
+	if (!bad) bad = replaces("-o", out, call->operand);
 	return bad ? bad : make_report(call, log, out);
 }
 
@@ -91,30 +91,16 @@ static int misplaced(const Request *call, const char *out)
 {
 	static const char *const file[] = {"data", "valid", "out", "log", "init", "resume"};
 	int code = unwritable(out), at, words;
-	if (!code) code = replaces("train", "--report", out, call->operand);
+	if (!code) code = replaces("--report", out, call->operand);
 	for (size_t i = 0; !code && i < sizeof file / sizeof *file; i++) {
 		const char *list = given(call->argc, call->argv, file[i], &at, &words);
 		char *copy = list ? strdup(list) : NULL, *save;
 		for (char *f = copy ? strtok_r(copy, ",", &save) : NULL; f && !code;
 		     f = strtok_r(NULL, ",", &save))
-			code = replaces("train", "--report", out, f);
+			code = replaces("--report", out, f);
 		free(copy);
 	}
 	return code;
-}
-
-/*
- * Waits for a child while signals wait for us: an interrupt is the child's, which saves and ends.  Those of a
- * terminal it hears by itself.
- */
-static int wait_for(pid_t child, const sigset_t *heard)
-{
-	siginfo_t info;
-	int status = -1;
-	while (waitpid(child, &status, WNOHANG) != child)
-		if (sigwaitinfo(heard, &info) > 0 && info.si_signo != SIGCHLD && info.si_pid)
-			kill(child, info.si_signo);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 6;
 }
 
 int train_and_report(const Request *call, const char *program)
@@ -126,7 +112,7 @@ int train_and_report(const Request *call, const char *program)
 	const char *log = given(call->argc, call->argv, "log", &other, &other);
 	int fd = log ? -1 : mkstemp(name);
 	if (!argv || (!log && fd < 0)) {
-		fprintf(stderr, "mtlc: cannot make a log for the report: %s\n", strerror(errno));
+		say_error("cannot make a log for the report: %s", strerror(errno));
 		free(argv);
 		return 6;
 	}
@@ -139,22 +125,12 @@ int train_and_report(const Request *call, const char *program)
 		argv[n++] = (char *)(uintptr_t) "--log";
 		argv[n++] = name;
 	}
-	fflush(NULL);
-	sigset_t heard, before;
-	sigemptyset(&heard);
-	sigaddset(&heard, SIGCHLD);
-	sigaddset(&heard, SIGINT);
-	sigaddset(&heard, SIGTERM);
-	sigprocmask(SIG_BLOCK, &heard, &before);
-	pid_t child = fork();
-	if (!child) {
-		sigprocmask(SIG_SETMASK, &before, NULL);
-		execv(program, argv);
-		fprintf(stderr, "mtlc: cannot run %s: %s\n", program, strerror(errno));
-		_exit(6);
-	}
-	int code = child > 0 ? wait_for(child, &heard) : 6;
-	sigprocmask(SIG_SETMASK, &before, NULL);
+	Children c;
+	children_begin(&c);
+	pid_t child = child_start(&c, (const char *const *)argv, NULL);
+	/* An interrupt is the child's, which saves and ends. */
+	int code = child > 0 ? child_await(&c, child) : 6;
+	children_end(&c);
 	if (code == 0 || code == 130) {
 		int made = make_report(call, log ? log : name, out);
 		if (!code) code = made;

@@ -6,6 +6,7 @@
  */
 #define _GNU_SOURCE
 #include "driver/run_report.h"
+#include "driver/say.h"
 #include "driver/chart.h"
 #include <errno.h>
 #include <jansson.h>
@@ -82,13 +83,13 @@ static bool read_log(Report *r, const char *path)
 	size_t cap = 0;
 	int at = 0, n = 0;
 	bool ok = f != NULL;
-	if (!f) fprintf(stderr, "mtlc report: cannot open %s: %s\n", path, strerror(errno));
+	if (!f) say_error("cannot open %s: %s", path, strerror(errno));
 	while (ok && getline(&line, &cap, f) > 0) {
 		at++;
 		json_t *o = json_loads(line, 0, NULL);
 		const char *kind = word(o, "kind");
 		if (!json_is_object(o)) {
-			fprintf(stderr, "mtlc report: %s:%d: this is no line of a run's log\n", path, at);
+			say_error("%s:%d: this is no line of a run's log", path, at);
 			ok = false;
 		}
 		if (!strcmp(kind, "run") && !r->run) r->run = json_incref(o);
@@ -100,7 +101,7 @@ static bool read_log(Report *r, const char *path)
 		n += *kind != '\0';
 		json_decref(o);
 	}
-	if (ok && !n) fprintf(stderr, "mtlc report: %s: no run was logged here\n", path);
+	if (ok && !n) say_error("%s: no run was logged here", path);
 	free(line);
 	if (f) fclose(f);
 	return ok && n;

@@ -136,20 +136,19 @@ static bool find_output(Tuning *t, const char *wanted)
 			t->output = arg->name;
 			if (factors(t, arg->a, 1) && t->n_factor > 1) return true;
 			if (wanted) {
-				fprintf(stderr,
-					"mtlc tune: output %s is no product of powers, P(a)^x * P(b)^y, with "
-					"numbers or consts "
-					"as exponents\n",
-					wanted);
+				say_error("output %s is no product of powers, P(a)^x * P(b)^y, with "
+					  "numbers or consts "
+					  "as exponents",
+					  wanted);
 				return false;
 			}
 		}
 	}
 	if (wanted)
-		fprintf(stderr, "mtlc tune: the model has no output '%s'\n", wanted);
+		say_error("the model has no output '%s'", wanted);
 	else
-		fprintf(stderr, "mtlc tune: no output of the model is a product of powers: "
-				"output rank = P(click)^1.0 * P(like)^0.5\n");
+		say_error("no output of the model is a product of powers: "
+			  "output rank = P(click)^1.0 * P(like)^0.5");
 	return false;
 }
 
@@ -167,10 +166,9 @@ static bool aim(Tuning *t, const char *text, bool floor)
 	bool form = dot && (!strcmp(dot, ".auc") || !strcmp(dot, ".gauc")) &&
 		    (!floor || (colon && colon[1] && !*end));
 	if (!form) {
-		fprintf(stderr,
-			floor ? "mtlc tune: --floor %s: it is NAME.auc:0.7 or NAME.gauc:0.6\n"
-			      : "mtlc tune: --goal %s: it is NAME.auc or NAME.gauc\n",
-			text);
+		say_error(floor ? "--floor %s: it is NAME.auc:0.7 or NAME.gauc:0.6"
+				: "--goal %s: it is NAME.auc or NAME.gauc",
+			  text);
 		return false;
 	}
 	a.grouped = dot[1] == 'g';
@@ -181,20 +179,20 @@ static bool aim(Tuning *t, const char *text, bool floor)
 		    s->watch.at[k].kind == WATCH_PROB)
 			a.watch = k;
 	if (a.watch < 0) {
-		fprintf(stderr, "mtlc tune: %s: the model's probabilities are", a.name);
-		for (int k = 0, said = 0; k < s->watch.n; k++)
+		Text names = {0};
+		for (int k = 0; k < s->watch.n; k++)
 			if (s->watch.at[k].kind == WATCH_PROB)
-				fprintf(stderr, "%s %s", said++ ? "," : "", s->watch.at[k].name);
-		fputc('\n', stderr);
+				text_printf(&names, "%s %s", names.n ? "," : "", s->watch.at[k].name);
+		say_error("%s: the model's probabilities are%s", a.name, names.at ? names.at : " none");
+		text_free(&names);
 		return false;
 	}
 	if (a.grouped && !s->group_column) {
-		fprintf(stderr, "mtlc tune: %s: the model has no row group: rows { group: user_id }\n",
-			a.name);
+		say_error("%s: the model has no row group: rows { group: user_id }", a.name);
 		return false;
 	}
 	if (t->n_aim == 1 + FLOORS_MAX) {
-		fprintf(stderr, "mtlc tune: more than %d floors\n", FLOORS_MAX);
+		say_error("more than %d floors", FLOORS_MAX);
 		return false;
 	}
 	t->aim[t->n_aim++] = a;
@@ -271,7 +269,7 @@ static void room(void *at, int64_t n, size_t each)
 {
 	void **p = at, *more = realloc(*p, (size_t)n * each);
 	if (!more) {
-		fprintf(stderr, "mtlc tune: no memory for %lld rows\n", (long long)n);
+		say_error("no memory for %lld rows", (long long)n);
 		exit(8);
 	}
 	*p = more;
@@ -487,7 +485,7 @@ static int tune(Tuning *t)
 	int code = cached_program(&build, program, sizeof program, NULL), fd = -1;
 	if (code) return code;
 	if ((fd = mkstemp(rows)) < 0) {
-		fprintf(stderr, "mtlc tune: cannot make a file in /tmp: %s\n", strerror(errno));
+		say_error("cannot make a file in /tmp: %s", strerror(errno));
 		return 6;
 	}
 	close(fd);
@@ -504,9 +502,8 @@ static int tune(Tuning *t)
 	Merit before = merit(t, best), after = before;
 	for (int a = 0; a < t->n_aim; a++)
 		if (isnan(before.value[a])) {
-			fprintf(stderr,
-				"mtlc tune: %s is not defined on these data: it needs rows of both kinds\n",
-				t->aim[a].name);
+			say_error("%s is not defined on these data: it needs rows of both kinds",
+				  t->aim[a].name);
 			return 4;
 		}
 	search(t, best, &after);
@@ -532,7 +529,7 @@ int command_tune(const Request *call)
 	front.o.command = -1;
 	CompileRequest r;
 	LinkRequest l;
-	int code = request_of(&front, &r, &l) ? 0 : 2;
+	int code = request_of(&front, &r, &l) ? unreadable(r.path) : 2;
 	compilation_init(&t.c);
 	if (!code && !compile_front(&t.c, &r)) {
 		say_messages(&t.c, false);

@@ -8,7 +8,9 @@
 
 enum { TRAIN, SCORE };
 
-static const MtlCommand command[] = {{"train", NULL, "Trains."}, {"score", "[F|-]", "Scores."}};
+static const MtlCommand command[] = {{"train", NULL, "Trains.", .more = "Reads.",
+				      .example = "% train\n% train -j", .exits = "14i", .no = "no luck"},
+				     {"score", "[F|-]", "Scores.", NULL, NULL, NULL, NULL}};
 static const MtlOption option[] = {
     {"data", 0, MTL_ARG_LIST, "F[,F...]", 1, 1, "logs"},
     {"epochs", 0, MTL_ARG_COUNT, "N", 1, 0, "passes"},
@@ -107,14 +109,21 @@ static void printed(void)
 	FILE *f = open_memstream(&text, &n);
 	mtl_options_help(&table, "prog", TRAIN, f);
 	fclose(f);
-	CU_ASSERT_STRING_EQUAL(text, "usage: prog train --data F[,F...] [options]\n\nTrains.\n\noptions:\n"
+	CU_ASSERT_STRING_EQUAL(text, "usage: prog train --data F[,F...] [options]\n\nTrains.\n\nReads.\n\n"
+				     "examples:\n  prog train\n  prog train -j\n\noptions:\n"
 				     "      --data F[,F...]  logs\n"
 				     "      --epochs N       passes\n"
 				     "      --seed N         seed\n"
 				     "      --lr X           rate\n"
 				     "  -j, --json           machine-readable\n"
 				     "      --a-name-too-long-for-its-column-of-the-help F\n"
-				     "                       long\n");
+				     "                       long\n"
+				     "\nexit codes:\n"
+				     "  0    done\n"
+				     "  1    no luck\n"
+				     "  2    the command line is wrong\n"
+				     "  4    the data are wrong\n"
+				     "  130  interrupted\n");
 	free(text);
 	f = open_memstream(&text, &n);
 	mtl_options_dump(&table, f);
