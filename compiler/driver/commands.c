@@ -88,7 +88,7 @@ bool request_of(const Request *c, CompileRequest *r, LinkRequest *l)
 	if (!build) return true;
 	l->out = get(c, "output")->text;
 	if (!l->out && !r->dump) {
-		say_error("needs -o, where the program goes (or --dump, to see a stage)");
+		say_error("build needs -o, where the program goes (or --dump, to see a stage)");
 		return false;
 	}
 	l->model = get(c, "model")->text;

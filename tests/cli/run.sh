@@ -46,7 +46,7 @@ verdict $? "small.mtl: no program, model or scorer: $(cat err)"
 # ---- usage: 2, and the nearest name ----
 wants 2 "no command 'bild': did you mean 'build'?" "$MTLC" bild small.mtl
 wants 2 "did you mean '--output'?" "$MTLC" build small.mtl --outptu x
-wants 2 "build: needs -o" "$MTLC" build small.mtl
+wants 2 "mtlc: error: build needs -o" "$MTLC" build small.mtl
 wants 0 "" "$MTLC" build small.mtl --dump=serve
 grep -q sigmoid out
 verdict $? "build --dump=serve without -o prints no graph"
@@ -438,21 +438,21 @@ for program in ./prog ./scorer; do
 		$program $c --help >help
 		verdict $? "$program $c --help: exit not 0"
 		awk -F'\t' -v c="$c" '$1 == "option" && ("," $2 ",") ~ ("," c ",") { print "--" $3 }' options | sort >named
-		grep -oE '^ +(-., )?--[a-z-]+' help | grep -oE -- '--[a-z-]+' | sort >helped
+		grep -oE '^  (-., |    )--[a-z-]+' help | grep -oE -- '--[a-z-]+' | sort >helped
 		same named helped "$program $c --help does not name just its options"
 	done
 done
 for c in check build bench gradcheck fmt; do
 	"$MTLC" $c --help >help && grep -q "usage: mtlc $c" help
 	verdict $? "mtlc $c --help"
-	for o in $(grep -oE -- '--[a-z-]+' help | sort -u); do
+	for o in $(grep -oE '^  (-., |    )--[a-z-]+' help | grep -oE -- '--[a-z-]+'); do
 		"$MTLC" $c "$o" </dev/null >out 2>err
 		! grep -q "no option" err
 		verdict $? "mtlc $c has no $o, which its help names"
 	done
 done
 
-"$MTLC" data --help >help && [ "$(grep -c '^usage: mtlc data ' help)" -eq 3 ]
+"$MTLC" data --help >help && [ "$(grep -c '^  data ' help)" -eq 4 ]
 verdict $? "mtlc data --help"
 "$MTLC" explain --help >help && ! grep -q options: help
 verdict $? "mtlc explain --help: a list of options without one"
