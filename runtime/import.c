@@ -97,11 +97,13 @@ static MtlStatus read_map(Import *m)
 
 /* ---- tensors ---- */
 
-static const MtlTensor *take(Import *m, const char *name)
+/* *i: its place among the store's. */
+static const MtlTensor *take(Import *m, const char *name, int *at)
 {
 	for (int i = 0; i < mtl_store_count(m->store); i++)
 		if (!strcmp(mtl_store_tensor(m->store, i)->name, name)) {
 			m->taken[i] = true;
+			*at = i;
 			return mtl_store_tensor(m->store, i);
 		}
 	return NULL;
@@ -124,11 +126,16 @@ static MtlStatus bring(Import *m, const MtlTensor *want, mtl_real *dst)
 			p = &m->pair[i];
 		}
 	const char *name = p ? p->theirs : want->name;
-	const MtlTensor *have = take(m, name);
+	int at = 0;
+	const MtlTensor *have = take(m, name, &at);
 	char a[96], b[96];
 	if (!have)
 		return mtl_fail(m->e, MTL_REFUSED, "F0202", m->weights, "no tensor %s, for %s %s", name,
 				want->name, mtl_shape_text(want, a));
+	if (!have->data)
+		return mtl_fail(m->e, MTL_REFUSED, "F0006", m->weights,
+				"tensor %s, for %s, is of %s; parameters are made of F32, F64, F16 or BF16",
+				name, want->name, mtl_store_type(m->store, at));
 	MtlTensor shape = *have;
 	bool turned = p && p->transposed;
 	if (turned && (have->n_dim != 2 || want->n_dim != 2))
@@ -154,11 +161,12 @@ static MtlStatus bring(Import *m, const MtlTensor *want, mtl_real *dst)
 
 static MtlStatus nothing_left(Import *m)
 {
+	int at = 0;
 	for (int i = 0; i < m->n; i++) {
 		Pair *p = &m->pair[i];
 		if (p->ours && !p->used)
 			return bad_line(m, p->line, "the model has no parameter of this name");
-		if (!p->ours && !take(m, p->theirs))
+		if (!p->ours && !take(m, p->theirs, &at))
 			return bad_line(m, p->line, "the file has no tensor of this name");
 	}
 	for (int i = 0; i < mtl_store_count(m->store); i++)
@@ -187,7 +195,7 @@ MtlStatus mtl_import(MtlInstance *in, const char *weights, const char *map, MtlE
 {
 	Import m = {.sys = in->sys, .map = map, .weights = weights, .e = e};
 	MtlStatus st = read_map(&m);
-	if (!st) st = mtl_store_open(&m.store, in->sys, weights, true, e);
+	if (!st) st = mtl_store_open_outside(&m.store, in->sys, weights, e);
 	if (!st && !(m.taken = mtl_new(in->sys, bool, mtl_store_count(m.store) + 1))) st = no_memory(e);
 	if (!st) st = bring_all(&m, in);
 	mtl_store_close(m.store);

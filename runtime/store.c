@@ -7,6 +7,7 @@
  */
 #define _GNU_SOURCE /* memmem */
 #include "store.h"
+#include "dtype.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -43,9 +44,10 @@ struct MtlStore {
 	json_t *header;	  /* owns the names and the metadata */
 	MtlTensor *tensor;
 	int n;
-	void *data;	/* NULL: elsewhere */
-	bool foreign;	/* any origin will do, and floats where this program has doubles */
-	size_t element; /* bytes of a number in the file, equal in all tensors; 0: no tensor yet */
+	void *data;	       /* NULL: elsewhere */
+	bool foreign;	       /* any origin will do, and any type of number */
+	bool any_type;	       /* so will tensors of no numbers, which have no data then */
+	const MtlDtype **type; /* of each tensor, in the file */
 };
 
 /* ---- shapes, digests ---- */
@@ -78,29 +80,13 @@ static Layout layout(const MtlTensor *t)
 	return (Layout){all / width, width, t->stride};
 }
 
-/* Exponents in the words `step` bytes apart: none of them all ones. */
-static inline bool no_ones(const char *p, int64_t n, size_t step, uint32_t exponent)
-{
-	uint32_t bad = 0;
-	for (int64_t i = 0; i < n; i++) {
-		uint32_t b;
-		memcpy(&b, p + (size_t)i * step, sizeof b);
-		bad |= (b & exponent) == exponent;
-	}
-	return !bad;
-}
-
-static bool all_finite(const char *p, int64_t n, size_t element)
-{
-	return element == sizeof(float) ? no_ones(p, n, 4, 0x7f800000) : no_ones(p + 4, n, 8, 0x7ff00000);
-}
-
 static void to_hex(uint64_t h, char hex[HEX + 1]) { snprintf(hex, HEX + 1, "%016" PRIx64, h); }
 
-/* Digest of the tensor's numbers in order, so many bytes each; false if one of them is not finite. */
-static bool digest(const MtlTensor *t, size_t element, char hex[HEX + 1])
+/* Digest of the numbers in order, as they lie at t->data; false if one of them is not finite. */
+static bool digest(const MtlTensor *t, const MtlDtype *type, char hex[HEX + 1])
 {
 	Layout l = layout(t);
+	size_t element = type->bytes;
 	XXH3_state_t state;
 	bool finite = true;
 
@@ -111,7 +97,7 @@ static bool digest(const MtlTensor *t, size_t element, char hex[HEX + 1])
 		/* In pieces that stay in the cache between the two looks at them. */
 		for (int64_t i = 0, n; i < l.width; i += n) {
 			n = l.width - i < 16384 ? l.width - i : 16384;
-			finite = finite && all_finite(x + (size_t)i * element, n, element);
+			finite = finite && mtl_dtype_finite(type, x + (size_t)i * element, n);
 			XXH3_64bits_update(&state, x + (size_t)i * element, (size_t)n * element);
 		}
 	}
@@ -221,15 +207,20 @@ static bool whole(const json_t *v, int64_t *out)
 	return true;
 }
 
-/* Bytes of a number of a dtype that can be read, or 0. */
-static size_t element_of(const char *dtype, bool foreign)
+/* NULL and the reason: this file may not hold such numbers. */
+static const MtlDtype *type_of(const MtlStore *s, const char *tensor, const json_t *word, MtlError *e)
 {
-	if (strcmp(dtype, MTL_REAL_DTYPE) == 0) return sizeof(mtl_real);
-	return foreign && strcmp(dtype, "F32") == 0 ? sizeof(float) : 0;
+	const char *name = json_is_string(word) ? json_string_value(word) : "not a text";
+	const MtlDtype *t = mtl_dtype(name);
+	if (t && (t == mtl_dtype_own() || (s->foreign && (t->number || s->any_type)))) return t;
+	REFUSE("F0006", "tensor \"%s\": its dtype is %s; only %s is read%s", tensor, name,
+	       s->foreign ? "F32, F64, F16 or BF16" : MTL_REAL_DTYPE,
+	       !s->foreign && t && t->number ? " (others by train --init and model import)" : "");
+	return NULL;
 }
 
-static MtlStatus read_entry(MtlStore *s, const char *name, const json_t *entry, MtlTensor *t, int64_t *begin,
-			    int64_t *end, MtlError *e)
+static MtlStatus read_entry(MtlStore *s, const char *name, const json_t *entry, MtlTensor *t,
+			    const MtlDtype **numbers, int64_t *begin, int64_t *end, MtlError *e)
 {
 	const json_t *type = json_object_get(entry, "dtype"), *shape = json_object_get(entry, "shape"),
 		     *place = json_object_get(entry, "data_offsets");
@@ -240,18 +231,7 @@ static MtlStatus read_entry(MtlStore *s, const char *name, const json_t *entry, 
 	if (!type || !shape || !place || json_object_size(entry) != 3)
 		return REFUSE("F0006",
 			      "tensor \"%s\": its entry is not exactly dtype, shape and data_offsets", name);
-	size_t element = json_is_string(type) ? element_of(json_string_value(type), s->foreign) : 0;
-	if (!element)
-		return REFUSE("F0006", "tensor \"%s\": its dtype is %s; only " MTL_REAL_DTYPE " is read%s",
-			      name, json_is_string(type) ? json_string_value(type) : "not a text",
-			      !json_is_string(type)			  ? ""
-			      : element_of(json_string_value(type), true) ? " (F32 by train --init)"
-			      : !strcmp(json_string_value(type), "F64")
-				  ? " (F64 by programs built with --double)"
-				  : "");
-	if (s->element && s->element != element)
-		return REFUSE("F0006", "tensor \"%s\": its dtype is not that of the tensors before it", name);
-	s->element = element;
+	if (!(*numbers = type_of(s, name, type, e))) return e->status;
 	if (!json_is_array(shape) || json_array_size(shape) > 4)
 		return REFUSE("F0006", "tensor \"%s\": its shape is not a list of at most 4 numbers", name);
 	t->n_dim = (int)json_array_size(shape);
@@ -265,17 +245,18 @@ static MtlStatus read_entry(MtlStore *s, const char *name, const json_t *entry, 
 	if (!json_is_array(place) || json_array_size(place) != 2 || !whole(json_array_get(place, 0), begin) ||
 	    !whole(json_array_get(place, 1), end))
 		return REFUSE("F0007", "tensor \"%s\": its data_offsets are not two whole numbers", name);
-	if (*end < *begin || *end - *begin != all * (int64_t)element)
+	if (*end < *begin || *end - *begin != all * (int64_t)(*numbers)->bytes)
 		return REFUSE("F0007", "tensor \"%s\": its data_offsets do not fit its shape", name);
 	return MTL_OK;
 }
 
 typedef struct {
 	MtlTensor t;
+	const MtlDtype *type;
 	int64_t begin, end;
 } Placed;
 
-/* Every tensor holds at least a float: no two can begin at the same byte in a file that passes. */
+/* Every tensor holds at least a byte: no two can begin at the same byte in a file that passes. */
 static int by_place(const void *a, const void *b)
 {
 	const Placed *x = a, *y = b;
@@ -293,12 +274,13 @@ static MtlStatus read_entries(MtlStore *s, bool any_order, int64_t bytes, MtlErr
 
 	Placed *p = n < INT_MAX ? mtl_new(s->sys, Placed, n + 1) : NULL;
 	s->tensor = p ? mtl_new(s->sys, MtlTensor, n + 1) : NULL;
-	if (!s->tensor)
+	s->type = s->tensor ? mtl_new(s->sys, const MtlDtype *, n + 1) : NULL;
+	if (!s->type)
 		st = mtl_fail(e, MTL_LIMIT, "F0011", s->name, "no memory for the entries of %zu tensors", n);
 	json_object_foreach(s->header, name, entry)
 	{
 		if (st || strcmp(name, META) == 0) continue;
-		st = read_entry(s, name, entry, &p[s->n].t, &p[s->n].begin, &p[s->n].end, e);
+		st = read_entry(s, name, entry, &p[s->n].t, &p[s->n].type, &p[s->n].begin, &p[s->n].end, e);
 		s->n++;
 	}
 	if (!st && any_order) qsort(p, (size_t)s->n, sizeof *p, by_place);
@@ -309,6 +291,7 @@ static MtlStatus read_entries(MtlStore *s, bool any_order, int64_t bytes, MtlErr
 				    "tensor \"%s\" begins at byte %" PRId64 " of the data, not at %" PRId64,
 				    p[i].t.name, p[i].begin, at);
 		s->tensor[i] = p[i].t;
+		s->type[i] = p[i].type;
 		at = p[i].end;
 	}
 	if (!st && at != bytes)
@@ -343,29 +326,39 @@ static const char *stated_digest(const MtlStore *s, const char *name)
 	return NULL;
 }
 
-/* Points the tensors into the data. */
-static void place_numbers(MtlStore *s, const void *data, size_t element)
+/* Points the tensors into the data of the file. */
+static void place_numbers(MtlStore *s, const void *data)
 {
 	const char *p = data;
 	for (int i = 0; i < s->n; i++) {
 		s->tensor[i].data = (const mtl_real *)(const void *)p;
-		p += (size_t)layout(&s->tensor[i]).width * element; /* dense: one run */
+		p += (size_t)layout(&s->tensor[i]).width * s->type[i]->bytes; /* dense: one run */
 	}
 }
 
-/* Floats become doubles, once they are checked. */
-static MtlStatus widen(MtlStore *s, MtlError *e)
+/* Numbers of other types become ours, once they are checked. */
+static MtlStatus convert(MtlStore *s, MtlError *e)
 {
 	int64_t n = 0;
 	for (int i = 0; i < s->n; i++) n += layout(&s->tensor[i]).width;
-	mtl_real *wide = mtl_new(s->sys, mtl_real, n + 1);
-	if (!wide) return mtl_fail(e, MTL_LIMIT, "F0011", s->name, "no memory for its numbers");
-	const float *narrow = s->data;
-	for (int64_t i = 0; i < n; i++) wide[i] = (mtl_real)narrow[i];
+	mtl_real *own = mtl_new(s->sys, mtl_real, n + 1), *to = own;
+	if (!own) return mtl_fail(e, MTL_LIMIT, "F0011", s->name, "no memory for its numbers");
+	MtlStatus st = MTL_OK;
+	for (int i = 0; !st && i < s->n; i++) {
+		MtlTensor *t = &s->tensor[i];
+		int64_t width = layout(t).width,
+			large = s->type[i]->number
+				    ? mtl_dtype_convert(s->type[i], (const char *)t->data, width, to)
+				    : -1;
+		if (large >= 0)
+			st = REFUSE("F0010", "tensor \"%s\" holds a number too large for single precision",
+				    t->name);
+		t->data = s->type[i]->number ? to : NULL;
+		to += width;
+	}
 	mtl_release(s->sys, s->data);
-	s->data = wide;
-	place_numbers(s, wide, sizeof *wide);
-	return MTL_OK;
+	s->data = own;
+	return st;
 }
 
 /* Looks at every number. */
@@ -376,7 +369,7 @@ static MtlStatus check_numbers(const MtlStore *s, bool own, MtlError *e)
 		const char *stated = own ? stated_digest(s, t->name) : NULL;
 		char hex[HEX + 1];
 
-		bool finite = digest(t, s->element, hex);
+		bool finite = digest(t, s->type[i], hex);
 		if (own && !stated) return REFUSE("F0008", "it holds no digest of tensor \"%s\"", t->name);
 		if (own && strcmp(stated, hex) != 0)
 			return REFUSE("F0009", "damaged: tensor \"%s\" does not have the digest it should",
@@ -454,21 +447,33 @@ static MtlStatus read_file(MtlStore *s, int fd, bool foreign, MtlError *e)
 	if (!s->data) return mtl_fail(e, MTL_LIMIT, "F0011", s->name, "no memory for its %zu bytes", bytes);
 	st = read_all(s, fd, s->data, bytes, e);
 	if (st) return st;
-	place_numbers(s, s->data, s->element);
+	place_numbers(s, s->data);
 	st = check_numbers(s, own, e);
-	return !st && mtl_store_widened(s) ? widen(s, e) : st;
+	return !st && mtl_store_converted(s) ? convert(s, e) : st;
 }
 
-MtlStatus mtl_store_open(MtlStore **out, const MtlSys *sys, const char *path, bool foreign, MtlError *e)
+static MtlStatus open_file(MtlStore **out, const MtlSys *sys, const char *path, bool foreign, bool any_type,
+			   MtlError *e)
 {
 	MtlStatus st = new_store(out, sys, path, e);
 	if (!st) (*out)->foreign = foreign;
+	if (!st) (*out)->any_type = any_type;
 	/* NONBLOCK: opening a pipe must not wait for its other end. */
 	int fd = st ? -1 : sys->open(sys->self, path, O_RDONLY | O_NONBLOCK, 0);
 	if (!st && fd < 0) st = mtl_fail(e, MTL_SYSTEM, "F0001", path, "cannot open: %s", strerror(errno));
 	if (!st) st = read_file(*out, fd, foreign, e);
 	if (fd >= 0) sys->close(sys->self, fd);
 	return done(out, st);
+}
+
+MtlStatus mtl_store_open(MtlStore **out, const MtlSys *sys, const char *path, bool foreign, MtlError *e)
+{
+	return open_file(out, sys, path, foreign, false, e);
+}
+
+MtlStatus mtl_store_open_outside(MtlStore **out, const MtlSys *sys, const char *path, MtlError *e)
+{
+	return open_file(out, sys, path, true, true, e);
 }
 
 static MtlStatus read_memory(MtlStore *s, const char *p, size_t n, bool look, MtlError *e)
@@ -488,7 +493,7 @@ static MtlStatus read_memory(MtlStore *s, const char *p, size_t n, bool look, Mt
 			return mtl_fail(e, MTL_LIMIT, "F0011", s->name, "no memory for its %zu bytes", bytes);
 		data = memcpy(s->data, data, bytes);
 	}
-	place_numbers(s, data, s->element);
+	place_numbers(s, data);
 	return look ? check_numbers(s, own, e) : MTL_OK;
 }
 
@@ -513,11 +518,18 @@ void mtl_store_close(MtlStore *s)
 	if (!s) return;
 	json_decref(s->header);
 	mtl_release(s->sys, s->tensor);
+	mtl_release(s->sys, s->type);
 	mtl_release(s->sys, s->data);
 	mtl_release(s->sys, s);
 }
 
-bool mtl_store_widened(const MtlStore *s) { return s->element && s->element != sizeof(mtl_real); }
+bool mtl_store_converted(const MtlStore *s)
+{
+	for (int i = 0; i < s->n; i++)
+		if (s->type[i] != mtl_dtype_own()) return true;
+	return false;
+}
+const char *mtl_store_type(const MtlStore *s, int i) { return s->type[i]->name; }
 int mtl_store_count(const MtlStore *s) { return s->n; }
 const MtlTensor *mtl_store_tensor(const MtlStore *s, int i) { return &s->tensor[i]; }
 
@@ -635,7 +647,7 @@ static MtlStatus describe_tensor(json_t *header, json_t *meta, const MtlTensor *
 		return REJECT("F0006", "two tensors have the name \"%s\"", t->name);
 	if (!sizes(t, &all, &width) || __builtin_add_overflow(*at, all * (int64_t)sizeof(mtl_real), &end))
 		return REJECT("F0006", "tensor \"%s\": its shape is empty or too large", t->name);
-	if (!digest(t, sizeof(mtl_real), hex))
+	if (!digest(t, mtl_dtype_own(), hex))
 		return mtl_fail(e, MTL_NUMBERS, "F0010", path,
 				"not written: tensor \"%s\" holds a number that is not finite", t->name);
 

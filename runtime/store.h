@@ -37,7 +37,10 @@ typedef struct MtlStore MtlStore;
 /* Reads and checks the whole file: header profile, tiling, names, sizes, digests (required unless `foreign`),
  * finite numbers. */
 MtlStatus mtl_store_open(MtlStore **out, const MtlSys *sys, const char *path, bool foreign, MtlError *e);
-/* The same over bytes in memory that outlive the store (weights inside the program); `name` for messages. */
+/* `foreign`, and tensors of types that are no numbers of ours (I64, BOOL) are there, without data. */
+MtlStatus mtl_store_open_outside(MtlStore **out, const MtlSys *sys, const char *path, MtlError *e);
+/* mtl_store_open over bytes in memory that outlive the store (weights inside the program); `name` for
+ * messages. */
 MtlStatus mtl_store_open_memory(MtlStore **out, const MtlSys *sys, const void *p, size_t n, const char *name,
 				MtlError *e);
 /* The same, but the numbers are not looked at: the header is checked, with its digest, and no page of the
@@ -45,7 +48,8 @@ MtlStatus mtl_store_open_memory(MtlStore **out, const MtlSys *sys, const void *p
 MtlStatus mtl_store_open_trusted(MtlStore **out, const MtlSys *sys, const void *p, size_t n, const char *name,
 				 MtlError *e);
 void mtl_store_close(MtlStore *s);
-bool mtl_store_widened(const MtlStore *s); /* floats in the file, doubles here: `foreign` only */
+bool mtl_store_converted(const MtlStore *s); /* some numbers of the file are of other types: `foreign` only */
+const char *mtl_store_type(const MtlStore *s, int i); /* of a tensor, in the file: "F32" */
 int mtl_store_count(const MtlStore *s);
 const MtlTensor *mtl_store_tensor(const MtlStore *s, int i);	      /* in file order */
 const MtlTensor *mtl_store_find(const MtlStore *s, const char *name); /* NULL */

@@ -51,7 +51,7 @@ static MtlStatus begin_fresh(Run *r, MtlError *e)
 {
 	MtlStore *s = NULL;
 	if (r->o->init && mtl_store_open(&s, r->sys, r->o->init, true, e)) return e->status;
-	if (s && mtl_store_widened(s)) note(r, "the weights of --init are single precision");
+	if (s && mtl_store_converted(s)) note(r, "the weights of --init were converted to " MTL_REAL_TEXT);
 	const char *codes = s ? mtl_store_meta(s, MTL_META_CODES) : NULL;
 	MtlError why = {0};
 	if (codes && mtl_codes_from_json(&r->in.codes, r->sys, r->m, codes, &why)) {

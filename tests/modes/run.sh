@@ -154,7 +154,7 @@ verdict $? "esmm: no programs in both precisions"
 quietly ./own train --data many.csv --epochs 1 --init start --out own.model -q
 ./wide train --data many.csv --epochs 1 --init start --out wide.model >said 2>&1
 verdict $? "esmm, --double: does not train"
-grep -q 'the weights of --init are single precision' said
+grep -q 'the weights of --init were converted' said
 verdict $? "--init from single precision is not said"
 quietly ./own eval --data many.csv --model own.model --json && mv said own.metrics && quietly ./wide eval --data many.csv --model wide.model --json && mv said wide.metrics
 verdict $? "esmm: no metrics in both precisions"
