@@ -12,7 +12,7 @@ bool mtl_model_is_scorer(const MtlModel *m) { return m->entry[MTL_STEP].n_slot =
 
 /* ---- variants ---- */
 
-/* The highest N for which this machine is x86-64-vN (0: another family). */
+/* The highest N for which this machine is x86-64-vN (0: another family); 5: v4 with AVX512_VNNI. */
 static int machine_level(void)
 {
 #if defined(__x86_64__)
@@ -27,7 +27,7 @@ static int machine_level(void)
 	    !__builtin_cpu_supports("avx512cd") || !__builtin_cpu_supports("avx512dq") ||
 	    !__builtin_cpu_supports("avx512vl"))
 		return 3;
-	return 4;
+	return __builtin_cpu_supports("avx512vnni") ? 5 : 4;
 #else
 	return 0;
 #endif

@@ -272,7 +272,7 @@ typedef struct {
 
 typedef struct {
 	const char *name;	  /* "x86-64-v4" */
-	int level;		  /* 2, 3, 4: x86-64-vN; 0: any machine */
+	int level;		  /* 2, 3, 4: x86-64-vN; 5: v4 with AVX512_VNNI; 0: any machine */
 	MtlKernel *const *kernel; /* [n_entry], NULL where absent */
 	const int64_t *work;	  /* [n_entry] floats of WORK */
 	int64_t packed;		  /* floats of PACKED */

@@ -403,7 +403,8 @@ int command_bench(const Request *call)
 	if (!mtl_option(&call->o, call->table, "cpu")->given)
 		for (r.n_target = 0; r.n_target < 1;)
 			for (int i = 0; i < n_targets && r.n_target < 1; i++)
-				if (target_runs(&targets[i])) r.target[r.n_target++] = &targets[i];
+				if (target_wanted(&r, &targets[i]) && target_runs(&targets[i]))
+					r.target[r.n_target++] = &targets[i];
 	r.n_target = 1;
 	if (!target_runs(r.target[0])) {
 		say_error("this machine does not run %s", r.target[0]->name);

@@ -21,16 +21,23 @@ static const MtlOptionValue *get(const Request *c, const char *name)
 	return mtl_option(&c->o, c->table, name);
 }
 
+bool target_wanted(const CompileRequest *r, const Target *t)
+{
+	return !t->dot4 || r->precision == PRECISION_INT8;
+}
+
 static bool targets_of(CompileRequest *r, const char *cpu)
 {
 	r->n_target = 0;
 	if (!cpu || !strcmp(cpu, "baseline")) {
-		for (int i = 0; i < n_targets; i++) r->target[r->n_target++] = &targets[i];
+		for (int i = 0; i < n_targets; i++)
+			if (target_wanted(r, &targets[i])) r->target[r->n_target++] = &targets[i];
 		return true;
 	}
 	if (!strcmp(cpu, "native")) {
 		for (int i = 0; i < n_targets && !r->n_target; i++)
-			if (target_runs(&targets[i])) r->target[r->n_target++] = &targets[i];
+			if (target_wanted(r, &targets[i]) && target_runs(&targets[i]))
+				r->target[r->n_target++] = &targets[i];
 		return true;
 	}
 	char list[256];
@@ -59,6 +66,7 @@ bool request_of(const Request *c, CompileRequest *r, LinkRequest *l)
 	if (c->o.command < 0 || !c->table) return targets_of(r, NULL);
 	const char *command = c->table->command[c->o.command].name;
 	bool build = !strcmp(command, "build"), check = !strcmp(command, "check");
+	if (!check && get(c, "precision")->given) r->precision = (Precision)get(c, "precision")->count;
 	if (!targets_of(r, check ? NULL : get(c, "cpu")->text)) return false;
 	if (build || check) {
 		r->dump = get(c, "dump")->text;

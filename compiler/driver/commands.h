@@ -53,6 +53,8 @@ int train_and_report(const Request *c, const char *program);
  * multiply-adds of a row.
  */
 int cached_program(const Request *call, char *path, size_t size, int64_t sizes[3]);
+/* Shared: instructions for bytes are of use to kernels that have bytes. */
+bool target_wanted(const CompileRequest *r, const Target *t);
 /* Shared: the request of a command line; false: said on stderr (exit 2). */
 bool request_of(const Request *c, CompileRequest *r, LinkRequest *l);
 /* 6, said on stderr, when this is no file that can be read; else 0. */

@@ -112,6 +112,7 @@ bool compile_front(Compilation *c, const CompileRequest *r)
 bool compile_serving(Compilation *c, const CompileRequest *r)
 {
 	Spec *s = c->spec;
+	if (r->ranges) pass_ranges(s);
 	pass_share(s);
 	verify_graph(s->g, "share");
 	if (dump_graph(c, r, "after:share", s->g)) return false;
@@ -119,6 +120,7 @@ bool compile_serving(Compilation *c, const CompileRequest *r)
 	pass_boundary(s);
 	pass_gates(s);
 	pass_order(s);
+	if (r->precision) pass_precision(s, r->precision, r->range);
 	c->digest = digest(s);
 
 	c->serve = graph_copy(s->g);
@@ -147,6 +149,7 @@ bool compile(Compilation *c, const CompileRequest *r)
 		run_passes(c, r, c->watch, false);
 		if (dump_graph(c, r, "watch", c->watch)) return true;
 		c->train = graph_copy(s->g);
+		precision_none(c->train);
 		if (r->hold) pass_hold(s, c->train);
 		pass_autodiff(s, c->train);
 		verify_graph(c->train, "autodiff");

@@ -4,6 +4,7 @@
 #include "base/diag.h"
 #include "front/check.h"
 #include "ir/lowering.h"
+#include "pass/pass.h"
 
 enum { TARGETS_MAX = 8 };
 
@@ -18,6 +19,9 @@ typedef struct {
 	bool scorer;	       /* scoring only */
 	bool blas;	       /* products of matrices by a library */
 	bool f64;	       /* a program that computes in double precision */
+	Precision precision;   /* of dense layers when scoring */
+	const Range *range;    /* of their inputs, by parameter (pass_precision), or NULL */
+	bool ranges;	       /* these are what is to be found: as outputs (pass_ranges) */
 	bool hold;	       /* for gradcheck: stopped values are inputs (pass/hold.c) */
 	const char *dump;      /* stage after which to print and stop, or NULL */
 } CompileRequest;

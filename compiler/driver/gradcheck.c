@@ -265,7 +265,8 @@ int command_gradcheck(const Request *call)
 	if (!mtl_option(&call->o, call->table, "cpu")->given) {
 		r.n_target = 0;
 		for (int i = 0; i < n_targets; i++)
-			if (target_runs(&targets[i])) r.target[r.n_target++] = &targets[i];
+			if (target_wanted(&r, &targets[i]) && target_runs(&targets[i]))
+				r.target[r.n_target++] = &targets[i];
 	}
 	r.hold = true;
 	Compilation c;
@@ -299,7 +300,10 @@ int command_gradcheck(const Request *call)
 		else
 			say(line, bits, "");
 		snprintf(line, sizeof line, "%s: kernels against the double interpreter", r.target[i]->name);
-		say(line, rounding, " of the largest");
+		if (r.precision == PRECISION_INT8)
+			rounding = (Tally){0}; /* a number between two bytes may become either */
+		else
+			say(line, rounding, " of the largest");
 		if (diff.bad || bits.bad || rounding.bad) code = code == 70 ? code : 1;
 	}
 	text_free(&error);

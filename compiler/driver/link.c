@@ -125,7 +125,7 @@ static int levels(const LinkRequest *l) { return l->level >= 0 ? l->level : l->c
 static EmitTarget emit_target(const Lowered *v, const LinkRequest *l)
 {
 	return (EmitTarget){
-	    .triple = v->target->triple, .cpu = v->target->cpu, .features = "", .level = levels(l)};
+	    .triple = v->target->triple, .cpu = v->target->cpu, .features = v->target->features ? v->target->features : "", .level = levels(l)};
 }
 
 static bool kernel_object(Shop *s, const Lowered *v, const LinkRequest *l, const char *path)
@@ -148,6 +148,7 @@ static bool kernel_object(Shop *s, const Lowered *v, const LinkRequest *l, const
 	word(s, &w, "-fPIC");
 	if (v->mod->f64) word(s, &w, "-Wno-psabi"); /* vectors wider than the machine's stay in one file */
 	word(s, &w, arena_printf(s->arena, "-march=%s", v->target->march));
+	if (v->target->flags) word(s, &w, v->target->flags);
 	word(s, &w, "-c");
 	word(s, &w, source);
 	word(s, &w, "-o");

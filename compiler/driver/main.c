@@ -185,6 +185,8 @@ static const MtlOption option[] = {
      "what prints the kernels"},
     {"gemm", 0, MTL_ARG_CHOICE, "own|blas", C(BUILD) | C(BENCH) | C(GRADCHECK) | RUN, 0,
      "who computes matrix products: the compiler's own tiles, or OpenBLAS (own)"},
+    {"precision", 0, MTL_ARG_CHOICE, "single|bf16|int8", C(BENCH) | C(GRADCHECK), 0,
+     "of the dense layers of a scorer: weights of 16 or 8 bits (single)"},
     {"double", 0, MTL_ARG_NONE, NULL, C(BUILD) | C(BENCH) | C(GRADCHECK) | RUN, 0,
      "compute in double precision throughout, to judge what single precision costs"},
     {"model", 0, MTL_ARG_TEXT, "M", C(BUILD), 0,

@@ -47,7 +47,7 @@ static bool is_vector_name(const char *s)
 	const char *end = s + strlen(s), *p = end;
 	while (p > s && isdigit((unsigned char)p[-1])) p--;
 	if (p == end || p == s) return !strcmp(s, "prefetch");
-	return (p - s == 1 && strchr("viw", *s)) || (p - s > 1 && p[-1] == 'v' && p[-2] == '_');
+	return (p - s == 1 && strchr("viwbh", *s)) || (p - s > 1 && p[-1] == 'v' && p[-2] == '_');
 }
 
 static void put_name(Print *c, Str name)
@@ -142,12 +142,13 @@ static void put_const(Print *c, double k, int lanes)
 
 static void put_load(Print *c, const Expr *x, int lanes)
 {
-	bool convert = c->f->buf.at[x->ref].elem == ELEM_I32;
-	if (lanes == 1 && !x->masked && !convert) {
+	static const char *const converted[] = {"", "i", "h", "b"};
+	Elem of = c->f->buf.at[x->ref].elem;
+	if (lanes == 1 && !x->masked && of == ELEM_F32) {
 		put_element(c, x->ref, &x->ix);
 		return;
 	}
-	text_printf(c->o, "load%s%s_v%d(", convert ? "i" : "", x->masked ? "n" : "", lanes);
+	text_printf(c->o, "load%s%s_v%d(", converted[of], x->masked ? "n" : "", lanes);
 	put_place(c, x->ref, &x->ix);
 	if (x->masked) {
 		text_add(c->o, ", ");
@@ -183,7 +184,9 @@ static void put_shuffle(Print *c, const Expr *x, int lanes, int prec)
 static void put_word(Print *c, const Expr *x, int lanes)
 {
 	const int arg[4] = {x->a, x->b, x->c, x->d};
-	text_printf(c->o, "%s_v%d", x->op == E_CALL ? c->m->fn.at[x->ref]->name : expr_name[x->op], lanes);
+	bool words = expr_words(c->f, (int)(x - c->f->expr.at));
+	text_printf(c->o, "%s_%c%d", x->op == E_CALL ? c->m->fn.at[x->ref]->name : expr_name[x->op],
+		    words ? 'i' : 'v', lanes);
 	/* As many lanes again and again are a word of their own: splat_v16_v2. */
 	if (x->op == E_SPLAT && lanes_of(c, x->a) > 1) text_printf(c->o, "_v%d", lanes_of(c, x->a));
 	text_char(c->o, '(');
@@ -207,6 +210,16 @@ static void put_expr(Print *c, int e, int prec)
 	case E_CONST: put_const(c, x->k, lanes); return;
 	case E_REG: put_reg(c, x->ref, &x->ix, &x->iy); return;
 	case E_LOAD: put_load(c, x, lanes); return;
+	case E_WORD: text_printf(c->o, "splat_i%d(%d)", lanes, (int)x->k); return;
+	case E_WORDS:
+		text_printf(c->o, "words%s_i%d(", x->masked ? "n" : "", lanes);
+		put_place(c, x->ref, &x->ix);
+		if (x->masked) {
+			text_add(c->o, ", ");
+			put_aff(c, &x->iy);
+		}
+		text_char(c->o, ')');
+		return;
 	case E_LANE:
 		put_expr(c, x->a, lanes_of(c, x->a) == 1 ? prec : 3);
 		if (lanes_of(c, x->a) > 1) text_printf(c->o, "[%d]", (int)x->k);
@@ -230,7 +243,7 @@ static void put_expr(Print *c, int e, int prec)
 
 static void put_declaration(Print *c, const Reg *r)
 {
-	text_printf(c->o, "v%d ", r->lanes ? r->lanes : c->lanes);
+	text_printf(c->o, "%c%d ", r->words ? 'i' : 'v', r->lanes ? r->lanes : c->lanes);
 	int n = r->d0 * r->d1;
 	for (int i = 0; c->expand && n > 1 && i < n; i++) {
 		text_add(c->o, i ? ", " : "");
@@ -247,14 +260,15 @@ static void put_declaration(Print *c, const Reg *r)
 static void put_store(Print *c, const Stmt *t)
 {
 	int lanes = lanes_of(c, t->expr);
-	if (lanes == 1 && !t->masked) {
+	bool words = expr_words(c->f, t->expr), bytes = c->f->buf.at[t->ref].elem == ELEM_I8;
+	if (lanes == 1 && !t->masked && !words && !bytes) {
 		put_element(c, t->ref, &t->lo);
 		text_add(c->o, " = ");
 		put_expr(c, t->expr, 0);
 		text_char(c->o, ';');
 		return;
 	}
-	text_printf(c->o, "store%s_v%d(", t->masked ? "n" : "", lanes);
+	text_printf(c->o, "store%s_%c%d(", t->masked ? "n" : bytes ? "b" : "", words ? 'i' : 'v', lanes);
 	put_place(c, t->ref, &t->lo);
 	text_add(c->o, ", ");
 	put_expr(c, t->expr, 0);
@@ -445,7 +459,8 @@ static void put_value(Print *c, int lanes)
 
 static const char *element_type(const Print *c, Elem e)
 {
-	return e != ELEM_F32 ? "i1" : c->m->f64 ? "double" : "float";
+	static const char *const type[] = {"float", "i1", "h1", "b1"};
+	return e == ELEM_F32 && c->m->f64 ? "double" : type[e];
 }
 
 static void put_parameters(Print *c)
@@ -471,9 +486,10 @@ static void put_temps(Print *c)
 {
 	for (int b = c->f->n_param; b < c->f->buf.n; b++) {
 		const Buf *t = &c->f->buf.at[b];
-		text_printf(c->o, "\t%s *const ", element_type(c, t->elem));
+		const char *only = c->f->buf.at[t->home].kind == BUF_IN ? "const " : "";
+		text_printf(c->o, "\t%s%s *const ", only, element_type(c, t->elem));
 		put_name(c, t->name);
-		text_printf(c->o, " = (%s *)(", element_type(c, t->elem));
+		text_printf(c->o, " = (%s%s *)(", only, element_type(c, t->elem));
 		put_name(c, c->f->buf.at[t->home].name);
 		text_printf(c->o, " + %lld);\n", (long long)t->at);
 	}

@@ -70,7 +70,13 @@ static V word_lanes(Print *l, int64_t k, int n)
 
 static int element_bytes(const Print *l, int buf)
 {
-	return l->m->f64 && l->f->buf.at[buf].elem == ELEM_F32 ? 8 : 4;
+	switch (l->f->buf.at[buf].elem) {
+	case ELEM_F32: return l->m->f64 ? 8 : 4;
+	case ELEM_I32: return 4;
+	case ELEM_BF16: return 2;
+	case ELEM_I8: return 1;
+	}
+	bug("elements of buffer %d", buf);
 }
 
 static V intrinsic(Print *l, const char *name, T *over, int n_over, V *arg, int n)
@@ -204,8 +210,27 @@ static V masked_load(Print *l, T element, int align, V p, V mask, int n)
 	return n > 1 ? r : LLVMBuildExtractElement(l->b, r, int32(l, 0), "");
 }
 
+/* n elements at any address. */
+static V load_lanes(Print *l, T element, int align, V p, int n)
+{
+	V r = LLVMBuildLoad2(l->b, lanes_type(element, n), p, "");
+	LLVMSetAlignment(r, (unsigned)align);
+	return r;
+}
+
+static V load_narrow(Print *l, const Expr *x, int n)
+{
+	bool bytes = l->f->buf.at[x->ref].elem == ELEM_I8;
+	T whole = lanes_type(l->i32, n), real = lanes_type(l->real, n);
+	V r = load_lanes(l, bytes ? l->i8 : l->i16, bytes ? 1 : 2, address(l, x->ref, &x->ix), n);
+	if (bytes) return LLVMBuildSIToFP(l->b, LLVMBuildSExt(l->b, r, whole, ""), real, "");
+	r = LLVMBuildShl(l->b, LLVMBuildZExt(l->b, r, whole, ""), word_lanes(l, 16, n), "");
+	return LLVMBuildBitCast(l->b, r, real, "");
+}
+
 static V load(Print *l, const Expr *x, int n)
 {
+	if (l->f->buf.at[x->ref].elem > ELEM_I32) return load_narrow(l, x, n);
 	bool convert = l->f->buf.at[x->ref].elem == ELEM_I32;
 	T element = convert ? l->i32 : l->real;
 	V p = address(l, x->ref, &x->ix), r;
@@ -213,8 +238,7 @@ static V load(Print *l, const Expr *x, int n)
 	if (x->masked) {
 		r = masked_load(l, element, align, p, lanes_below(l, &x->iy, n), n);
 	} else {
-		r = LLVMBuildLoad2(l->b, lanes_type(element, n), p, "");
-		LLVMSetAlignment(r, (unsigned)align);
+		r = load_lanes(l, element, align, p, n);
 	}
 	return convert ? LLVMBuildSIToFP(l->b, r, lanes_type(l->real, n), "") : r;
 }
@@ -225,11 +249,15 @@ static void store(Print *l, const Stmt *t)
 {
 	int n = l->f->expr.at[t->expr].lanes, align = element_bytes(l, t->ref);
 	V v = expr(l, t->expr), p = address(l, t->ref, &t->lo);
+	if (l->f->buf.at[t->ref].elem == ELEM_I8)
+		v = LLVMBuildTrunc(l->b, LLVMBuildFPToSI(l->b, v, lanes_type(l->i32, n), ""),
+				   lanes_type(l->i8, n), "");
 	if (!t->masked) {
 		LLVMSetAlignment(LLVMBuildStore(l->b, v, p), (unsigned)align);
 		return;
 	}
-	T over[2] = {LLVMVectorType(l->real, (unsigned)n), l->ptr};
+	bool words = expr_words(l->f, t->expr);
+	T over[2] = {LLVMVectorType(words ? l->i32 : l->real, (unsigned)n), l->ptr};
 	V mask = lanes_below(l, &t->hi, n);
 	V arg[4] = {as_vector(l, v, n), p, int32(l, align), as_vector(l, mask, n)};
 	intrinsic(l, "llvm.masked.store", over, 2, arg, 4);
@@ -296,6 +324,67 @@ static V fraction(Print *l, V a, int n)
 			   word_lanes(l, ((int64_t)1 << l->digits) - 1, n), "");
 	return bits(l, LLVMBuildOr(l->b, m, word_lanes(l, (int64_t)l->bias << l->digits, n), ""),
 		    lanes_type(l->real, n));
+}
+
+/* --- words --- */
+
+/* -1 in lanes where v is negative, else 0. */
+static V sign(Print *l, V v, int n) { return LLVMBuildAShr(l->b, v, word_lanes(l, 31, n), ""); }
+
+static V pair(Print *l, V a, V b, int n)
+{
+	T whole = lanes_type(l->i32, n);
+	V u = bits(l, a, whole), v = bits(l, b, whole), sixteen = word_lanes(l, 16, n);
+	V odd = LLVMBuildAnd(l->b, LLVMBuildLShr(l->b, u, sixteen, ""), word_lanes(l, 1, n), "");
+	V low = LLVMBuildAdd(l->b, LLVMBuildAdd(l->b, u, word_lanes(l, 0x7fff, n), ""), odd, "");
+	low = LLVMBuildLShr(l->b, low, sixteen, "");
+	V high = LLVMBuildAnd(l->b, v, word_lanes(l, 0x7fffffff, n), "");
+	high = LLVMBuildSub(l->b, LLVMBuildAdd(l->b, high, word_lanes(l, 0x8000, n), ""), low, "");
+	/* magnitude + 0x8000 may pass 2^31 where the magnitude is no number; below zero it is nothing. */
+	high = LLVMBuildAnd(l->b, high, LLVMBuildNot(l->b, sign(l, high, n), ""), "");
+	high = LLVMBuildLShr(l->b, high, sixteen, "");
+	V most = word_lanes(l, 0x7f7f, n);
+	high = LLVMBuildSelect(l->b, LLVMBuildICmp(l->b, LLVMIntULT, high, most, ""), high, most, "");
+	V s = LLVMBuildAnd(l->b, v, word_lanes(l, (int64_t)0x80000000, n), "");
+	return LLVMBuildOr(l->b, LLVMBuildOr(l->b, s, LLVMBuildShl(l->b, high, sixteen, ""), ""), low, "");
+}
+
+static V quad(Print *l, const V *v, int n)
+{
+	V r = NULL;
+	for (int i = 0; i < 4; i++) {
+		V b = LLVMBuildFPToSI(l->b, v[i], lanes_type(l->i32, n), "");
+		b = LLVMBuildShl(l->b, LLVMBuildAnd(l->b, b, word_lanes(l, 255, n), ""),
+				 word_lanes(l, 8 * i, n), "");
+		r = r ? LLVMBuildOr(l->b, r, b, "") : b;
+	}
+	return r;
+}
+
+/* A lane's two halves, as signed numbers, added up. */
+static V halves(Print *l, V x, int n)
+{
+	V sixteen = word_lanes(l, 16, n), w = bits(l, x, lanes_type(l->i32, n));
+	V low = LLVMBuildAShr(l->b, LLVMBuildShl(l->b, w, sixteen, ""), sixteen, "");
+	return LLVMBuildAdd(l->b, low, LLVMBuildAShr(l->b, w, sixteen, ""), "");
+}
+
+/* Without an instruction: products of a byte and a signed one fit in sixteen bits. */
+static V dot4(Print *l, V sum, V a, V b, int n)
+{
+	if (l->m->dot4 && n == 16)
+		return intrinsic(l, "llvm.x86.avx512.vpdpbusd.512", NULL, 0, (V[]){sum, a, b}, 3);
+	T half = LLVMVectorType(l->i16, 2 * (unsigned)n);
+	V e[2 * MAX_LANES], x = bits(l, a, half), y = bits(l, b, half);
+	for (int i = 0; i < 2 * n; i++) e[i] = LLVMConstInt(l->i16, 8, false);
+	V eight = LLVMConstVector(e, 2 * (unsigned)n);
+	V x0 = LLVMBuildLShr(l->b, LLVMBuildShl(l->b, x, eight, ""), eight, ""),
+	  x1 = LLVMBuildLShr(l->b, x, eight, "");
+	V y0 = LLVMBuildAShr(l->b, LLVMBuildShl(l->b, y, eight, ""), eight, ""),
+	  y1 = LLVMBuildAShr(l->b, y, eight, "");
+	V even = halves(l, LLVMBuildMul(l->b, x0, y0, ""), n),
+	  odd = halves(l, LLVMBuildMul(l->b, x1, y1, ""), n);
+	return LLVMBuildAdd(l->b, sum, LLVMBuildAdd(l->b, even, odd, ""), "");
 }
 
 static void body(Print *l, int s);
@@ -382,6 +471,19 @@ static V expr(Print *l, int e)
 	case E_SCALB: return scale(l, v[0], v[1], n);
 	case E_EXPO: return exponent(l, v[0], n);
 	case E_FRAC: return fraction(l, v[0], n);
+	case E_WORD: return word_lanes(l, (int64_t)x->k, n);
+	case E_WORDS:
+		if (x->masked)
+			return masked_load(l, l->i32, 4, address(l, x->ref, &x->ix),
+					   lanes_below(l, &x->iy, n), n);
+		return load_lanes(l, l->i32, element_bytes(l, x->ref), address(l, x->ref, &x->ix), n);
+	case E_PAIR: return pair(l, v[0], v[1], n);
+	case E_QUAD: return quad(l, v, n);
+	case E_LOW: return bits(l, LLVMBuildShl(l->b, v[0], word_lanes(l, 16, n), ""), t);
+	case E_WHOLE: return bits(l, v[0], t);
+	case E_DOT4: return dot4(l, v[0], v[1], v[2], n);
+	case E_WSUB: return LLVMBuildSub(l->b, v[0], v[1], "");
+	case E_INT: return LLVMBuildSIToFP(l->b, v[0], t, "");
 	default: bug("expression %d", x->op);
 	}
 }

@@ -19,6 +19,8 @@
 #define WORD static inline __attribute__((always_inline, unused))
 typedef float v1;
 typedef int32_t i1 __attribute__((may_alias));
+typedef uint16_t h1 __attribute__((may_alias)); /* a bf16 */
+typedef int8_t b1 __attribute__((may_alias));
 
 /* To the second cache: what goes there is not held up by the few fills the first can have under way. */
 WORD void prefetch(const void *p, int64_t ix)
@@ -55,6 +57,42 @@ WORD v1 scalb_v1(v1 a, v1 b) { return a * (word_bits){.u = (uint32_t)((int32_t)b
 WORD v1 expo_v1(v1 a) { return (float)((int32_t)((word_bits){.f = a}.u >> 23) - 127); }
 WORD v1 frac_v1(v1 a) { return (word_bits){.u = ((word_bits){.f = a}.u & 0x7fffff) | 0x3f800000}.f; }
 
+/* Words: 32 bits that are no float.  pair: b's magnitude goes to the next number with a's bits below. */
+typedef int32_t word_any __attribute__((aligned(1), may_alias));
+WORD v1 loadh_v1(const h1 *p) { return (word_bits){.u = (uint32_t)*p << 16}.f; }
+WORD v1 loadb_v1(const b1 *p) { return (float)*p; }
+WORD void storeb_v1(b1 *p, v1 a) { *p = (int8_t)(int32_t)a; }
+WORD i1 words_i1(const void *p) { return *(const word_any *)p; }
+WORD i1 wordsn_i1(const float *p, int64_t n) { return n > 0 ? words_i1(p) : 0; }
+WORD void storen_i1(float *p, i1 a, int64_t n)
+{
+	if (n > 0) *(word_any *)p = a;
+}
+WORD i1 splat_i1(int32_t k) { return k; }
+WORD void store_i1(void *p, i1 a) { *(word_any *)p = a; }
+WORD v1 whole_v1(i1 a) { return (word_bits){.u = (uint32_t)a}.f; }
+WORD v1 low_v1(i1 a) { return (word_bits){.u = (uint32_t)a << 16}.f; }
+WORD v1 int_v1(i1 a) { return (float)a; }
+WORD i1 wsub_i1(i1 a, i1 b) { return (int32_t)((uint32_t)a - (uint32_t)b); }
+WORD uint32_t byte_v1(v1 a) { return (uint32_t)(int32_t)a & 255; }
+WORD i1 quad_i1(v1 a, v1 b, v1 c, v1 d)
+{
+	return (int32_t)(byte_v1(a) | byte_v1(b) << 8 | byte_v1(c) << 16 | byte_v1(d) << 24);
+}
+WORD i1 dot4_i1(i1 sum, i1 a, i1 b)
+{
+	uint32_t s = (uint32_t)sum;
+	for (int k = 0; k < 32; k += 8) s += (uint32_t)((uint8_t)(a >> k) * (int8_t)(b >> k));
+	return (int32_t)s;
+}
+WORD i1 pair_i1(v1 a, v1 b)
+{
+	uint32_t u = (word_bits){.f = a}.u, v = (word_bits){.f = b}.u, low = (u + 0x7fff + (u >> 16 & 1)) >> 16;
+	int32_t high = (int32_t)((v & 0x7fffffff) + 0x8000 - low);
+	uint32_t h = high < 0 ? 0 : (uint32_t)high >> 16;
+	return (int32_t)((v & 0x80000000) | (h > 0x7f7f ? 0x7f7f : h) << 16 | low);
+}
+
 /* --- words that need no instruction of their own --- */
 #define VECTOR(L)                                                                                            \
 	typedef float v##L __attribute__((vector_size(4 * L)));                                              \
@@ -68,7 +106,64 @@ WORD v1 frac_v1(v1 a) { return (word_bits){.u = ((word_bits){.f = a}.u & 0x7ffff
 	WORD v##L abs_v##L(v##L a) { return (v##L)((i##L)a & 0x7fffffff); }                                  \
 	WORD v##L expo_v##L(v##L a) { return __builtin_convertvector((i##L)((w##L)a >> 23) - 127, v##L); }   \
 	WORD v##L frac_v##L(v##L a) { return (v##L)(((i##L)a & 0x7fffff) | 0x3f800000); }                    \
-	WORD v##L pow2_v##L(v##L b) { return (v##L)((w##L)(__builtin_convertvector(b, i##L) + 127) << 23); }
+	WORD v##L pow2_v##L(v##L b) { return (v##L)((w##L)(__builtin_convertvector(b, i##L) + 127) << 23); } \
+	typedef int8_t b##L __attribute__((vector_size(L)));                                                 \
+	typedef int8_t at_b##L __attribute__((vector_size(L), aligned(1), may_alias));                       \
+	typedef uint16_t h##L __attribute__((vector_size(2 * L)));                                           \
+	typedef uint16_t at_h##L __attribute__((vector_size(2 * L), aligned(2), may_alias));                 \
+	typedef int32_t any_i##L __attribute__((vector_size(4 * L), aligned(1), may_alias));                 \
+	typedef int16_t half##L __attribute__((vector_size(4 * L)));                                         \
+	typedef uint16_t uhalf##L __attribute__((vector_size(4 * L)));                                       \
+	WORD v##L loadh_v##L(const h1 *p)                                                                    \
+	{                                                                                                    \
+		return (v##L)(__builtin_convertvector(*(const at_h##L *)p, w##L) << 16);                     \
+	}                                                                                                    \
+	WORD v##L loadb_v##L(const b1 *p)                                                                    \
+	{                                                                                                    \
+		return __builtin_convertvector(__builtin_convertvector(*(const at_b##L *)p, i##L), v##L);    \
+	}                                                                                                    \
+	WORD void storeb_v##L(b1 *p, v##L a)                                                                 \
+	{                                                                                                    \
+		*(at_b##L *)p = __builtin_convertvector(__builtin_convertvector(a, i##L), b##L);             \
+	}                                                                                                    \
+	WORD i##L words_i##L(const void *p) { return (i##L) * (const any_i##L *)p; }                         \
+	WORD void store_i##L(void *p, i##L a) { *(any_i##L *)p = a; }                                        \
+	WORD i##L splat_i##L(int32_t k) { return (i##L){0} + k; }                                            \
+	WORD v##L whole_v##L(i##L a) { return (v##L)a; }                                                     \
+	WORD v##L low_v##L(i##L a) { return (v##L)((w##L)a << 16); }                                         \
+	WORD v##L int_v##L(i##L a) { return __builtin_convertvector(a, v##L); }                              \
+	WORD i##L wsub_i##L(i##L a, i##L b) { return (i##L)((w##L)a - (w##L)b); }                            \
+	WORD i##L pair_i##L(v##L a, v##L b)                                                                  \
+	{                                                                                                    \
+		w##L u = (w##L)a, v = (w##L)b, low = (u + 0x7fff + (u >> 16 & 1)) >> 16;                     \
+		i##L high = (i##L)((v & 0x7fffffff) + 0x8000 - low);                                         \
+		w##L h = (w##L)(high & ~(high >> 31)) >> 16, most = (w##L)(h > 0x7f7f);                      \
+		return (i##L)((v & 0x80000000) | ((h & ~most) | (most & 0x7f7f)) << 16 | low);               \
+	}                                                                                                    \
+	WORD w##L byte_v##L(v##L a) { return (w##L)__builtin_convertvector(a, i##L) & 255; }                 \
+	WORD i##L quad_i##L(v##L a, v##L b, v##L c, v##L d)                                                  \
+	{                                                                                                    \
+		return (i##L)(byte_v##L(a) | byte_v##L(b) << 8 | byte_v##L(c) << 16 | byte_v##L(d) << 24);   \
+	}                                                                                                    \
+	WORD i##L halves_i##L(half##L x)                                                                     \
+	{                                                                                                    \
+		i##L w = (i##L)x;                                                                            \
+		return ((i##L)((w##L)w << 16) >> 16) + (w >> 16);                                            \
+	}                                                                                                    \
+	/* products of a byte and a signed one fit in sixteen bits */                                        \
+	WORD i##L dot4_any_i##L(i##L sum, i##L a, i##L b)                                                    \
+	{                                                                                                    \
+		uhalf##L x = (uhalf##L)a, y = (uhalf##L)b;                                                   \
+		half##L even = (half##L)(x & 255) * ((half##L)(y << 8) >> 8),                                \
+			odd = (half##L)(x >> 8) * ((half##L)y >> 8);                                         \
+		return (i##L)((w##L)sum + (w##L)halves_i##L(even) + (w##L)halves_i##L(odd));                 \
+	}
+/* Some words of a buffer of floats. */
+#define SOME(L)                                                                                              \
+	WORD i##L wordsn_i##L(const float *p, int64_t n) { return (i##L)loadn_v##L(p, n); }                  \
+	WORD void storen_i##L(float *p, i##L a, int64_t n) { storen_v##L(p, (v##L)a, n); }
+#define DOT4(L)                                                                                              \
+	WORD i##L dot4_i##L(i##L sum, i##L a, i##L b) { return dot4_any_i##L(sum, a, b); }
 
 #define SCALB(L)                                                                                             \
 	WORD v##L scalb_v##L(v##L a, v##L b) { return a * pow2_v##L(b); }
@@ -109,7 +204,9 @@ VECTOR(2)
 PART(2)
 CHOOSE(2)
 SCALB(2)
+DOT4(2)
 WORD v2 splat_v2(float s) { return (v2){s, s}; }
+SOME(2)
 typedef double word_pair __attribute__((vector_size(8)));
 WORD v2 keep_v2(v2 a, int64_t n) { return (v2){n > 0 ? a[0] : 0, n > 1 ? a[1] : 0}; }
 WORD v2 rint_v2(v2 a) { return (v2){rint_v1(a[0]), rint_v1(a[1])}; }
@@ -119,6 +216,7 @@ WORD v2 fma_v2(v2 a, v2 b, v2 c) { return (v2){fma_v1(a[0], b[0], c[0]), fma_v1(
 /* --- four lanes: SSE4.1 and later, or NEON, or lane by lane --- */
 VECTOR(4)
 SCALB(4)
+DOT4(4)
 WORD v4 splat_v4(float s) { return (v4){s, s, s, s}; }
 WORD v4 splat_v4_v2(v2 a) { return __builtin_shufflevector(a, a, 0, 1, 0, 1); }
 WORD i4 mask_v4(int64_t n)
@@ -160,11 +258,13 @@ WORD void storen_v4(float *p, v4 a, int64_t n) { _mm_maskstore_ps(p, (__m128i)ma
 #else
 PART(4)
 #endif
+SOME(4)
 
 /* --- eight lanes: AVX2 with FMA --- */
 #if defined(__AVX2__) && defined(__FMA__)
 VECTOR(8)
 SCALB(8)
+DOT4(8)
 WORD v8 splat_v8(float s) { return (v8)_mm256_set1_ps(s); }
 WORD v8 splat_v8_v2(v2 a) { return (v8)_mm256_set1_pd(((word_pair)a)[0]); }
 WORD v8 splat_v8_v4(v4 a) { return (v8)_mm256_set_m128((__m128)a, (__m128)a); }
@@ -180,6 +280,7 @@ WORD v8 loadin_v8(const i1 *p, int64_t n)
 	return __builtin_convertvector((i8)_mm256_maskload_ps((const float *)p, (__m256i)mask_v8(n)), v8);
 }
 WORD void storen_v8(float *p, v8 a, int64_t n) { _mm256_maskstore_ps(p, (__m256i)mask_v8(n), (__m256)a); }
+SOME(8)
 WORD v8 min_v8(v8 a, v8 b) { return (v8)_mm256_min_ps((__m256)a, (__m256)b); }
 WORD v8 max_v8(v8 a, v8 b) { return (v8)_mm256_max_ps((__m256)a, (__m256)b); }
 WORD v8 sellt_v8(v8 a, v8 b, v8 c, v8 d)
@@ -194,6 +295,14 @@ WORD v8 fma_v8(v8 a, v8 b, v8 c) { return (v8)_mm256_fmadd_ps((__m256)a, (__m256
 /* --- sixteen lanes: AVX-512 --- */
 #if defined(__AVX512F__)
 VECTOR(16)
+#if defined(__AVX512VNNI__)
+WORD i16 dot4_i16(i16 sum, i16 a, i16 b)
+{
+	return (i16)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)a, (__m512i)b);
+}
+#else
+DOT4(16)
+#endif
 WORD v16 splat_v16(float s) { return (v16)_mm512_set1_ps(s); }
 WORD v16 splat_v16_v2(v2 a) { return (v16)_mm512_set1_pd(((word_pair)a)[0]); }
 WORD v16 splat_v16_v4(v4 a) { return (v16)_mm512_broadcast_f32x4((__m128)a); }
@@ -206,6 +315,7 @@ WORD v16 loadin_v16(const i1 *p, int64_t n)
 	return (v16)_mm512_cvtepi32_ps(_mm512_maskz_loadu_epi32(mask_v16(n), p));
 }
 WORD void storen_v16(float *p, v16 a, int64_t n) { _mm512_mask_storeu_ps(p, mask_v16(n), (__m512)a); }
+SOME(16)
 WORD v16 min_v16(v16 a, v16 b) { return (v16)_mm512_min_ps((__m512)a, (__m512)b); }
 WORD v16 max_v16(v16 a, v16 b) { return (v16)_mm512_max_ps((__m512)a, (__m512)b); }
 WORD v16 sellt_v16(v16 a, v16 b, v16 c, v16 d)

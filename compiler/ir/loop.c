@@ -8,16 +8,19 @@
 #include <string.h>
 
 const char *const expr_name[E_N] = {
-    [E_NONE] = "none",	 [E_CONST] = "const", [E_REG] = "reg",	 [E_LOAD] = "load", [E_KEEP] = "keep",
-    [E_SPLAT] = "splat", [E_LANE] = "lane",   [E_SHUF] = "shuf", [E_CALL] = "call", [E_ADD] = "+",
-    [E_SUB] = "-",	 [E_MUL] = "*",	      [E_DIV] = "/",	 [E_MIN] = "min",   [E_MAX] = "max",
-    [E_FMA] = "fma",	 [E_SELLT] = "sellt", [E_RINT] = "rint", [E_SQRT] = "sqrt", [E_ABS] = "abs",
-    [E_SCALB] = "scalb", [E_EXPO] = "expo",   [E_FRAC] = "frac",
+    [E_NONE] = "none",	 [E_CONST] = "const", [E_REG] = "reg",	   [E_LOAD] = "load", [E_KEEP] = "keep",
+    [E_SPLAT] = "splat", [E_LANE] = "lane",   [E_SHUF] = "shuf",   [E_CALL] = "call", [E_ADD] = "+",
+    [E_SUB] = "-",	 [E_MUL] = "*",	      [E_DIV] = "/",	   [E_MIN] = "min",   [E_MAX] = "max",
+    [E_FMA] = "fma",	 [E_SELLT] = "sellt", [E_RINT] = "rint",   [E_SQRT] = "sqrt", [E_ABS] = "abs",
+    [E_SCALB] = "scalb", [E_EXPO] = "expo",   [E_FRAC] = "frac",   [E_WORD] = "word", [E_WORDS] = "words",
+    [E_PAIR] = "pair",	 [E_LOW] = "low",     [E_WHOLE] = "whole", [E_QUAD] = "quad", [E_DOT4] = "dot4",
+    [E_WSUB] = "wsub",	 [E_INT] = "int",
 };
 const int expr_args[E_N] = {
     [E_KEEP] = 1, [E_SPLAT] = 1, [E_LANE] = 1,	[E_SHUF] = 2, [E_CALL] = 1, [E_ADD] = 2,   [E_SUB] = 2,
     [E_MUL] = 2,  [E_DIV] = 2,	 [E_MIN] = 2,	[E_MAX] = 2,  [E_FMA] = 3,  [E_SELLT] = 4, [E_RINT] = 1,
-    [E_SQRT] = 1, [E_ABS] = 1,	 [E_SCALB] = 2, [E_EXPO] = 1, [E_FRAC] = 1,
+    [E_SQRT] = 1, [E_ABS] = 1,	 [E_SCALB] = 2, [E_EXPO] = 1, [E_FRAC] = 1, [E_PAIR] = 2,  [E_QUAD] = 4,
+    [E_LOW] = 1,  [E_WHOLE] = 1, [E_DOT4] = 3,	[E_WSUB] = 2, [E_INT] = 1,
 };
 
 /* --- affine --- */
@@ -190,6 +193,13 @@ int f_temp(Fn *f, Elem e, const char *name, int64_t size, int home, int64_t at)
 	return f->buf.n - 1;
 }
 
+int f_view(Fn *f, Elem e, const char *name, int home, int64_t at)
+{
+	Str id = unique(f, name);
+	vec_push(f->arena, &f->buf, (Buf){id, BUF_VIEW, e, 0, home, at});
+	return f->buf.n - 1;
+}
+
 /* --- statements --- */
 
 static Stmt *last_stmt(Fn *f) { return &f->stmt.at[f->stmt.n - 1]; }
@@ -211,9 +221,16 @@ static Stmt *stmt(Fn *f, StmtOp op)
 int f_reg(Fn *f, const char *name, int lanes, int d0, int d1)
 {
 	Str id = unique(f, name);
-	vec_push(f->arena, &f->reg, (Reg){id, lanes, d0, d1});
+	vec_push(f->arena, &f->reg, (Reg){id, lanes, d0, d1, false});
 	stmt(f, S_REG)->ref = f->reg.n - 1;
 	return f->reg.n - 1;
+}
+
+int f_words(Fn *f, const char *name, int lanes, int d0, int d1)
+{
+	int r = f_reg(f, name, lanes, d0, d1);
+	f->reg.at[r].words = true;
+	return r;
 }
 
 static int open_body(Fn *f, StmtOp op, const char *v, Aff lo, Aff hi, int step)
@@ -354,6 +371,32 @@ int e_load_n(Fn *f, int lanes, int buf, Aff ix, Aff count)
 		f->expr.at[e].iy = count;
 	}
 	return e;
+}
+
+int e_word(Fn *f, int lanes, int32_t k) { return expr(f, (Expr){.op = E_WORD, .lanes = lanes, .k = k}); }
+
+int e_words(Fn *f, int lanes, int buf, Aff ix)
+{
+	return expr(f, (Expr){.op = E_WORDS, .lanes = lanes, .ref = buf, .ix = ix});
+}
+
+int e_words_n(Fn *f, int lanes, int buf, Aff ix, Aff count)
+{
+	int e = e_words(f, lanes, buf, ix);
+	if (!all_lanes(count, lanes)) {
+		f->expr.at[e].masked = true;
+		f->expr.at[e].iy = count;
+	}
+	return e;
+}
+
+bool expr_words(const Fn *f, int e)
+{
+	const Expr *x = &f->expr.at[e];
+	if (x->op == E_SPLAT) return expr_words(f, x->a);
+	if (x->op == E_REG) return f->reg.at[x->ref].words;
+	return x->op == E_WORD || x->op == E_WORDS || x->op == E_PAIR || x->op == E_QUAD || x->op == E_DOT4 ||
+	       x->op == E_WSUB;
 }
 
 int e_splat(Fn *f, int lanes, int a) { return expr(f, (Expr){.op = E_SPLAT, .lanes = lanes, .a = a}); }

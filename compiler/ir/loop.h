@@ -36,11 +36,14 @@ typedef struct {
 	VarKind kind;
 } Var;
 
-typedef enum { BUF_IN, BUF_OUT, BUF_INOUT, BUF_TEMP } BufKind;
-typedef enum { ELEM_F32, ELEM_I32 } Elem;
+typedef enum { BUF_IN, BUF_OUT, BUF_INOUT, BUF_TEMP, BUF_VIEW } BufKind;
+/* BF16 and I8 are narrow: of views only.  Loads make floats of them (I8 is signed); a store into I8 takes the
+ * low byte of the integer towards 0, from -128 to 255. */
+typedef enum { ELEM_F32, ELEM_I32, ELEM_BF16, ELEM_I8 } Elem;
 /*
  * Parameters first.  A TEMP is not on the stack: it is `size` elements from element `at` of the function's
  * parameter number `home` (an f32 or i32 INOUT buffer that serves as workspace).  at is a multiple of 16.
+ * A VIEW is an f32 parameter seen as other elements, from its element `at` on, written only if that is.
  */
 typedef struct {
 	Str name;
@@ -55,6 +58,7 @@ typedef struct {
 	Str name;
 	int lanes, d0, d1; /* d0 x d1 vectors that must live in machine registers; lanes 0 in a value
 			      function: as the call */
+	bool words;	   /* holds words */
 } Reg;
 
 typedef enum {
@@ -82,6 +86,22 @@ typedef enum {
 	E_SCALB, /* a * 2^b, b integral, 2^b normal */
 	E_EXPO,	 /* a = FRAC * 2^EXPO, FRAC in [1,2), a normal and > 0 */
 	E_FRAC,
+	/*
+	 * Words: lanes of 32 bits that are no floats.  Four bytes, or two weights: PAIR.
+	 * SPLAT and REG take them too.
+	 */
+	E_WORD,	 /* k, an integer, in every lane */
+	E_WORDS, /* buf[ix ..) as it lies: a word is one element, two bf16 or four i8.  Masked: of f32 alone
+		  */
+	E_PAIR,	 /* of floats a, b: LOW of it is a rounded to bf16, WHOLE of it b rounded to what the low half
+		    leaves open */
+	E_QUAD,	 /* of floats a, b, c, d: bytes, the lowest first, each the low byte of the integer towards 0
+		  */
+	E_LOW,	 /* the float whose upper half is the low half of word a */
+	E_WHOLE, /* word a as a float */
+	E_DOT4,	 /* word a + the sum of four products, b's bytes unsigned, c's signed; mod 2^32 */
+	E_WSUB,	 /* a - b of words, mod 2^32 */
+	E_INT,	 /* word a, a signed integer, rounded to float */
 	E_N
 } ExprOp;
 
@@ -166,6 +186,7 @@ typedef struct {
 	bool fma;
 	bool blas; /* has products of matrices, by a library */
 	bool f64;  /* f32 elements and lanes are printed as double, value functions as their judges */
+	bool dot4; /* the machine has DOT4 in 16 lanes as an instruction */
 	VEC(Fn *) fn;
 } Mod;
 
@@ -186,10 +207,12 @@ int f_size(Fn *f, const char *name);
 int f_buf(Fn *f, BufKind k, Elem e, const char *name,
 	  int64_t size); /* a parameter: all before the first temp */
 int f_temp(Fn *f, Elem e, const char *name, int64_t size, int home, int64_t at);
-int f_reg(Fn *f, const char *name, int lanes, int d0, int d1); /* makes the name unique, appends S_REG */
-int f_for(Fn *f, const char *v, Aff lo, Aff hi, int step);     /* opens; returns the variable */
-int f_unroll(Fn *f, const char *v, int lo, int hi);	       /* opens */
-void f_end(Fn *f, int n);				       /* closes n bodies */
+int f_view(Fn *f, Elem e, const char *name, int home, int64_t at); /* after all parameters, like a temp */
+int f_reg(Fn *f, const char *name, int lanes, int d0, int d1);	   /* makes the name unique, appends S_REG */
+int f_words(Fn *f, const char *name, int lanes, int d0, int d1);   /* the same, of words */
+int f_for(Fn *f, const char *v, Aff lo, Aff hi, int step);	   /* opens; returns the variable */
+int f_unroll(Fn *f, const char *v, int lo, int hi);		   /* opens */
+void f_end(Fn *f, int n);					   /* closes n bodies */
 int f_let(Fn *f, const char *v, Aff a);
 int f_min(Fn *f, const char *v, Aff a, Aff b);
 int f_max(Fn *f, const char *v, Aff a, Aff b);
@@ -212,6 +235,9 @@ int e_reg(Fn *f, int r, Aff i, Aff j);
 int e_reg1(Fn *f, int r);
 int e_load(Fn *f, int lanes, int buf, Aff ix);
 int e_load_n(Fn *f, int lanes, int buf, Aff ix, Aff count);
+int e_word(Fn *f, int lanes, int32_t k);
+int e_words(Fn *f, int lanes, int buf, Aff ix);
+int e_words_n(Fn *f, int lanes, int buf, Aff ix, Aff count); /* of an f32 buffer */
 int e_splat(Fn *f, int lanes, int a);
 int e_lane(Fn *f, int a, int k);
 int e_shuf(Fn *f, int a, int b, const uint8_t *pat); /* pat is copied */
@@ -223,6 +249,7 @@ int e_op3(Fn *f, ExprOp op, int a, int b, int c);
 int e_op4(Fn *f, ExprOp op, int a, int b, int c, int d);
 
 /* --- looking --- */
+bool expr_words(const Fn *f, int e); /* does the expression give words? */
 extern const char *const expr_name[E_N];
 extern const int expr_args[E_N];
 /* For each function the first one of the same loops, names and places in the model apart: mostly itself. */
@@ -237,7 +264,7 @@ int mod_verify(const Mod *m, Text *faults);
 
 /* --- running: the judge (loop_run.c) --- */
 typedef struct {
-	void *p; /* double[] for f32, int32_t[] for i32 */
+	void *p; /* double[] for f32, int32_t[] for i32, uint16_t[] for bf16, uint8_t[] for i8 */
 	int64_t n;
 } Mem;
 /*

@@ -101,12 +101,18 @@ static void put_expr(Dump *d, int e, int prec)
 	case E_CONST: text_printf(d->o, "%.9g", x->k); return;
 	case E_REG: put_reg(d, x->ref, &x->ix, &x->iy); return;
 	case E_LOAD: {
-		bool convert = d->f->buf.at[x->ref].elem == ELEM_I32;
+		bool convert = d->f->buf.at[x->ref].elem != ELEM_F32;
 		text_add(d->o, convert ? "float(" : "");
 		put_mem(d, x->ref, &x->ix, x->lanes, x->masked ? &x->iy : NULL);
 		text_add(d->o, convert ? ")" : "");
 		return;
 	}
+	case E_WORD: text_printf(d->o, "word(%d)", (int)x->k); return;
+	case E_WORDS:
+		text_add(d->o, "words(");
+		put_mem(d, x->ref, &x->ix, x->lanes, x->masked ? &x->iy : NULL);
+		text_char(d->o, ')');
+		return;
 	case E_LANE:
 		put_expr(d, x->a, 3);
 		text_printf(d->o, ".%d", (int)x->k);
@@ -121,7 +127,7 @@ static void put_expr(Dump *d, int e, int prec)
 
 static void put_declaration(Dump *d, const Reg *r)
 {
-	text_printf(d->o, "reg %s", r->name);
+	text_printf(d->o, "%s %s", r->words ? "words" : "reg", r->name);
 	if (r->d0 > 1 || r->d1 > 1) text_printf(d->o, "[%d]", r->d0);
 	if (r->d1 > 1) text_printf(d->o, "[%d]", r->d1);
 	if (r->lanes) text_printf(d->o, " :%d", r->lanes);
@@ -232,7 +238,9 @@ static void put_body(Dump *d, int s, int indent)
 
 static void put_head(Dump *d)
 {
-	static const char *const kind[] = {"in", "out", "inout", "temp"}, *const elem[] = {"f32", "i32"};
+	static const char *const kind[] = {"in", "out", "inout", "temp", "view"}, *const elem[] = {
+										      "f32", "i32", "bf16",
+										      "i8"};
 	const Fn *f = d->f;
 	const char *sep = "";
 	text_printf(d->o, "%s%s %s(", f->exported ? "entry " : "", f->value ? "value" : "fn", f->name);
@@ -252,8 +260,9 @@ static void put_head(Dump *d)
 	text_char(d->o, '\n');
 	for (int b = f->n_param; b < f->buf.n; b++) {
 		const Buf *t = &f->buf.at[b];
-		text_printf(d->o, "  temp %s %s[%lld] at %s + %lld\n", elem[t->elem], t->name,
-			    (long long)t->size, f->buf.at[t->home].name, (long long)t->at);
+		text_printf(d->o, "  %s %s %s", kind[t->kind], elem[t->elem], t->name);
+		if (t->kind == BUF_TEMP) text_printf(d->o, "[%lld]", (long long)t->size);
+		text_printf(d->o, " at %s + %lld\n", f->buf.at[t->home].name, (long long)t->at);
 	}
 }
 

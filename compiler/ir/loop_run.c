@@ -77,6 +77,23 @@ static int below(const Frame *f, bool masked, const Aff *count, int n)
 	return k < 0 ? 0 : k < n ? (int)k : n;
 }
 
+static double element_at(const Mem *b, Elem e, int64_t i)
+{
+	switch (e) {
+	case ELEM_F32: return ((const double *)b->p)[i];
+	case ELEM_I32: return ((const int32_t *)b->p)[i];
+	case ELEM_BF16: {
+		const union {
+			uint32_t u;
+			float f;
+		} wide = {(uint32_t)((const uint16_t *)b->p)[i] << 16};
+		return (double)wide.f;
+	}
+	case ELEM_I8: return ((const int8_t *)b->p)[i];
+	}
+	return NAN;
+}
+
 static void load(Run *r, const Frame *f, const Expr *x, int n, Vec *y)
 {
 	int64_t ix = value(f, &x->ix);
@@ -85,11 +102,69 @@ static void load(Run *r, const Frame *f, const Expr *x, int n, Vec *y)
 	for (int l = 0; l < n; l++) {
 		if (l >= k)
 			y->l[l] = 0;
-		else if (f->f->buf.at[x->ref].elem == ELEM_F32)
-			y->l[l] = ((const double *)f->buf[x->ref].p)[ix + l];
 		else
-			y->l[l] = ((const int32_t *)f->buf[x->ref].p)[ix + l];
+			y->l[l] = element_at(&f->buf[x->ref], f->f->buf.at[x->ref].elem, ix + l);
 	}
+}
+
+static int8_t byte_of(int32_t word, int i) { return (int8_t)((uint32_t)word >> 8 * i); }
+
+/* In f32 a word is the integer it is; in narrow elements it is put together. */
+static void words(Run *r, const Frame *f, const Expr *x, int n, Vec *y)
+{
+	Elem of = f->f->buf.at[x->ref].elem;
+	int each = of == ELEM_I8 ? 4 : of == ELEM_BF16 ? 2 : 1;
+	int64_t ix = value(f, &x->ix);
+	int k = below(f, x->masked, &x->iy, n);
+	check_range(r, f, x->ref, ix, (int64_t)k * each, "words");
+	for (int l = 0; l < n; l++) {
+		const Mem *b = &f->buf[x->ref];
+		uint32_t w = 0;
+		if (l >= k) {
+			y->l[l] = 0;
+			continue;
+		}
+		if (each == 1) {
+			y->l[l] = ((const double *)b->p)[ix + l];
+			if (y->l[l] != (int32_t)y->l[l]) stop(r, f, "%g is no word", y->l[l]);
+			continue;
+		}
+		for (int i = 0; i < each; i++)
+			w |= (of == ELEM_I8 ? (uint32_t)((const uint8_t *)b->p)[ix + 4 * l + i]
+					    : (uint32_t)((const uint16_t *)b->p)[ix + 2 * l + i])
+			     << 32 / each * i;
+		y->l[l] = (int32_t)w;
+	}
+}
+
+static double dot4(double sum, double a, double b)
+{
+	uint32_t s = (uint32_t)(int32_t)sum;
+	for (int i = 0; i < 4; i++) s += (uint32_t)((uint8_t)byte_of((int32_t)a, i) * byte_of((int32_t)b, i));
+	return (int32_t)s;
+}
+
+static uint32_t byte_in(Run *r, const Frame *f, double x)
+{
+	if (!(x > -129 && x < 256)) stop(r, f, "%g as a byte", x);
+	return (uint8_t)(int)x;
+}
+
+typedef union {
+	float f;
+	uint32_t u;
+} Bits;
+
+static double float_of(uint32_t u) { return (double)(Bits){.u = u}.f; }
+
+/* b's magnitude is rounded to the next number with a's sixteen bits below; finite stays finite. */
+static double pair(double a, double b)
+{
+	uint32_t u = (Bits){.f = (float)a}.u, v = (Bits){.f = (float)b}.u;
+	int64_t low = (u + 0x7fff + (u >> 16 & 1)) >> 16,
+		high = ((int64_t)(v & 0x7fffffff) + 0x8000 - low) >> 16;
+	high = high < 0 ? 0 : high > 0x7f7f ? 0x7f7f : high;
+	return (int32_t)((v & 0x80000000) | (uint32_t)high << 16 | (uint32_t)low);
 }
 
 static double scalb2(Run *r, const Frame *f, double a, double b)
@@ -142,7 +217,24 @@ static void eval(Run *r, Frame *f, int e, Vec *y)
 	case E_REG: *y = *slot(r, f, x->ref, &x->ix, &x->iy); return;
 	case E_CALL: call_value(r, x, n, &v[0], y); return;
 	case E_CONST: EACH(x->k); break;
-	case E_LOAD: load(r, f, x, n, y); break;
+	case E_LOAD:
+		load(r, f, x, n, y);
+		/* Words pass through copies as they are. */
+		for (int l = 0; r->f32 && l < n; l++)
+			if (y->l[l] != (int32_t)y->l[l]) y->l[l] = (float)y->l[l];
+		return;
+	case E_WORD: EACH(x->k); return;
+	case E_WORDS: words(r, f, x, n, y); return;
+	case E_PAIR: EACH(pair(a[l], b[l])); return;
+	case E_QUAD:
+		EACH((int32_t)(byte_in(r, f, a[l]) | byte_in(r, f, b[l]) << 8 | byte_in(r, f, c[l]) << 16 |
+			       byte_in(r, f, d[l]) << 24));
+		return;
+	case E_LOW: EACH(float_of((uint32_t)(int32_t)a[l] << 16)); return;
+	case E_WHOLE: EACH(float_of((uint32_t)(int32_t)a[l])); return;
+	case E_DOT4: EACH(dot4(a[l], b[l], c[l])); return;
+	case E_WSUB: EACH((int32_t)((uint32_t)(int32_t)a[l] - (uint32_t)(int32_t)b[l])); return;
+	case E_INT: EACH((float)(int32_t)a[l]); return;
 	case E_KEEP: {
 		int k = below(f, true, &x->iy, n);
 		EACH(l < k ? a[l] : 0);
@@ -190,6 +282,11 @@ static void store(Run *r, Frame *f, const Stmt *t)
 	int n = below(f, t->masked, &t->hi, f->f->expr.at[t->expr].lanes);
 	check_range(r, f, t->ref, ix, n, "store");
 	double *p = f->buf[t->ref].p;
+	if (f->f->buf.at[t->ref].elem == ELEM_I8) {
+		for (int l = 0; l < n; l++)
+			((uint8_t *)f->buf[t->ref].p)[ix + l] = (uint8_t)byte_in(r, f, v.l[l]);
+		return;
+	}
 	for (int l = 0; l < n; l++) p[ix + l] = v.l[l];
 }
 
@@ -228,8 +325,14 @@ static void place_temps(Run *r, Frame *f)
 {
 	for (int b = f->f->n_param; b < f->f->buf.n; b++) {
 		const Buf *t = &f->f->buf.at[b];
-		check_range(r, f, t->home, t->at, t->size, "temp");
 		char *p = f->buf[t->home].p;
+		if (t->kind == BUF_VIEW) {
+			check_range(r, f, t->home, t->at, 1, "view");
+			f->buf[b] = (Mem){p + (size_t)t->at * sizeof(double),
+					  (f->buf[t->home].n - t->at) * (t->elem == ELEM_I8 ? 4 : 2)};
+			continue;
+		}
+		check_range(r, f, t->home, t->at, t->size, "temp");
 		f->buf[b] = (Mem){p + (size_t)t->at * element(f->f->buf.at[t->home].elem), t->size};
 		for (int64_t i = 0; i < t->size && t->elem == ELEM_F32; i++) ((double *)f->buf[b].p)[i] = NAN;
 	}

@@ -9,6 +9,7 @@
  *   registers   declared once, live, every element set before it is read; a set inside a `for` ends with it
  *   memory      no store into an input or into integers; an index known to be outside is refused
  *   temps       at a multiple of 16 in a writable parameter, inside it where its size is known
+ *   words       go where words are wanted, and nowhere else; narrow elements are those of views
  *   calls       to earlier functions only; arguments fit; nothing written is passed twice
  *   products    where the variant has them; rows do not overlap; the result is none of the factors
  *   unroll      at most 256 turns, 4096 with those around it, no `reg` or `let` directly inside
@@ -79,14 +80,20 @@ static bool buf_ok(Check *c, int i)
 	const Fn *f = c->f;
 	const Buf *b = &f->buf.at[i];
 	if (!name_ok(c, b->name, "buffer", i)) return false;
-	bool ok = NEED(b->kind <= BUF_TEMP && b->elem <= ELEM_I32 && b->size >= 0 && b->size < FAR,
+	bool ok = NEED(b->kind <= BUF_VIEW && b->elem <= ELEM_I8 && b->size >= 0 && b->size < FAR,
 		       "%s: kind or size", b->name);
 	if (!ok || i < f->n_param)
-		return ok && NEED(b->kind != BUF_TEMP, "%s: a temp among the parameters", b->name);
-	if (!NEED(b->kind == BUF_TEMP, "%s: a parameter among the temps", b->name) ||
+		return ok && NEED(b->kind < BUF_TEMP, "%s: a temp among the parameters", b->name) &&
+		       NEED(b->elem <= ELEM_I32, "%s: narrow, and no view", b->name);
+	if (!NEED(b->kind >= BUF_TEMP, "%s: a parameter among the temps", b->name) ||
 	    !NEED(b->home >= 0 && b->home < f->n_param, "%s: no home", b->name))
 		return false;
 	const Buf *home = &f->buf.at[b->home];
+	if (b->kind == BUF_VIEW)
+		return NEED(home->elem == ELEM_F32 && b->elem > ELEM_I32 && !c->m->f64, "%s: no view of %s",
+			    b->name, home->name) &&
+		       NEED(!b->size && b->at >= 0 && b->at < FAR, "%s: size or place", b->name);
+	if (!NEED(b->elem <= ELEM_I32, "%s: narrow, and no view", b->name)) return false;
 	return NEED(home->kind != BUF_IN, "%s: lives in the input %s", b->name, home->name) &&
 	       NEED(home->elem == ELEM_F32 || home->elem == b->elem, "%s: lives in integers", b->name) &&
 	       NEED(b->size > 0, "%s: a temp without size", b->name) &&
@@ -130,9 +137,10 @@ static bool expr_ok(Check *c, int e, bool *used)
 			return false;
 		used[arg[i]] = true;
 	}
-	int refs = x->op == E_REG ? f->reg.n : x->op == E_LOAD ? f->buf.n : x->op == E_CALL ? c->index : 1;
+	bool reads = x->op == E_LOAD || x->op == E_WORDS;
+	int refs = x->op == E_REG ? f->reg.n : reads ? f->buf.n : x->op == E_CALL ? c->index : 1;
 	return NEED(refs == 1 || within(x->ref, refs), "%s refers to %d", expr_name[x->op], x->ref) &&
-	       NEED(x->op != E_LOAD || within(x->ref, f->buf.n), "load from %d", x->ref) &&
+	       NEED(!reads || within(x->ref, f->buf.n), "load from %d", x->ref) &&
 	       NEED(x->op != E_REG || within(x->ref, f->reg.n), "reg %d", x->ref) &&
 	       NEED(x->op != E_CALL || within(x->ref, c->index), "call of %d", x->ref) &&
 	       NEED(x->op != E_SHUF || x->pat, "shuf without a pattern") && aff_ok(c, &x->ix) &&
@@ -328,7 +336,26 @@ static void check_operation(Check *c, const Expr *x)
 		NEED(f->reg.at[x->ref].lanes == x->lanes, "%s has not %d lanes", f->reg.at[x->ref].name,
 		     x->lanes);
 		break;
-	case E_LOAD: check_memory(c, x->ref, &x->ix, x->lanes, x->masked ? &x->iy : NULL); break;
+	case E_LOAD:
+		NEED(!x->masked || f->buf.at[x->ref].elem <= ELEM_I32, "some lanes of %s",
+		     f->buf.at[x->ref].name);
+		check_memory(c, x->ref, &x->ix, x->lanes, x->masked ? &x->iy : NULL);
+		break;
+	case E_WORDS: {
+		Elem of = f->buf.at[x->ref].elem;
+		NEED(of != ELEM_I32 && !c->m->f64 && (!x->masked || of == ELEM_F32), "words of %s",
+		     f->buf.at[x->ref].name);
+		check_memory(c, x->ref, &x->ix,
+			     x->lanes * (of == ELEM_I8	   ? 4
+					 : of == ELEM_BF16 ? 2
+							   : 1),
+			     x->masked ? &x->iy : NULL);
+		break;
+	}
+	case E_WORD: NEED(x->k == (int32_t)x->k, "word(%g)", x->k); break;
+	case E_PAIR:
+	case E_QUAD:
+	case E_DOT4: NEED(!c->m->f64, "%s in double precision", expr_name[x->op]); break;
 	case E_KEEP: range_of(c, &x->iy); break;
 	case E_LANE:
 		NEED(x->lanes == 1 && x->k == floor(x->k) && x->k >= 0 && x->k < f->expr.at[x->a].lanes,
@@ -345,12 +372,17 @@ static void check_operation(Check *c, const Expr *x)
 	}
 }
 
+static bool wants_words(ExprOp op)
+{
+	return op == E_LOW || op == E_WHOLE || op == E_INT || op == E_DOT4 || op == E_WSUB;
+}
+
 static void check_expr(Check *c, int e)
 {
 	const Expr *x = &c->f->expr.at[e];
 	const int arg[4] = {x->a, x->b, x->c, x->d};
-	bool memory =
-	    x->op == E_LOAD || x->op == E_KEEP || x->op == E_LANE || x->op == E_SHUF || x->op == E_SPLAT;
+	bool memory = x->op == E_LOAD || x->op == E_KEEP || x->op == E_LANE || x->op == E_SHUF ||
+		      x->op == E_SPLAT || x->op >= E_WORD;
 	if (c->f->value) {
 		if (!NEED(x->lanes == 0 && !memory, "%s in a value function", expr_name[x->op])) return;
 	} else if (!NEED(power_of_two(x->lanes) && x->lanes <= c->m->W, "%s has %d lanes", expr_name[x->op],
@@ -360,6 +392,8 @@ static void check_expr(Check *c, int e)
 		int has = c->f->expr.at[arg[i]].lanes;
 		bool fits = x->op == E_LANE || has == x->lanes || (x->op == E_SPLAT && has < x->lanes);
 		check_expr(c, arg[i]);
+		NEED(x->op == E_SPLAT || expr_words(c->f, arg[i]) == wants_words(x->op),
+		     "%s: an operand is %s", expr_name[x->op], expr_words(c->f, arg[i]) ? "words" : "floats");
 		NEED(fits, "%s: an operand has %d lanes, not %d", expr_name[x->op], has, x->lanes);
 	}
 	check_operation(c, x);
@@ -433,10 +467,13 @@ static void check_let(Check *c, const Stmt *t)
 static void check_store(Check *c, const Stmt *t)
 {
 	const Buf *b = &c->f->buf.at[t->ref];
+	BufKind kind = b->kind == BUF_VIEW ? c->f->buf.at[b->home].kind : b->kind;
 	check_expr(c, t->expr);
 	check_memory(c, t->ref, &t->lo, c->f->expr.at[t->expr].lanes, t->masked ? &t->hi : NULL);
-	NEED(b->kind != BUF_IN, "store into the input %s", b->name);
-	NEED(b->elem == ELEM_F32, "store into the integers %s", b->name);
+	NEED(kind != BUF_IN, "store into the input %s", b->name);
+	NEED(b->elem == ELEM_F32 || b->elem == ELEM_I8, "store into %s", b->name);
+	NEED(!expr_words(c->f, t->expr) || b->elem == ELEM_F32, "%s gets words", b->name);
+	NEED(b->elem != ELEM_I8 || !t->masked, "%s gets some lanes of bytes", b->name);
 }
 
 static bool same_aff(const Aff *a, const Aff *b)
@@ -465,7 +502,8 @@ static void check_argument(Check *c, const Fn *g, const Stmt *t, int i)
 	    a->buf < 0)
 		return;
 	const Buf *to = &g->buf.at[i], *from = &c->f->buf.at[a->buf];
-	NEED(to->elem == from->elem, "call of %s: %s has other elements", g->name, from->name);
+	NEED(to->elem == from->elem && from->kind != BUF_VIEW, "call of %s: %s has other elements", g->name,
+	     from->name);
 	NEED(to->kind == BUF_IN || from->kind != BUF_IN, "call of %s: writes the input %s", g->name,
 	     from->name);
 	int64_t first = off.tight ? off.lo : off.hi, last = off.tight ? off.hi : off.lo;
@@ -497,7 +535,7 @@ static void check_matrix(Check *c, const Stmt *t, int which, int rows, int colum
 	const Buf *b = &c->f->buf.at[a->buf];
 	Aff high = t->arg.at[turned ? columns : rows].off, wide = t->arg.at[turned ? rows : columns].off;
 	Range w = range_of(c, &wide);
-	NEED(b->elem == ELEM_F32, "product: %s holds integers", b->name);
+	NEED(b->elem == ELEM_F32 && b->kind != BUF_VIEW, "product: %s holds no floats", b->name);
 	NEED(which || b->kind != BUF_IN, "product: writes the input %s", b->name);
 	NEED(t->ld[which] > 0 && (c->dead || w.lo <= t->ld[which]), "product: rows of %s overlap", b->name);
 	check_memory(c, a->buf, &a->off, 1, NULL);
@@ -544,6 +582,8 @@ static void check_stmt(Check *c, const Stmt *t, bool unrolled)
 		check_reg(c, t->ref, &t->lo, &t->hi);
 		NEED(f->expr.at[t->expr].lanes == f->reg.at[t->ref].lanes, "%s gets %d lanes",
 		     f->reg.at[t->ref].name, f->expr.at[t->expr].lanes);
+		NEED(expr_words(f, t->expr) == f->reg.at[t->ref].words, "%s gets %s", f->reg.at[t->ref].name,
+		     f->reg.at[t->ref].words ? "floats" : "words");
 		break;
 	case S_STORE: check_store(c, t); break;
 	case S_LET: check_let(c, t); break;

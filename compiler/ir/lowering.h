@@ -65,6 +65,13 @@ typedef struct {
 /* What a block of STEP_BLOCK holds (runtime/steps.h). */
 enum { STEP_FIRST, STEP_LONGEST, STEP_ALL, STEP_BEFORE, STEP_TIME0, STEP_HEAD = 6 /* and `max` times */ };
 
+/* What a kernel made of a value, for several calls that read it: not before, and not in another walk. */
+typedef struct {
+	const Fn *fn;
+	Loc from, to;
+	int domain, now;
+} Made;
+
 /* Packed weights and row-free values: shared by all entries of a module, made by the entry `pre`. */
 typedef struct {
 	Str key;
@@ -96,6 +103,7 @@ struct Lowering {
 	VEC(Temp) temp;
 	VEC(Call) call;
 	VEC(TimeWalk) walk;
+	VEC(Made) made;
 	int domain;   /* of the call being made: 1 + the sequence whose steps it goes over, or 0 */
 	int now;      /* 1 + the walk that calls are part of, or 0 */
 	int64_t work; /* floats, after lowering_finish */

@@ -20,10 +20,14 @@
 #endif
 
 #define X86                                                                                                  \
-	{"x86-64-v4", "v4", 4, "x86-64-v4", "x86-64-v4", X86_TRIPLE, 16, true, 8, 3, 12, false, false},      \
-	    {"x86-64-v3", "v3", 3, "x86-64-v3", "x86-64-v3", X86_TRIPLE, 8, true, 6, 2, 12, false, false},   \
-	    {"x86-64-v2", "v2", 2, "x86-64-v2", "x86-64-v2", X86_TRIPLE, 4, false, 5, 2, 8, false, false},
-#define ARM {"aarch64", "neon", 1, "generic", "armv8-a", ARM_TRIPLE, 4, true, 8, 2, 16, false, false},
+	{"x86-64-v4-vnni", "vnni", 5, "x86-64-v4", "x86-64-v4", X86_TRIPLE, VNNI, 16, true, 8, 3, 12, OWN},  \
+	    {"x86-64-v4", "v4", 4, "x86-64-v4", "x86-64-v4", X86_TRIPLE, NONE, 16, true, 8, 3, 12, OWN},     \
+	    {"x86-64-v3", "v3", 3, "x86-64-v3", "x86-64-v3", X86_TRIPLE, NONE, 8, true, 6, 2, 12, OWN},      \
+	    {"x86-64-v2", "v2", 2, "x86-64-v2", "x86-64-v2", X86_TRIPLE, NONE, 4, false, 5, 2, 8, OWN},
+#define ARM  {"aarch64", "neon", 1, "generic", "armv8-a", ARM_TRIPLE, NONE, 4, true, 8, 2, 16, OWN},
+#define VNNI "+avx512vnni", "-mavx512vnni", true
+#define NONE NULL, NULL, false
+#define OWN  false, false /* what is asked for is not the machine's */
 
 const Target targets[] = {FAMILY};
 const int n_targets = sizeof targets / sizeof *targets;
@@ -43,6 +47,9 @@ bool target_runs(const Target *t)
 #if defined(__x86_64__)
 	__builtin_cpu_init();
 	switch (t->level) {
+	case 5:
+		if (!__builtin_cpu_supports("avx512vnni")) return false;
+		/* fall through */
 	case 4:
 		return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
 		       __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&

@@ -4,13 +4,15 @@
 #include <stdbool.h>
 
 typedef struct {
-	const char *name;   /* what `info` and MTL_VARIANT call it */
-	const char *suffix; /* in symbols: "v4" */
-	int level;	    /* MtlVariant.level */
-	const char *cpu;    /* for LLVM */
-	const char *march;  /* for -march= */
-	const char *triple; /* NULL: this machine's */
-	int W;		    /* f32 lanes */
+	const char *name;	      /* what `info` and MTL_VARIANT call it */
+	const char *suffix;	      /* in symbols: "v4" */
+	int level;		      /* MtlVariant.level */
+	const char *cpu;	      /* for LLVM */
+	const char *march;	      /* for -march= */
+	const char *triple;	      /* NULL: this machine's */
+	const char *features, *flags; /* beyond cpu and march: for LLVM, for the C compiler; NULL: none */
+	bool dot4; /* an instruction for words (ir/loop.h): of use where layers are of reduced precision */
+	int W;	   /* f32 lanes */
 	bool fma;
 	int M, J;   /* register tile of a dense layer: M rows by J vectors of outputs */
 	int chains; /* independent sums that hide the latency of a fused multiply-add */

@@ -173,17 +173,43 @@ static Loc joint_state(Lowering *l, const Joint *d)
 
 /* ---- calls ---- */
 
-static Loc packed_weights(Lowering *l, const Joint *d, int K, bool transposed)
+/* What tells packed weights of reduced precision from others: bytes lie part by part. */
+static const char *narrow_key(Lowering *l, const Narrow *q, const Joint *d, int K)
+{
+	return arena_printf(l->arena, "%s%s", narrow_text(l->arena, q),
+			    q->group == 4 ? parts_text(l->arena, d->part, d->n_part, K) : "");
+}
+
+static Fn *narrow_packer(Lowering *l, const Joint *d, const Narrow *q, int K)
+{
+	bool fresh;
+	Text name = {0};
+	for (int i = 0; i < d->n; i++) text_printf(&name, "%s%d", i ? "_" : "", d->width[i]);
+	Fn *f = lo_kernel(l, &fresh, "pack_%dx%s%s%s", K, name.at, d->bias ? "_bias" : "",
+			  narrow_key(l, q, d, K));
+	text_free(&name);
+	if (!fresh) return f;
+	int W[8], B[8];
+	for (int i = 0; i < d->n; i++) {
+		W[i] = f_buf(f, BUF_IN, ELEM_F32, "w", 0);
+		B[i] = d->bias ? f_buf(f, BUF_IN, ELEM_F32, "bias", 0) : -1;
+	}
+	narrow_pack(f, l->t, q, K, d, W, B, f_buf(f, BUF_OUT, ELEM_F32, "p", 0));
+	return f;
+}
+
+static Loc packed_weights(Lowering *l, const Joint *d, const Narrow *q, int K, bool transposed)
 {
 	const Graph *g = l->g;
 	bool fresh;
+	int64_t size = q->group ? narrow_size(q, l->t, K, d) : packed_size(l->t, K, d);
 	Text key = {0};
 	for (int i = 0; i < d->n; i++) {
 		text_printf(&key, "%s %s ", lo_free_key(l, g->node.at[d->id[i]].in[1]),
 			    d->bias ? lo_free_key(l, bias_of(g, d->id[i])) : "");
 	}
-	Loc P = lo_packed(l, packed_size(l->t, K, d), &fresh, "%s%s%s", key.at, transposed ? "turned" : "",
-			  tail_text(l, d));
+	Loc P = lo_packed(l, size, &fresh, "%s%s%s%s", key.at, transposed ? "turned" : "", tail_text(l, d),
+			  narrow_key(l, q, d, K));
 	text_free(&key);
 	if (!fresh) return P;
 	Lowering *pre = l->packing->pre;
@@ -195,7 +221,8 @@ static Loc packed_weights(Lowering *l, const Joint *d, int K, bool transposed)
 	}
 	arg[n] = lo_slot(pre, SLOT_PACKED, 0, 0, false);
 	arg[n++].off = P.off;
-	lo_call(pre, pack_kernel(pre, K, d, transposed), n, arg, false, g->node.at[d->id[0]].span);
+	lo_call(pre, q->group ? narrow_packer(pre, d, q, K) : pack_kernel(pre, K, d, transposed), n, arg,
+		false, g->node.at[d->id[0]].span);
 	return P;
 }
 
@@ -218,11 +245,15 @@ static void product_lower(Lowering *l, Joint *d, NodeId x, bool transposed)
 	int K = transposed ? w.d[1] : w.d[0], N = d->total;
 	Part *part = d->part;
 	part[0] = (Part){0, 0, K};
-	int n_part = d->n_part = transposed ? 1 : parts_of(g, id, part);
+	Narrow narrow = transposed ? (Narrow){0} : narrow_of(&g->node.at[id]);
+	/* Sums of integers have no order. */
+	bool plain = transposed || (narrow.group == 4 && op == OP_DENSE);
+	int n_part = d->n_part = plain ? 1 : parts_of(g, id, part);
 	if (!transposed && d->n == 1) d->tail = tail_of(N);
+	if (narrow.group && (d->tail.n || N < HEAD)) bug("a narrow layer of %d outputs", N);
 	bool from = op == OP_DENSE_REST, open = op == OP_DENSE_FIRST, fresh;
-	Loc X = lo_value(l, x);
-	Loc arg[9] = {X, packed_weights(l, d, K, transposed)};
+	Loc X = narrow_input(l, &narrow, x, lo_value(l, x), g->node.at[id].span);
+	Loc arg[9] = {X, packed_weights(l, d, &narrow, K, transposed)};
 	int n = 2;
 	if (from) arg[n++] = joint_state(l, d);
 	if (N < HEAD && l->absorbed[id]) bug("a head has no store to absorb into");
@@ -230,7 +261,10 @@ static void product_lower(Lowering *l, Joint *d, NodeId x, bool transposed)
 	Loc Y = lo_result(l, id);
 	arg[n++] = Y;
 	Fn *f =
-	    lo_kernel(l, &fresh, "%s_%dx%d%s%s_s%d_%d%s%s", op_table[op]->word, K, N,
+	    lo_kernel(l, &fresh, "%s_%dx%d%s%s%s_s%d_%d%s%s", op_table[op]->word, K, N,
+		      narrow.group == 4	  ? "_int8"
+		      : narrow.group == 2 ? "_bf16"
+					  : "",
 		      parts_text(l->arena, part, n_part, K), d->bias || transposed ? "" : "_nobias",
 		      (int)X.stride, (int)Y.stride,
 		      from ? arena_printf(l->arena, "_f%d", (int)arg[2].stride) : "", st ? st->suffix : "");
@@ -260,7 +294,9 @@ static void product_lower(Lowering *l, Joint *d, NodeId x, bool transposed)
 			     .n = rows,
 			     .small = !transposed};
 		q.N -= d->tail.n;
-		if (N < HEAD)
+		if (narrow.group)
+			narrow_rows(f, &q, &narrow);
+		else if (N < HEAD)
 			head_rows(f, &q);
 		else if (q.N)
 			product_rows(f, &q);
@@ -332,7 +368,8 @@ static bool dense_joins(const Lowering *l, NodeId first, NodeId id)
 		if (outputs(l, k) < HEAD || loc_is(l->loc[l->absorbed[k] ? l->absorbed[k] : k])) return false;
 	}
 	if (tail_of(N).n || tail_of(outputs(l, first)).n) return false;
-	if (l->t->blas || a[0] != b[0] || x->attr.word != y->attr.word || N < HEAD || n == 8 ||
+	if (l->t->blas || a[0] != b[0] || x->attr.word != y->attr.word || x->attr.i != y->attr.i ||
+	    x->attr.k != y->attr.k || x->attr.k2 != y->attr.k2 || N < HEAD || n == 8 ||
 	    !same_store(l, first, id))
 		return false;
 	if (loc_is(l->loc[l->absorbed[id] ? l->absorbed[id] : id])) return false;

@@ -82,6 +82,23 @@ Fn *pack_kernel(Lowering *l, int K, const Joint *d, bool transposed);
 const char *tail_text(Lowering *l,
 		      const Joint *d); /* a tail's weights lie in the order of its terms: for names */
 
+/* ---- reduced precision (dense_narrow.c) ---- */
+
+/* group: weights in a word, 2 or 4; 0: a float each.  Of 4: a byte b of the input means scale (b - zero). */
+typedef struct {
+	int group;
+	double scale, zero;
+} Narrow;
+
+Narrow narrow_of(const Node *n);
+const char *narrow_text(Arena *a, const Narrow *q); /* for names */
+int64_t narrow_size(const Narrow *q, const Target *t, int K, const Joint *d);
+void narrow_pack(Fn *f, const Target *t, const Narrow *q, int K, const Joint *d, const int *W, const int *B,
+		 int P);
+/* Where the input lies as the product reads it: node x, at X; as bytes it is made once for all its products. */
+Loc narrow_input(Lowering *l, const Narrow *q, NodeId x, Loc X, Span span);
+void narrow_rows(Fn *f, const Product *d, const Narrow *q);
+
 /* ---- loops of a product's kernel ---- */
 
 void product_rows(Fn *f, const Product *d); /* dense_rows.c */

@@ -1067,6 +1067,7 @@ Lowered *pass_lower(Arena *a, Spec *s, const Graphs *all, const Target *t)
 	w.mod = o->mod = mod_new(a, s->str, str_printf(s->str, "%s_%s", s->name, t->suffix), t->W, t->fma);
 	w.mod->blas = t->blas;
 	w.mod->f64 = t->f64;
+	w.mod->dot4 = t->dot4;
 	o->target = t;
 	values_add(w.mod);
 	Lowering *pre = w.packing.pre = lowering_new(a, w.mod, t, s, NULL, &w.packing, "pre", false);

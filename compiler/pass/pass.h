@@ -23,6 +23,22 @@ void pass_autodiff(Spec *s, Graph *g);
 /* Scoring: outputs and watched events as roots; what exists in training only becomes a constant. */
 void pass_serve(Spec *s, Graph *g, bool watches);
 
+/* The least and the largest number a dense layer's input has had. */
+typedef struct {
+	double lo, hi;
+} Range;
+
+/* Marks the layers that score in reduced precision.  range: by parameter, of the layers whose weights these
+ * are; NULL: any. */
+void pass_precision(Spec *s, Precision p, const Range *range);
+/* Takes the marks away. */
+void precision_none(Graph *g);
+/* Why a dense layer stays in single precision; NULL: it need not. */
+const char *precision_refuses(const Graph *g, NodeId id, const int *walk);
+/* More outputs, of the unshared graph: for each layer that may be marked, "range.PARAM.least" (negated) and
+ * ".most" of its input's numbers in a row. */
+void pass_ranges(Spec *s);
+
 /* All three drop ids kept from before. */
 void pass_fold(Graph *g);
 void pass_cse(Graph *g);

@@ -96,8 +96,9 @@ static NodeId cut_dense(Split *w, const Node *n, const Cut *c)
 	Graph *g = w->to;
 	NodeId bias = n->in[2] ? w->now[n->in[2]] : 0, x[2];
 	for (int i = 0; i < 2; i++) x[i] = join(w, &c->piece[i]);
-	Attr first = {.word = terms_text(w->s->str, &c->terms[0])},
-	     rest = {.word = terms_text(w->s->str, &c->terms[1])};
+	Attr first = n->attr, rest = n->attr; /* of the same precision */
+	first.word = terms_text(w->s->str, &c->terms[0]);
+	rest.word = terms_text(w->s->str, &c->terms[1]);
 	NodeId f = graph_op(g, OP_DENSE_FIRST, 3, (NodeId[]){x[0], w->now[n->in[1]], bias}, first, n->span);
 	return graph_op(g, OP_DENSE_REST, 3, (NodeId[]){x[1], w->now[n->in[1]], f}, rest, n->span);
 }

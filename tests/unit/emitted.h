@@ -16,18 +16,21 @@ typedef struct {
 	const char *name, *cpu; /* the same word for -march and for LLVM */
 	int W;
 	bool fma;
+	const char *more; /* an instruction set beyond, as both spell it, or NULL */
 } Variant;
 
 #if defined(__x86_64__)
 static const Variant variants[] = {
-    {"v2", "x86-64-v2", 4, false},
-    {"v3", "x86-64-v3", 8, true},
-    {"v4", "x86-64-v4", 16, true},
+    {"v2", "x86-64-v2", 4, false, NULL},
+    {"v3", "x86-64-v3", 8, true, NULL},
+    {"v4", "x86-64-v4", 16, true, NULL},
+    {"vnni", "x86-64-v4", 16, true, "avx512vnni"},
 };
 
 static bool runs_here(const Variant *v)
 {
 	__builtin_cpu_init();
+	if (v->more && !__builtin_cpu_supports("avx512vnni")) return false;
 	if (v->W == 16)
 		return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
 		       __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq");
@@ -35,7 +38,7 @@ static bool runs_here(const Variant *v)
 			 : !!__builtin_cpu_supports("sse4.2");
 }
 #else
-static const Variant variants[] = {{"neon", "generic", 4, true}};
+static const Variant variants[] = {{"neon", "generic", 4, true, NULL}};
 static bool runs_here(const Variant *v) { return v->W == 4; }
 #endif
 enum { N_VARIANTS = sizeof variants / sizeof *variants };
@@ -87,11 +90,12 @@ static void *open_library(const char *path)
 /* NULL: the compiler refused. */
 static void *through_c(Workshop *w, const Mod *m, const Variant *v, const char *cc, bool expand)
 {
-	char source[96], library[96], march[32];
+	char source[96], library[96], march[32], more[32] = "-DMTL_TEST";
 	int n = w->made++;
 	snprintf(source, sizeof source, "%s/%d.c", w->dir, n);
 	snprintf(library, sizeof library, "%s/%d.so", w->dir, n);
 	snprintf(march, sizeof march, "-march=%s", v->cpu);
+	if (v->more) snprintf(more, sizeof more, "-m%s", v->more);
 	Text text = {0};
 	emit_c(m, &text, expand);
 	FILE *f = fopen(source, "w");
@@ -104,7 +108,8 @@ static void *through_c(Workshop *w, const Mod *m, const Variant *v, const char *
 			      "-o",	 library,
 			      source,	 march,
 			      DOUBLES,	 "-Wno-psabi",
-			      "-lm",	 NULL};
+			      "-lm",	 more,
+			      NULL};
 #if !defined(__x86_64__)
 	argv[11] = "-lm";
 #endif
@@ -117,7 +122,9 @@ static inline void *through_llvm(Workshop *w, const Mod *m, const Variant *v)
 	int n = w->made++;
 	snprintf(object, sizeof object, "%s/%d.o", w->dir, n);
 	snprintf(library, sizeof library, "%s/%d.so", w->dir, n);
-	EmitTarget t = {.cpu = v->cpu, .features = "", .level = 1};
+	char features[32] = "";
+	if (v->more) snprintf(features, sizeof features, "+%s", v->more);
+	EmitTarget t = {.cpu = v->cpu, .features = features, .level = 1};
 	Text error = {0};
 	bool ok = emit_llvm(m, &t, EMIT_OBJECT, object, &error);
 	if (!ok) fprintf(stderr, "%s\n", error.at);

@@ -503,6 +503,26 @@ static void memory_in_value(Start *s)
 	f_set1(v, y, e_splat(v, 0, e_reg1(v, 0)));
 }
 
+static int some_words(Start *s) { return e_words(s->f, 4, s->X, c0(0)); }
+static void words_added(Start *s)
+{
+	f_store(s->f, s->Y, c0(0), e_op2(s->f, E_ADD, some_words(s), load(s, 4)));
+}
+static void words_of_floats(Start *s) { f_store(s->f, s->Y, c0(0), e_op1(s->f, E_INT, load(s, 4))); }
+static void words_in_register(Start *s) { f_set1(s->f, f_reg(s->f, "r", 4, 1, 1), some_words(s)); }
+static void floats_among_words(Start *s) { f_set1(s->f, f_words(s->f, "r", 4, 1, 1), load(s, 4)); }
+static void input_seen(Start *s) { f_store(s->f, f_view(s->f, ELEM_I8, "V", s->X, 0), c0(0), load(s, 4)); }
+static void view_of_integers(Start *s) { f_view(s->f, ELEM_I8, "V", s->I, 0); }
+static void view_of_floats(Start *s) { f_view(s->f, ELEM_F32, "V", s->X, 0); }
+static void narrow_parameter(Start *s) { s->f->buf.at[s->X].elem = ELEM_BF16; }
+static void half_stored(Start *s) { f_store(s->f, f_view(s->f, ELEM_BF16, "V", s->Y, 0), c0(0), load(s, 4)); }
+static void words_of_integers(Start *s) { f_store(s->f, s->Y, c0(0), e_words(s->f, 4, s->I, c0(0))); }
+static void some_bytes(Start *s)
+{
+	int V = f_view(s->f, ELEM_I8, "V", s->X, 0);
+	f_store(s->f, s->Y, c0(0), e_load_n(s->f, 4, V, c0(0), c0(2)));
+}
+
 static void value_unset(Start *s)
 {
 	Fn *v = fn_new(s->m, "v");
@@ -522,7 +542,7 @@ static const struct {
     {bad_lane, "lane 4 of 4"},
     {bad_shuffle, "shuf: lane 8 of two vectors of 4"},
     {input_stored, "store into the input X"},
-    {integers_stored, "store into the integers I"},
+    {integers_stored, "store into I"},
     {beyond, "Y[13 .. 17) of 16"},
     {negative, "X[-1]"},
     {loop_beyond, "Y[16 .. 17) of 16"},
@@ -551,6 +571,17 @@ static const struct {
     {call_later, "refers to 1"},
     {memory_in_value, "splat in a value function"},
     {value_unset, "the result is not set"},
+    {words_added, "+: an operand is words"},
+    {words_of_floats, "int: an operand is floats"},
+    {words_in_register, "r gets words"},
+    {floats_among_words, "r gets floats"},
+    {input_seen, "store into the input V"},
+    {view_of_integers, "V: no view of I"},
+    {view_of_floats, "V: no view of X"},
+    {narrow_parameter, "X: narrow, and no view"},
+    {half_stored, "store into V"},
+    {words_of_integers, "words of I"},
+    {some_bytes, "some lanes of V"},
 };
 
 static void test_refused(void)
