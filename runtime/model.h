@@ -148,6 +148,7 @@ typedef struct {
 	const char *name;
 	double weight;
 	bool regression; /* mse, huber */
+	int counted;	 /* the meetings before its rows are counted: mostly 0, by COUNT; else by ROWS of the last */
 } MtlLoss;
 typedef struct {
 	const char *name;

@@ -11,6 +11,7 @@
 enum {
 	PIECE = 8192,  /* floats one job updates or sums */
 	TOUCHED = 512, /* table rows one job updates */
+	GROUPS = 16,   /* groups of rows one job compares */
 };
 
 uint64_t mtl_loss_bit(int l) { return (uint64_t)1 << (l < 63 ? l : 63); }
@@ -214,25 +215,22 @@ static void add_slices(MtlStep *s)
 	mtl_pool_run(s->pool, ceil_div(hi - lo, PIECE), sum_slices, s);
 }
 
-/* What all rows of the batch have in common, or what is computed group by group. */
+static void some_groups(void *arg, int64_t i, int worker)
+{
+	MtlStep *s = arg;
+	int64_t lo = i * GROUPS, hi = lo + GROUPS < s->batch->n_group ? lo + GROUPS : s->batch->n_group;
+	MtlFrame f = frame(s, worker);
+	mtl_frame_call(&f, meeting_entry(s, MTL_GROUPS), 0, lo, hi);
+}
+
+/* What all rows of the batch have in common, and what is computed group by group. */
 static void meet(MtlStep *s)
 {
 	MtlFrame f = frame(s, 0);
 	add_slices(s);
 	f.acc = s->acc[0];
 	mtl_frame_call(&f, meeting_entry(s, MTL_MEET), 0, 0, 0);
-}
-
-/* All rows, to the end of the last stage. */
-static void run_stages(MtlStep *s)
-{
-	s->stage = 0;
-	mtl_pool_run(s->pool, s->n_slice, step_slice, s);
-	for (s->stage = 1; s->stage <= s->in->m->meetings.n; s->stage++) {
-		meet(s);
-		mtl_pool_run(s->pool, s->n_slice, step_slice, s);
-	}
-	s->stage = 0;
+	if (s->in->m->grouped) mtl_pool_run(s->pool, ceil_div(s->batch->n_group, GROUPS), some_groups, s);
 }
 
 /* Sum over the blocks of a batch in their order, in double. */
@@ -243,16 +241,55 @@ static double over_blocks(const mtl_real *x, int64_t blocks, int n_loss, int l)
 	return sum;
 }
 
-/* Cuts the batch, and finds the denominators of the losses. */
-static void count_rows(MtlStep *s, const MtlBatch *b)
+static double balance_factor(const MtlStep *s, int l)
+{
+	const MtlTasks *t = &s->in->m->tasks;
+	for (int k = 0; s->balanced && k < t->n; k++)
+		if (t->loss[k] == l) return s->balance.factor[k];
+	return 1;
+}
+
+/* The denominators of the losses whose rows are counted by now. */
+static void weigh(MtlStep *s)
 {
 	const MtlModel *m = s->in->m;
+	int64_t n = s->batch->n;
+	for (int l = 0; l < m->n_loss; l++) {
+		if (m->loss[l].counted != s->stage) continue;
+		double w = n ? over_blocks(s->count, ceil_div(n, MTL_BLOCK), m->n_loss, l) : 0;
+		s->weight[l] = w;
+		if (s->only >= 0)
+			s->inv[l] = l == s->only && w > 0 ? (mtl_real)(1 / w) : 0;
+		else
+			s->inv[l] = !s->mean ? 1 : w > 0 ? (mtl_real)(balance_factor(s, l) / w) : 0;
+	}
+}
+
+/* All rows, to the end of the last stage. */
+static void run_stages(MtlStep *s)
+{
+	s->stage = 0;
+	mtl_pool_run(s->pool, s->n_slice, step_slice, s);
+	for (s->stage = 1; s->stage <= s->in->m->meetings.n; s->stage++) {
+		meet(s);
+		mtl_pool_run(s->pool, s->n_slice, step_slice, s);
+		weigh(s);
+	}
+	s->stage = 0;
+}
+
+/* Cuts the batch, and finds the denominators of the losses.  only: -1, or the loss whose gradient is wanted
+ * alone. */
+static void count_rows(MtlStep *s, const MtlBatch *b, bool mean, int only)
+{
 	s->batch = b;
+	s->mean = mean;
+	s->only = only;
 	s->slice = MTL_SLICE_LEAST * ceil_div(b->n, MTL_SLICES * MTL_SLICE_LEAST);
 	s->n_slice = b->n ? (int)ceil_div(b->n, s->slice) : 0;
 	mtl_pool_run(s->pool, s->n_slice, count_slice, s);
-	for (int l = 0; l < m->n_loss; l++)
-		s->weight[l] = b->n ? over_blocks(s->count, ceil_div(b->n, MTL_BLOCK), m->n_loss, l) : 0;
+	for (int l = 0; l < s->in->m->n_loss; l++) s->weight[l] = 0;
+	weigh(s);
 }
 
 /* What the slices summed, as gradients of parameters. */
@@ -266,9 +303,7 @@ static void finish_sums(MtlStep *s)
 
 void mtl_step_of_loss(MtlStep *s, const MtlBatch *b, int only)
 {
-	count_rows(s, b);
-	for (int l = 0; l < s->in->m->n_loss; l++)
-		s->inv[l] = l == only && s->weight[l] > 0 ? (mtl_real)(1 / s->weight[l]) : 0;
+	count_rows(s, b, true, only);
 	run_stages(s);
 	finish_sums(s);
 }
@@ -276,17 +311,11 @@ void mtl_step_of_loss(MtlStep *s, const MtlBatch *b, int only)
 MtlStatus mtl_step_gradients(MtlStep *s, const MtlBatch *b, bool mean, MtlError *e)
 {
 	const MtlModel *m = s->in->m;
-	count_rows(s, b);
+	count_rows(s, b, mean, -1);
 	if (b->n == 0) {
 		memset(s->grad, 0, (size_t)m->n_param * sizeof *s->grad);
 		for (int l = 0; l < m->n_loss; l++) s->loss[l] = 0;
 		return MTL_OK;
-	}
-	for (int l = 0; l < m->n_loss; l++)
-		s->inv[l] = !mean ? 1 : s->weight[l] > 0 ? (mtl_real)(1 / s->weight[l]) : 0;
-	for (int k = 0; mean && s->balanced && k < m->tasks.n; k++) {
-		int l = m->tasks.loss[k];
-		if (s->weight[l] > 0) s->inv[l] = (mtl_real)(s->balance.factor[k] / s->weight[l]);
 	}
 	run_stages(s);
 	s->rows_seen += b->n;

@@ -43,6 +43,8 @@ typedef struct MtlStep {
 	mtl_real **keep;  /* [n_kept][rows or steps of cap rows, width] */
 	mtl_real *meet;
 	mtl_real *inv, *count, *losses;
+	bool mean; /* of the running half: INV divides by the rows that count, */
+	int only;  /* and is 0 but for this loss; -1: for all */
 	mtl_real hyper_dense[MTL_HYPER], hyper_vectors[MTL_HYPER],
 	    hyper_tables[MTL_HYPER]; /* vectors: parameters of fewer than two dimensions */
 	double lr,

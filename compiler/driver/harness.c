@@ -274,6 +274,23 @@ bool harness_run(Harness *h, RunMode mode, int entry, const int64_t *size)
 	return loop_run(h->low->mod, fn_index(h->low->mod, e->fn), mem, size, mode == RUN_FLOAT, h->fault);
 }
 
+/* INV of the losses that are counted by now, after `stage` meetings. */
+static void set_inv(Harness *h, RunMode mode, int stage)
+{
+	const Spec *s = h->spec;
+	Buffer *count = harness_buffer(h, SLOT_COUNT, 0), *inv = harness_buffer(h, SLOT_INV, 0);
+	for (int l = 0; l < s->loss.n && inv; l++) {
+		double d = 0;
+		if (s->loss.at[l].counted != stage) continue;
+		for (int64_t b = 0; b < blocks(h); b++) d += harness_get(count, mode, b * s->loss.n + l);
+		double each = d > 0 ? 1 / d : 0;
+		if (mode == RUN_DOUBLE)
+			inv->d[l] = each;
+		else
+			harness_set(inv, l, inv->wide ? each : (double)(float)each);
+	}
+}
+
 /* One slice: its sums are those of the batch. */
 bool harness_rows(Harness *h, RunMode mode)
 {
@@ -284,6 +301,8 @@ bool harness_rows(Harness *h, RunMode mode)
 		bool groups = (i - first) % MEETING_ENTRIES == MEETING_GROUPS;
 		const int64_t size[2] = {groups ? 0 : h->rows, h->groups};
 		ok = !low->entry.at[i].fn || harness_run(h, mode, i, size);
+		if ((i - first) % MEETING_ENTRIES == MEETING_ROWS)
+			set_inv(h, mode, 1 + (i - first) / MEETING_ENTRIES);
 	}
 	return ok;
 }
@@ -337,17 +356,8 @@ double harness_step(Harness *h, RunMode mode)
 	int64_t n[1] = {h->rows};
 	zero(h, SLOT_ACC);
 	if (!harness_run(h, mode, ENTRY_PRE, n) || !harness_run(h, mode, ENTRY_COUNT, n)) return NAN;
-	Buffer *count = harness_buffer(h, SLOT_COUNT, 0), *inv = harness_buffer(h, SLOT_INV, 0),
-	       *loss = harness_buffer(h, SLOT_LOSS, 0);
-	for (int l = 0; l < s->loss.n && inv; l++) {
-		double d = 0;
-		for (int64_t b = 0; b < blocks(h); b++) d += harness_get(count, mode, b * s->loss.n + l);
-		double each = d > 0 ? 1 / d : 0;
-		if (mode == RUN_DOUBLE)
-			inv->d[l] = each;
-		else
-			harness_set(inv, l, inv->wide ? each : (double)(float)each);
-	}
+	Buffer *inv = harness_buffer(h, SLOT_INV, 0), *loss = harness_buffer(h, SLOT_LOSS, 0);
+	set_inv(h, mode, 0);
 	if (!harness_rows(h, mode) || !harness_run(h, mode, ENTRY_POST, n)) return NAN;
 	sum_tasks(h, mode);
 	double total = 0;

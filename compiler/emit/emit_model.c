@@ -280,7 +280,8 @@ static void reports(Text *o, const Spec *s, bool scorer)
 			emit_quoted(o, s->loss.at[i].name);
 			text_add(o, ", .weight = ");
 			number(o, s->loss.at[i].weight);
-			text_printf(o, ", .regression = %s},\n", flag(s->loss.at[i].regression));
+			text_printf(o, ", .regression = %s, .counted = %d},\n", flag(s->loss.at[i].regression),
+				    s->loss.at[i].counted);
 		}
 		text_add(o, "};\n");
 	}

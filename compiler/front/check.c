@@ -228,9 +228,9 @@ Spec *check(Arena *a, StrTab *str, Diag *d, const Ast *file, const Ast *prelude,
 	network(c, file);
 	if (!c->heads_broken) heads_check(s->events, d);
 
+	check_rows(c);
 	check_losses(c);
 	check_outputs(c);
-	check_rows(c);
 	check_train(c);
 	if (!s->name) s->name = str_intern(str, "model");
 	/* Lints and the table of events speak of a whole model: after an error they would complain of its

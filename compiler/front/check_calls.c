@@ -697,12 +697,6 @@ static const Value *call_linear(Check *c, const CallSite *site)
 	return b.value[0];
 }
 
-static const Value *call_later(Check *c, const CallSite *site)
-{
-	unsupported(c, site->call->span, arena_printf(c->a, "'%s'", site->name));
-	return poison(c);
-}
-
 /* ---- ops by their own names ---- */
 
 static double fold_op(OpCode op, double a, double b, bool *ok)
@@ -800,9 +794,8 @@ static const struct {
     {"wlogistic", loss_value},
     {"tweedie", loss_value},
     {"ziln", loss_value},
-    /* words of the language that this version only knows by name */
-    {"pairwise", call_later},
-    {"listwise", call_later},
+    {"pairwise", loss_pairwise},
+    {"listwise", loss_listwise},
 };
 enum { N_BUILTIN = sizeof builtin / sizeof *builtin };
 
@@ -825,7 +818,7 @@ void near_callables(Check *c, Near *n)
 {
 	for (int i = 0; i < c->layer.n; i++) near_add(n, c->layer.at[i].name);
 	for (int i = 0; i < N_BUILTIN; i++)
-		if (builtin[i].call != call_later) near_add(n, builtin[i].name);
+		near_add(n, builtin[i].name);
 	for (OpCode op = OP_NONE + 1; op < OP_N; op++)
 		if (by_name(op)) near_add(n, op_table[op]->word);
 }

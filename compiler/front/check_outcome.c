@@ -469,7 +469,7 @@ static NodeId sample_node(Check *c, OpCode op, int sample, Span at)
 }
 
 /* 1 where the condition surely holds and the outcome is known. */
-static NodeId counted(Check *c, const OutcomeHead *h, Span at)
+NodeId outcome_counts(Check *c, const OutcomeHead *h, Span at)
 {
 	NodeId known = sample_node(c, OP_KNOWN, h->sample, at), holds, sure;
 	if (everywhere(h->given)) return known;
@@ -479,7 +479,7 @@ static NodeId counted(Check *c, const OutcomeHead *h, Span at)
 
 static const Value *outcome_loss(Check *c, const OutcomeHead *h, NodeId row, bool all, Span at)
 {
-	NodeId known = counted(c, h, at);
+	NodeId known = outcome_counts(c, h, at);
 	Text t = {0};
 	if (!everywhere(h->given)) {
 		formula_text(c->s->events, h->given, &t);
@@ -758,7 +758,7 @@ void outcome_watches(Check *c)
 			   .head = true,
 			   .trained = h->trained,
 			   .served = h->served,
-			   .weight = counted(c, h, h->span)};
+			   .weight = outcome_counts(c, h, h->span)};
 		if (s->classes) {
 			NodeId others, z = happened(c, h, &others, h->span);
 			w.logit = cross_entropy(c, h, h->span);

@@ -45,11 +45,17 @@ typedef struct {
 	bool trained; /* by a loss; else served by an output */
 	bool masked;  /* the loss counts the rows of the condition only */
 	ProbType type;
+	bool ranked;   /* the loss looks at the order of rows only */
 	bool of_joint; /* as a part of a joint, which has an entry of its own */
 	int n_joint;   /* > 0: the full likelihood of these events */
 	const int *joint;
 	Span at;
 } ProbUse;
+
+/* The label of something, and where it is known. */
+typedef struct {
+	NodeId label, known;
+} Labelled;
 
 /* A head for a real-valued or multi-class outcome: E(v | c) = EXPR, P(c | e) = softmax(z). */
 typedef struct {
@@ -97,6 +103,7 @@ typedef struct {
 	Span model_at, stop_at;
 	Span prelude_at;	    /* all of it */
 	VEC(ProbUse) use;	    /* probabilities that a loss trains or an output serves */
+	VEC(Labelled) labelled;	    /* what label(e) gave */
 	VEC(const Binding *) named; /* shared, tower, ... of the model itself, for lints */
 } Check;
 
@@ -193,6 +200,7 @@ const Value *outcome_value(Check *c,
 const Value *loss_value(Check *c, const CallSite *site); /* mse, huber, poisson, wlogistic, tweedie, ziln */
 const Value *loss_ce(Check *c, const CallSite *site);
 const Value *loss_focal(Check *c, const CallSite *site);
+NodeId outcome_counts(Check *c, const OutcomeHead *h, Span at); /* 1 in the rows that a loss on it counts */
 void outcome_outputs(Check *c); /* of a model that names none */
 void outcome_watches(Check *c);
 Str outcome_metric(Check *c, const Ast *e); /* what E(v | c) or P(class) is called in reports; NULL: told */
@@ -213,6 +221,8 @@ const Value *loss_joint(Check *c, const CallSite *site);
 const Value *loss_symkl(Check *c, const CallSite *site);
 const Value *loss_ipw(Check *c, const CallSite *site); /* ipw and dr */
 const Value *loss_label(Check *c, const CallSite *site);
+const Value *loss_pairwise(Check *c, const CallSite *site); /* check_rank.c */
+const Value *loss_listwise(Check *c, const CallSite *site);
 const Value *loss_arith(Check *c, AstKind op, const Value *a, const Value *b, Span at);
 void check_train(Check *c);
 void check_balance(Check *c, const Ast *e);
@@ -220,4 +230,5 @@ void check_rows(Check *c);
 void lint(Check *c);
 void lint_losses(Check *c, const bool *trained); /* lint_loss.c */
 void lint_late(Check *c);			 /* lint_late.c */
+void lint_ranked(Check *c);			 /* lint_rank.c */
 #endif

@@ -391,4 +391,5 @@ void lint(Check *c)
 	lint_late(c);
 	squared_probabilities(c, trained);
 	lint_losses(c, trained);
+	lint_ranked(c);
 }

@@ -19,7 +19,8 @@ typedef enum {
 	GROUP_REDUCE,
 	GROUP_SHAPE,
 	GROUP_MIX,
-	GROUP_SEQ
+	GROUP_SEQ,
+	GROUP_PEERS
 } OpGroup;
 
 /* Where the scalar expression of an elementwise op is built: `lanes` wide, in f. */

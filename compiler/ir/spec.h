@@ -114,6 +114,7 @@ typedef struct {
 	Str name;
 	double weight;
 	bool regression;   /* mse, huber */
+	int counted;	   /* meetings before its count is known, by lowering */
 	NodeId row, count; /* [n] */
 	Str text, rows;	   /* as the author wrote it; where it counts: "click", "all" */
 	Span span;

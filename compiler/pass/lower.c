@@ -85,10 +85,14 @@ static bool step_root(const Root *r)
 	return r->kind == ROOT_LOSS || r->kind == ROOT_GRAD || r->kind == ROOT_DROW ||
 	       r->kind == ROOT_TASK_GRAD || r->kind == ROOT_TASK_DROW;
 }
+/* Of a later stage: with what could not be counted before. */
+static bool late_root(const Root *r) { return step_root(r) || count_root(r); }
 static bool grad_root(const Root *r) { return r->kind == ROOT_GRAD || r->kind == ROOT_TASK_GRAD; }
 static bool drow_root(const Root *r) { return r->kind == ROOT_DROW || r->kind == ROOT_TASK_DROW; }
 static bool no_root(const Root *r) { return r->index < 0; }
 static bool given_root(const Root *r) { return r->kind == ROOT_GIVEN; }
+
+static bool trains(bool (*wanted)(const Root *)) { return wanted == step_root || wanted == late_root; }
 
 /* ---- what is computed in one entry, and in what order ---- */
 
@@ -253,7 +257,7 @@ static void mark_results(Plan *p, Phase phase, bool (*wanted)(const Root *))
 	const Graph *g = p->part->g;
 	for (int r = 0; r < g->root.n; r++)
 		if (wanted(&g->root.at[r]) && due(p, &g->root.at[r], phase)) want(p, g->root.at[r].node);
-	if (phase == PHASE_PRE || !(wanted == step_root || wanted == no_root)) return;
+	if (phase == PHASE_PRE || !(trains(wanted) || wanted == no_root)) return;
 	for (NodeId id = 1; id < g->node.n; id++)
 		if (leaves(p, id, phase)) want(p, id);
 }
@@ -910,15 +914,15 @@ static Fn *lower_rows(Lower *w, Part *part, const char *name, int stage, bool (*
 	Plan p = plan_new(w, l, part, PHASE_ROW, stage, wanted);
 	const Graph *g = part->g;
 	levels(&p);
-	if (wanted == step_root) place_sums(&p);
+	if (trains(wanted)) place_sums(&p);
 	for (int r = 0; r < g->root.n; r++) {
 		const Root *root = &g->root.at[r];
 		if ((root->kind == ROOT_LOSS || root->kind == ROOT_COUNT) && wanted(root) &&
 		    due(&p, root, PHASE_ROW))
 			place(&p, root->node, root_place(w, l, root));
 	}
-	if (wanted == step_root) place_rows(&p);
-	if (wanted == step_root) place_kept(&p);
+	if (trains(wanted)) place_rows(&p);
+	if (trains(wanted)) place_kept(&p);
 	place_joins(&p);
 	joins(&p);
 	items(&p);
@@ -934,7 +938,7 @@ static Fn *lower_rows(Lower *w, Part *part, const char *name, int stage, bool (*
 		l->domain = n->shape.seq;
 		if (!same_place(from, at)) lo_copy(l, from, at, shape_size(n->shape), n->shape.rows, n->span);
 	}
-	if (wanted == step_root) copy_kept(&p);
+	if (trains(wanted)) copy_kept(&p);
 	Fn *f = lowering_finish(l);
 	*work = l->work;
 	*out = l;
@@ -1039,7 +1043,7 @@ static void meetings(Lower *w, Part *part, Lowered *o)
 		f[MEETING_MEET] = lower_meet(w, part, k, &work[MEETING_MEET], &l[MEETING_MEET]);
 		f[MEETING_GROUPS] = lower_groups(w, part, k, &work[MEETING_GROUPS], &l[MEETING_GROUPS]);
 		f[MEETING_ROWS] =
-		    lower_rows(w, part, rows, k, step_root, &work[MEETING_ROWS], &l[MEETING_ROWS]);
+		    lower_rows(w, part, rows, k, late_root, &work[MEETING_ROWS], &l[MEETING_ROWS]);
 		for (int i = 0; i < MEETING_ENTRIES; i++) entry(w, o, f[i], l[i], work[i]);
 	}
 }
@@ -1107,6 +1111,10 @@ Lowered *pass_lower(Arena *a, Spec *s, const Graphs *all, const Target *t)
 				part.free[id].off = spec_param_offset(s, part.g->node.at[id].attr.i);
 			}
 		if (graphs[i].g == train) {
+			for (int r = 0; r < part.g->root.n; r++)
+				if (count_root(&part.g->root.at[r]))
+					s->loss.at[part.g->root.at[r].index].counted =
+					    part.st.stage[part.g->root.at[r].node];
 			assign_sums(&w, &part);
 			assign_crossing(&w, &part);
 		}

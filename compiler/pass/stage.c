@@ -23,11 +23,23 @@ static Phase phase_of(const Node *n, const Phase *phase)
 	return p;
 }
 
+/* A loss is divided by what it counts, once all of it is counted. */
+static int inv_stage(const Stages *s, const Graph *g, int loss)
+{
+	for (int r = 0; r < g->root.n; r++) {
+		int stage = s->stage[g->root.at[r].node];
+		if (g->root.at[r].kind == ROOT_COUNT && g->root.at[r].index == loss)
+			return stage ? stage + 1 : 0;
+	}
+	return 0;
+}
+
 static int stage_of(const Stages *s, const Graph *g, NodeId id)
 {
 	const Node *n = &g->node.at[id];
 	bool with_rows = s->phase[id] == PHASE_ROW || s->phase[id] == PHASE_SUM;
 	int most = s->stage[id];
+	if (n->op == OP_INV) most = inv_stage(s, g, n->attr.i);
 	for (int i = 0; i < n->n_in; i++) {
 		NodeId in = n->in[i];
 		if (!in) continue;

@@ -12,6 +12,7 @@ static const char *const group_name[] = {
     [GROUP_SHAPE] = "Form",
     [GROUP_MIX] = "Mixtures of experts",
     [GROUP_SEQ] = "Sequences",
+    [GROUP_PEERS] = "Rows of a group",
 };
 
 static void op_print(const Op *op)

@@ -317,7 +317,7 @@ static const MtlTable h_tables[] = {
     {"embed.tags.weight", 8, 2, H_DIM, H_STRIDE, H_TABLE_INIT, 3, false, true, true},
 };
 static const MtlNoise h_noise[] = {{H_X, 0.25, "x", false}};
-static const MtlLoss h_loss[] = {{"ctr", 1, false}, {"cvr", 0.5, false}};
+static const MtlLoss h_loss[] = {{"ctr", 1, false, 0}, {"cvr", 0.5, false, 0}};
 static const MtlWatch h_watches[] = {{"click", "clk", "all", true, MTL_WATCH_PROB},
 				     {"buy|click", "pay", "clk", true, MTL_WATCH_PROB},
 				     {"buy", "clk & pay", "all", false, MTL_WATCH_PROB}};

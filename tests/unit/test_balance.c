@@ -18,7 +18,7 @@ static const MtlParam param[] = {
     {.name = "own", .n_dim = 1, .dim = {2}, .offset = 16, .size = 2, .losses = 1},
 };
 static const MtlTable table[] = {{.name = "t", .rows = 4, .dim = 2, .losses = 5, .shared = true}};
-static const MtlLoss loss[] = {{"a", 1, false}, {"aside", 1, false}, {"b", 0.5, true}};
+static const MtlLoss loss[] = {{"a", 1, false, 0}, {"aside", 1, false, 0}, {"b", 0.5, true, 0}};
 static const int task[] = {0, 2};
 
 static MtlModel model_of(MtlBalanceKind kind, double k, double lr)

@@ -17,7 +17,11 @@ static const int rows_tried[] = {1, 7, 128, 130}; /* one row; fewer than a block
 
 static Lab lab;
 static bool is_input(OpCode op) { return op_table[op]->group == GROUP_INPUT; }
-static bool of_steps(OpCode op) { return op_table[op]->group == GROUP_SEQ; } /* test_sequence.c */
+/* test_sequence.c, test_peers.c */
+static bool elsewhere(OpCode op)
+{
+	return op_table[op]->group == GROUP_SEQ || op_table[op]->group == GROUP_PEERS;
+}
 static bool is_elementwise(OpCode op) { return op_table[op]->each != NULL; }
 
 /* ---- what a row must say ---- */
@@ -668,7 +672,7 @@ static void test_values(void)
 	for (int k = 0; k < n_families; k++)
 		for (int c = 0; c < family[k].n; c++) has[family[k].at[c].op] = true;
 	for (OpCode op = 1; op < OP_N; op++) /* the others: examples, and test_kernels */
-		if (!has[op] && !is_input(op) && !over_rows(op) && op != OP_LOOKUP && !of_steps(op))
+		if (!has[op] && !is_input(op) && !over_rows(op) && op != OP_LOOKUP && !elsewhere(op))
 			complain(op, "no case");
 	for (int k = 0; k < n_families; k++)
 		for (int t = 0; t < n_targets; t++)
@@ -810,7 +814,7 @@ static void test_gradients(void)
 			}
 		}
 	for (OpCode op = 1; op < OP_N; op++) {
-		if (op_table[op]->grad && !compared[op] && !of_steps(op) &&
+		if (op_table[op]->grad && !compared[op] && !elsewhere(op) &&
 		    !over_rows(op)) /* test_meeting.c */
 			complain(op, "its gradient is not checked");
 		all += compared[op];
@@ -887,7 +891,7 @@ static void test_build(void)
 	build_flat();
 	examples = small_new(&lab, "examples");
 	for (OpCode op = 1; op < OP_N; op++) {
-		if (!op_table[op]->example || of_steps(op)) continue;
+		if (!op_table[op]->example || elsewhere(op)) continue;
 		Example *e = &example[n_examples++];
 		if (!read_example(op, e)) {
 			fprintf(stderr, "%s\n", op_table[op]->example);
