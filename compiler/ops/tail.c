@@ -164,8 +164,89 @@ static int gather(const Tile *t, Aff i)
 	return n;
 }
 
+/* ---- sixteen lanes in one vector: the trees of several rows together ---- */
+
+/*
+ * Halves of the chains of two rows are added: then a vector holds twice as many rows with half the chains.
+ * Lane (row * room + output) * chains + chain.
+ */
+static void pair(const Tile *t, Aff at, Aff a, Aff b, int half)
+{
+	uint8_t low[TAIL_LANES], high[TAIL_LANES];
+	for (int l = 0; l < TAIL_LANES; l++) {
+		int from = l / half * 2 * half + l % half;
+		low[l] = (uint8_t)from;
+		high[l] = (uint8_t)(from + half);
+	}
+	int x = e_shuf(t->f, sum(t, a, 0), sum(t, b, 0), low),
+	    y = e_shuf(t->f, sum(t, a, 0), sum(t, b, 0), high);
+	put(t, at, 0, e_op2(t->f, E_ADD, x, y));
+}
+
+/* Returns the rows of a vector; those of M lie one after the other, `room` outputs each. */
+static int trees(const Tile *t)
+{
+	int rows = 1, n = t->M;
+	for (int half = t->a->chains / 2; half; half /= 2, rows *= 2) {
+		if (n == 1) {
+			pair(t, aff_c(0), aff_c(0), aff_c(0), half);
+			continue;
+		}
+		n /= 2;
+		int opened = 0, i = unroll(t->f, "i", n, &opened);
+		Aff two = aff_plus(aff_c(0), i, 2);
+		pair(t, aff_plus(aff_c(0), i, 1), two, aff_off(two, 1), half);
+		f_end(t->f, opened);
+	}
+	return rows;
+}
+
+/* Can the op of the store be applied to several rows at a time? */
+static bool same_for_rows(const Store *s)
+{
+	for (int i = 0; s && i < s->n; i++)
+		if (s->src[i].kind > SRC_CONST) return false;
+	return true;
+}
+
+static void results_together(const Tile *t)
+{
+	Fn *f = t->f;
+	const Product *d = t->d;
+	StoreRegs regs = store_regs(f, d->store, TAIL_LANES);
+	bool same = same_for_rows(d->store);
+	int rows = trees(t), have = rows < t->M ? rows : t->M, room = TAIL_LANES / rows, opened = 0;
+	int i = unroll(f, "i", t->M / have, &opened);
+	Aff at = aff_plus(aff_c(0), i, 1);
+	if (d->store && same)
+		put(t, at, 0, store_expr(f, d->store, &regs, sum(t, at, 0), t->r, aff_c(0), aff_c(room)));
+	/* Rows that lie as they are here. */
+	if (same && !t->a->first && t->a->n == room && d->ys == room) {
+		f_store_n(f, d->Y, aff_plus(aff_mul(t->r, d->ys), i, d->ys * have), sum(t, at, 0),
+			  aff_c((int64_t)have * room));
+		f_end(f, opened);
+		return;
+	}
+	for (int r = 0; r < have; r++) {
+		uint8_t pat[TAIL_LANES];
+		for (int l = 0; l < TAIL_LANES; l++) pat[l] = (uint8_t)((l + r * room) % TAIL_LANES);
+		int e = sum(t, at, 0);
+		if (r) e = e_shuf(f, e, sum(t, at, 0), pat);
+		Aff n = aff_off(aff_plus(aff_c(0), i, have), r), lanes = aff_c(t->a->n);
+		if (d->store && !same)
+			e = store_expr(f, d->store, &regs, e, aff_add(t->r, n), aff_c(t->a->first), lanes);
+		f_store_n(f, d->Y, aff_off(aff_add(aff_mul(t->r, d->ys), aff_mul(n, d->ys)), t->a->first), e,
+			  lanes);
+	}
+	f_end(f, opened);
+}
+
 static void results(const Tile *t)
 {
+	if (!t->d->open && t->V == 1 && t->M > 1) {
+		results_together(t);
+		return;
+	}
 	Fn *f = t->f;
 	const Product *d = t->d;
 	int W = d->t->W, opened = 0;
