@@ -6,6 +6,7 @@
  */
 #define _GNU_SOURCE
 #include "base/diag.h"
+#include "driver/bench_functions.h"
 #include "driver/bench_tables.h"
 #include "driver/commands.h"
 #include "driver/harness.h"
@@ -262,7 +263,9 @@ static bool dense(Bench *b, const char *what, int K, int N, int64_t n)
 	for (Direction d = FORWARD; d <= DW; d++) {
 		double before = peak(b), t = time_dense(b, d, K, N, n);
 		if (t < 0) return false;
-		printf("  %s %5.1f %%", name[d], share(b, before, (double)K * N * (double)n, t));
+		printf("  %s", name[d]);
+		if (d == FORWARD) printf(" %8.2f us", t * 1e6);
+		printf(" %5.1f %%", share(b, before, (double)K * N * (double)n, t));
 	}
 	putchar('\n');
 	fflush(stdout);
@@ -275,11 +278,12 @@ static bool layers(Bench *b, const Compilation *c)
 	const Graph *g = c->serve;
 	char what[64];
 	printf("\ndense layers, batch 256, share of peak\n");
-	static const int narrow[][2] = {{80, 18}, {80, 8}};
+	static const int narrow[][2] = {{80, 18}, {80, 8}, {80, 1}};
 	if (!dense(b, "256 -> 256 (reference)", 256, 256, 256)) return false;
+	/* As inside a network, where a narrow layer reads what the one before it has just written. */
 	for (size_t i = 0; i < sizeof narrow / sizeof *narrow; i++) {
-		snprintf(what, sizeof what, "%d -> %d (narrow)", narrow[i][0], narrow[i][1]);
-		if (!dense(b, what, narrow[i][0], narrow[i][1], 256)) return false;
+		snprintf(what, sizeof what, "%d -> %d, %d rows", narrow[i][0], narrow[i][1], ROW_BLOCK);
+		if (!dense(b, what, narrow[i][0], narrow[i][1], ROW_BLOCK)) return false;
 	}
 	for (NodeId id = 1; id < g->node.n; id++) {
 		if (g->node.at[id].op != OP_DENSE) continue;
@@ -389,6 +393,7 @@ static void parts(Bench *b, const Request *call, Compilation *c, void *lib, cons
 	if (asked(call, "requests", true)) requests(b, c, lib);
 	if (asked(call, "tables", more && !b->blas && !b->t->f64) && !bench_tables(b->l, b->t, &b->error))
 		return;
+	if (asked(call, "functions", more && !b->t->f64) && !bench_functions(b->l, b->t, &b->error)) return;
 	for (int k = 0; k < 2 && asked(call, "calls", more); k++)
 		for (int i = 0; i < 2; i++) calls(b, c, lib, &profile[i], i ? 4 : 1, batch[k]);
 }

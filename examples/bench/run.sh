@@ -33,3 +33,7 @@ for model in esmm360 mmoe512; do
 		}'
 	rm -f "$tmp"/*
 done
+echo "== functions"
+"$MTLC" bench --only=functions examples/bench/esmm360.mtl | tail -n +4
+echo "== beside oneDNN and torch"
+examples/bench/peers/dense.sh "$repeats"
