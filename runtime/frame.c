@@ -47,6 +47,7 @@ static const void *base(const MtlFrame *f, const MtlSlot *s)
 	case MTL_SLOT_STEP_BLOCK: return steps[i].block;
 	case MTL_SLOT_DSTEPS: return f->drows ? f->drows + mtl_batch_drows(b, f->in->m, i) : NULL;
 	case MTL_SLOT_MEET: return f->meet;
+	case MTL_SLOT_NEXT: return f->next;
 	case MTL_SLOT_KEEP: return f->keep[i];
 	case MTL_SLOT_GROUP: return b->group_start;
 	case MTL_N_SLOT: break;

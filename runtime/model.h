@@ -178,6 +178,8 @@ typedef struct {
 	bool serving;  /* false: exists in training only, the scorer has no room for it */
 	bool shared;   /* several losses teach it */
 	int64_t block; /* then: where it lies in a task's block of GRAD */
+	bool running;  /* remembers batches: frozen, and after each step it is what lies in NEXT */
+	int64_t next;  /* there */
 } MtlParam;
 
 typedef struct {
@@ -212,7 +214,7 @@ typedef struct {
 	const int64_t *region; /* [n] where each begins; the last ends with ACC */
 	const MtlKept *kept;
 	int n_kept;
-	int64_t n_meet; /* floats of MEET */
+	int64_t n_meet, n_next; /* floats of MEET, NEXT */
 } MtlMeetings;
 
 /* ---- kernels ---- */

@@ -28,6 +28,7 @@ void mtl_step_free(MtlStep *s)
 	for (int i = 0; s->keep && i < s->in->m->meetings.n_kept; i++) mtl_release(sys, s->keep[i]);
 	mtl_release(sys, s->keep);
 	mtl_release(sys, s->meet);
+	mtl_release(sys, s->next);
 	mtl_release(sys, s->work);
 	mtl_release(sys, s->noise);
 	mtl_release(sys, s->loss);
@@ -69,8 +70,9 @@ static bool room_to_meet(MtlStep *s)
 	const MtlModel *m = s->in->m;
 	const MtlSys *sys = s->in->sys;
 	s->meet = mtl_new(sys, mtl_real, m->meetings.n_meet + 1);
+	s->next = mtl_new(sys, mtl_real, m->meetings.n_next + 1);
 	s->keep = mtl_new(sys, mtl_real *, m->meetings.n_kept + 1);
-	bool ok = s->meet && s->keep;
+	bool ok = s->meet && s->next && s->keep;
 	for (int i = 0; ok && i < m->meetings.n_kept; i++) {
 		const MtlKept *k = &m->meetings.kept[i];
 		ok = (s->keep[i] = mtl_new(sys, mtl_real,
@@ -131,6 +133,7 @@ static MtlFrame frame(MtlStep *s, int worker)
 			  .noise = s->noise,
 			  .keep = s->keep,
 			  .meet = s->meet,
+			  .next = s->next,
 			  .work = s->work[worker],
 			  .grad = s->grad,
 			  .drows = s->drows,
@@ -445,6 +448,17 @@ static void set_hyper(mtl_real h[MTL_HYPER], const MtlOptimizer *o, int64_t t, d
 	h[6] = (mtl_real)clip;
 }
 
+/* Running parameters become what the batch made of them. */
+static void remember_batch(MtlStep *s)
+{
+	const MtlModel *m = s->in->m;
+	for (int i = 0; s->batch && s->batch->n && i < m->n_param_block; i++) {
+		const MtlParam *p = &m->param[i];
+		if (!p->running) continue;
+		memcpy(s->in->param + p->offset, s->next + p->next, (size_t)p->size * sizeof *s->next);
+	}
+}
+
 void mtl_step_apply(MtlStep *s, const MtlTouched *touched)
 {
 	const MtlModel *m = s->in->m;
@@ -467,5 +481,6 @@ void mtl_step_apply(MtlStep *s, const MtlTouched *touched)
 		s->touched = &touched[t];
 		mtl_pool_run(s->pool, ceil_div(touched[t].n_uniq, TOUCHED), update_table, s);
 	}
+	remember_batch(s);
 	mtl_instance_pack(s->in);
 }

@@ -41,7 +41,7 @@ typedef struct MtlStep {
 	mtl_real **work;  /* [threads] */
 	mtl_real **noise; /* [n_noise][cap * width] */
 	mtl_real **keep;  /* [n_kept][rows or steps of cap rows, width] */
-	mtl_real *meet;
+	mtl_real *meet, *next;
 	mtl_real *inv, *count, *losses;
 	bool mean; /* of the running half: INV divides by the rows that count, */
 	int only;  /* and is 0 but for this loss; -1: for all */

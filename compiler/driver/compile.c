@@ -109,6 +109,12 @@ bool compile_front(Compilation *c, const CompileRequest *r)
 	return true;
 }
 
+static void absorb(Compilation *c, Graph *g)
+{
+	pass_absorb(c->spec, g);
+	verify_graph(g, "absorb");
+}
+
 bool compile_serving(Compilation *c, const CompileRequest *r)
 {
 	Spec *s = c->spec;
@@ -125,7 +131,9 @@ bool compile_serving(Compilation *c, const CompileRequest *r)
 
 	c->serve = graph_copy(s->g);
 	pass_serve(s, c->serve, false);
-	if (!run_passes(c, r, c->serve, false) || dump_graph(c, r, "serve", c->serve)) return false;
+	if (!run_passes(c, r, c->serve, false)) return false;
+	absorb(c, c->serve);
+	if (dump_graph(c, r, "serve", c->serve)) return false;
 	/* A library's sums cannot be cut without other bits. */
 	if (!r->blas) c->split = pass_split(s, c->serve, &c->request);
 	if (c->split) {
@@ -147,6 +155,7 @@ bool compile(Compilation *c, const CompileRequest *r)
 		c->watch = graph_copy(s->g);
 		pass_serve(s, c->watch, true);
 		run_passes(c, r, c->watch, false);
+		absorb(c, c->watch);
 		if (dump_graph(c, r, "watch", c->watch)) return true;
 		c->train = graph_copy(s->g);
 		precision_none(c->train);

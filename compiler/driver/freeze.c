@@ -50,12 +50,18 @@ static void names_of(Text *o, uint64_t bits, int n, Str (*name)(const Spec *, in
 static Str output_name(const Spec *s, int i) { return s->output.at[i].name; }
 static Str loss_name(const Spec *s, int i) { return s->loss.at[i].name; }
 
-static void parameter(Text *o, const Spec *s, Str name, int64_t floats, bool serving, uint64_t by,
+/* into: the weights that take it in when they are loaded, or NULL. */
+static void parameter(Text *o, const Spec *s, Str name, int64_t floats, bool serving, Str into, uint64_t by,
 		      uint64_t losses)
 {
-	text_printf(o, "  %-8s %-36s %12lld bytes  ", serving ? "kept" : "dropped", name,
-		    4 * (long long)floats);
-	if (serving) {
+	text_printf(o, "  %-8s %-36s %12lld bytes  ",
+		    !serving ? "dropped"
+		    : into   ? "folded"
+			     : "kept",
+		    name, 4 * (long long)floats);
+	if (serving && into) {
+		text_printf(o, "into %s", into);
+	} else if (serving) {
 		text_add(o, "for");
 		names_of(o, by, s->output.n, output_name, s);
 	} else if (losses) {
@@ -105,12 +111,12 @@ static void report_on(Text *o, const Spec *s, const Lowered *scoring, const MtlS
 	for (int i = 0; i < s->table.n; i++) {
 		const Table *t = &s->table.at[i];
 		const MtlTensor *have = mtl_store_find(store, t->name);
-		parameter(o, s, t->name, (have ? have->dim[0] : t->rows) * t->dim, t->serving, table[i],
+		parameter(o, s, t->name, (have ? have->dim[0] : t->rows) * t->dim, t->serving, NULL, table[i],
 			  t->losses);
 	}
 	for (int i = 0; i < s->param.n; i++)
 		parameter(o, s, s->param.at[i].name, shape_size(s->param.at[i].shape), s->param.at[i].serving,
-			  param[i], s->param.at[i].losses);
+			  s->param.at[i].into, param[i], s->param.at[i].losses);
 	int states = 0;
 	int64_t bytes = 0;
 	for (int i = 0; i < mtl_store_count(store); i++) {

@@ -51,6 +51,7 @@ static int64_t size_of(const Harness *h, const Slot *s)
 	case SLOT_MEET: return h->low->n_meet + 16;
 	case SLOT_KEEP:
 		return h->low->kept.at[s->index].width * n * (h->low->kept.at[s->index].seq ? BAG : 1) + 16;
+	case SLOT_NEXT: return spec_next_offset(p, p->running.n) + 16;
 	case SLOT_GROUP: return n + 1;
 	case SLOT_BAG_START: return n + 1;
 	case SLOT_BAG_ITEM:
@@ -148,6 +149,17 @@ static void fill(Harness *h, Buffer *b, uint64_t *rng)
 	}
 }
 
+/* Above 0, as a variance is. */
+static void running(Harness *h, uint64_t *rng)
+{
+	Buffer *b = harness_buffer(h, SLOT_PARAM, 0);
+	for (int k = 0; b && k < h->spec->running.n; k++) {
+		int p = h->spec->running.at[k].param;
+		for (int64_t i = 0; i < shape_size(h->spec->param.at[p].shape); i++)
+			harness_set(b, spec_param_offset(h->spec, p) + i, 0.5 + harness_random(rng));
+	}
+}
+
 /* Sequences: rows of every length up to the longest that buffers hold, some without a step. */
 static void sequences(Harness *h, uint64_t *rng)
 {
@@ -236,6 +248,7 @@ Harness *harness_new(Arena *a, Spec *s, const Lowered *low, void *lib, int64_t r
 			if (b->elem == ELEM_F32) b->d = arena_new(a, double, n);
 		}
 	for (int i = 0; i < h->buffer.n; i++) fill(h, &h->buffer.at[i], &seed);
+	running(h, &seed);
 	labels(h, &seed);
 	samples(h, &seed);
 	sequences(h, &seed);

@@ -92,7 +92,8 @@ static void network(const Spec *s, FILE *to)
 	}
 	fprintf(to, "\nparameters\n");
 	for (int i = 0; i < s->param.n; i++)
-		fprintf(to, "  %-32s %s\n", s->param.at[i].name, shape_text(s->arena, s->param.at[i].shape));
+		fprintf(to, "  %-32s %s%s\n", s->param.at[i].name, shape_text(s->arena, s->param.at[i].shape),
+			s->param.at[i].frozen ? "  running" : "");
 	for (int i = 0; i < s->table.n; i++) {
 		const Table *t = &s->table.at[i];
 		if (t->rows)

@@ -242,6 +242,10 @@ static void parameters(Text *o, const Spec *s)
 		text_printf(o, ", .losses = 0x%llxu, .frozen = %s, .serving = %s",
 			    (unsigned long long)p->losses, flag(p->frozen), flag(p->serving));
 		if (p->shared) text_printf(o, ", .shared = true, .block = %lld", (long long)p->block);
+		for (int k = 0; k < s->running.n; k++)
+			if (s->running.at[k].param == i)
+				text_printf(o, ", .running = true, .next = %lld",
+					    (long long)spec_next_offset(s, k));
 		text_add(o, "},\n");
 	}
 	if (s->param.n) text_add(o, "};\n");
@@ -534,8 +538,9 @@ void emit_model(Text *o, const EmitModel *m)
 		    (long long)m->variant[0]->n_acc);
 	const Lowered *low = m->variant[0];
 	if (low->region.n && !scorer)
-		text_printf(o, "\t.meetings = {%d, regions, %s, %d, %lld},\n", low->region.n,
-			    ARRAY(low->kept.n, "kept"), low->kept.n, (long long)low->n_meet);
+		text_printf(o, "\t.meetings = {%d, regions, %s, %d, %lld, %lld},\n", low->region.n,
+			    ARRAY(low->kept.n, "kept"), low->kept.n, (long long)low->n_meet,
+			    (long long)spec_next_offset(s, s->running.n));
 	text_printf(o, "\t.table = %s, .n_table = %d,\n", ARRAY(s->table.n, "tables"), s->table.n);
 	text_printf(o, "\t.noise = %s, .n_noise = %d,\n", ARRAY(s->noise.n && !scorer, "noises"),
 		    scorer ? 0 : s->noise.n);

@@ -355,6 +355,80 @@ static const Value *call_dropout(Check *c, const CallSite *site)
 	return tensor_value(c, push_op(c, OP_MUL, 2, (NodeId[]){x, noise}, (Attr){0}, at), at);
 }
 
+/* ---- over the rows of a batch ---- */
+
+static NodeId mean_of_rows(Check *c, NodeId x, NodeId count, Span at)
+{
+	NodeId sum = push_op(c, OP_SUM_ROWS, 1, &x, (Attr){0}, at);
+	return push_op(c, OP_DIV, 2, (NodeId[]){sum, count}, (Attr){0}, at);
+}
+
+/*
+ * The batch's value in training; when scoring the running one: momentum times what it was, 1 - momentum times
+ * the batch's.  Of fewer than two values the batch tells no variance: it is as it was.
+ */
+static NodeId remembered(Check *c, NodeId now, NodeId batch, NodeId count, const char *name, double start,
+			 double momentum, Span at)
+{
+	NodeId was = new_param(c, arena_printf(c->a, "%s.%s", prefix_now(c), name), shape_of(c, now),
+			       (Init){INIT_CONST, start, 0}, at);
+	int param = c->g->node.at[was].attr.i;
+	c->s->param.at[param].frozen = true;
+	NodeId share = graph_const(c->g, 1 - momentum, at), two = graph_const(c->g, 2, at);
+	NodeId step = push_op(c, OP_SUB, 2, (NodeId[]){batch, was}, (Attr){0}, at);
+	step = push_op(c, OP_MUL, 2, (NodeId[]){share, step}, (Attr){0}, at);
+	NodeId next = push_op(c, OP_ADD, 2, (NodeId[]){was, step}, (Attr){0}, at);
+	next = push_op(c, OP_SELLT, 4, (NodeId[]){count, two, was, next}, (Attr){0}, at);
+	vec_push(c->a, &c->s->running, ((Running){.param = param, .next = next}));
+	return push_op(c, OP_TRAINING, 2, (NodeId[]){now, was}, (Attr){0}, at);
+}
+
+/*
+ * Mean and variance of each column, over all rows of the batch or over all their steps: two passes, since a
+ * difference of large sums would leave nothing of a small variance.  The mean moves the variance by
+ * -2 mean(x - mean) = 0, so nothing flows that way.
+ */
+static const Value *call_moments(Check *c, const CallSite *site)
+{
+	BOUND("x", "?momentum");
+	Span at = site->call->span;
+	double momentum = 0.9;
+	NodeId x = as_matrix(c, b.value[0], b.at[0]);
+	if (b.value[1] && !want_number(c, b.value[1], b.at[1], "momentum", &momentum)) return poison(c);
+	if (!x) return poison(c);
+	if (!(momentum >= 0 && momentum < 1)) {
+		told(c, b.at[1], "M0311", "momentum lies in [0, 1), %g does not", momentum);
+		return poison(c);
+	}
+	if (c->in_scan) {
+		told(c, at, "M0320",
+		     "the steps of a scan come one after the other, and %s needs all rows at once",
+		     site->name);
+		diag_help(c->d, "normalise before the scan or after it, or each row by itself: layer_norm");
+		return poison(c);
+	}
+	NodeId one = graph_const(c->g, 1, at);
+	NodeId ones = graph_push(c->g, OP_SPREAD, shape_over(shape_of(c, x), shape_scalar(true)), 1, &one,
+				 (Attr){0}, at);
+	NodeId count = push_op(c, OP_SUM_ROWS, 1, &ones, (Attr){0}, at);
+	NodeId some =
+	    push_op(c, OP_MAX, 2, (NodeId[]){count, one}, (Attr){0}, at); /* no step at all: 0 / 1 */
+	NodeId mean = mean_of_rows(c, x, some, at);
+	NodeId centre = push_op(c, OP_STOP, 1, &mean, (Attr){0}, at);
+	NodeId d = push_op(c, OP_SUB, 2, (NodeId[]){x, centre}, (Attr){0}, at);
+	NodeId var = mean_of_rows(c, push_op(c, OP_SQUARE, 1, &d, (Attr){0}, at), some, at);
+	/* Of what is not in the batch, n / (n - 1) of the batch's variance is the unbiased guess. */
+	NodeId others = push_op(c, OP_SUB, 2, (NodeId[]){count, one}, (Attr){0}, at);
+	others = push_op(c, OP_MAX, 2, (NodeId[]){others, one}, (Attr){0}, at);
+	NodeId wider = push_op(c, OP_DIV, 2, (NodeId[]){some, others}, (Attr){0}, at);
+	NodeId guess = push_op(c, OP_MUL, 2, (NodeId[]){var, wider}, (Attr){0}, at);
+	Value v = {.kind = V_LIST, .span = at};
+	NodeId y[2] = {remembered(c, mean, mean, count, "mean", 0, momentum, at),
+		       remembered(c, var, guess, count, "variance", 1, momentum, at)};
+	for (int i = 0; i < 2; i++) vec_push(c->a, &v.item, tensor_value(c, y[i], at));
+	return new_value(c, v);
+}
+
 /* ---- over the steps of a sequence ---- */
 
 static NodeId steps_mean(Check *c, NodeId sum, int seq, Span at)
@@ -454,7 +528,8 @@ static const Value *call_sum(Check *c, const CallSite *site)
 	int64_t each = 0;
 	NodeId x = as_tensor(c, b.value[0], b.at[0]);
 	if (!x) return poison(c);
-	if (b.value[1] && !want_whole(c, b.value[1], b.at[1], "each (1: of every step by itself)", 0, 1, &each))
+	if (b.value[1] &&
+	    !want_whole(c, b.value[1], b.at[1], "each (1: of every step by itself)", 0, 1, &each))
 		return poison(c);
 	bool mean = !strcmp(site->name, "mean");
 	Shape s = shape_of(c, x);
@@ -760,6 +835,7 @@ static const struct {
     {"mix", call_mix},
     {"dropout", call_dropout},
     {"noise", call_noise},
+    {"moments", call_moments},
     {"sum", call_sum},
     {"mean", call_sum},
     {"max", call_max},

@@ -113,6 +113,7 @@ static void untrained_parts(Check *c, const bool *trained, const bool *served)
 		const Node *n = graph_node(c->g, id);
 		if (n->op != OP_PARAM || trained[id] || !served[id]) continue;
 		const Param *p = &c->s->param.at[n->attr.i];
+		if (p->frozen) continue; /* running: batches teach it */
 		diag_warn(c->d, p->span, "M0651", "'%s' is served as it was initialised: no loss reaches it",
 			  p->name);
 		return; /* the first of a head is enough */

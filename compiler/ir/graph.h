@@ -82,6 +82,7 @@ typedef struct {
 	bool shared;	 /* by pass_boundary: several losses teach it */
 	int64_t block;	 /* then: where it lies in a task's block of gradients */
 	bool serving;	 /* by pass_reach: an output depends on it */
+	Str into;	 /* by pass_absorb: the weights it is a part of when scoring, or NULL */
 	bool expert;	 /* part of a replicated block (symmetry lint, reports) */
 } Param;
 
@@ -95,16 +96,17 @@ typedef enum {
 	ROOT_GIVEN,
 	ROOT_GATE,
 	ROOT_TASK_GRAD,
-	ROOT_TASK_DROW
+	ROOT_TASK_DROW,
+	ROOT_NEXT
 } RootKind;
 /*
  * What must be computed.  index: output, 3*watch + {0 logit, 1 label, 2 weight}, loss, loss, parameter,
  * lookup, first float in REQUEST, first column in GATE, task x parameters + parameter, task x lookups +
- * lookup.
+ * lookup, number in Spec.running.
  *
  * LOSS and COUNT roots are per-row values [n] that the lowering sums over rows; GRAD roots are sums over rows
  * that are added into the parameter's gradient (several roots for one parameter add up); DROW roots are
- * [n, dim].  TASK_GRAD and TASK_DROW are the same of one task.
+ * [n, dim].  TASK_GRAD and TASK_DROW are the same of one task.  NEXT is free of rows.
  */
 typedef struct {
 	RootKind kind;

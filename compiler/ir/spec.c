@@ -38,6 +38,14 @@ int64_t spec_param_offset(const Spec *s, int param)
 
 int64_t spec_param_floats(const Spec *s) { return spec_param_offset(s, s->param.n); }
 
+int64_t spec_next_offset(const Spec *s, int running)
+{
+	int64_t at = 0;
+	for (int i = 0; i < running; i++)
+		at += (shape_size(s->param.at[s->running.at[i].param].shape) + 15) / 16 * 16;
+	return at;
+}
+
 int64_t spec_grad_floats(const Spec *s)
 {
 	return spec_param_floats(s) + (s->task_gradients ? s->task.n * s->n_shared : 0);

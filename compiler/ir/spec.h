@@ -92,6 +92,15 @@ typedef struct {
 	int first, n; /* column in GATE, experts */
 } Gate;
 
+/*
+ * What a model remembers of its batches: a parameter that no gradient steps.  In training rows see the value
+ * of their own batch, when scoring the parameter.
+ */
+typedef struct {
+	int param;
+	NodeId next; /* its value after the batch at hand, from its value before */
+} Running;
+
 /* Columns of a task's block that a joined gradient is computed in. */
 typedef struct {
 	int at, width;
@@ -233,6 +242,7 @@ typedef struct {
 	int64_t n_shared; /* floats of shared parameters; a task's block lies behind those of PARAM in GRAD */
 	VEC(Region) region;
 	VEC(Gate) gate; /* by pass_gates */
+	VEC(Running) running;
 	int n_block,
 	    first_block; /* DROWS: columns of a block, and the first's; block 0 is the sum, then the tasks' */
 	int batch, epochs;
@@ -247,6 +257,8 @@ int optimizer_record(const Optimizer *o, int dim); /* floats of a table row and 
 /* Dense parameters lie one after the other, each from a multiple of 16 floats on. */
 int64_t spec_param_offset(const Spec *s, int param);
 int64_t spec_param_floats(const Spec *s);
+/* NEXT: the running parameters, one after the other in the same way. */
+int64_t spec_next_offset(const Spec *s, int running);
 int64_t spec_grad_floats(const Spec *s); /* GRAD: the layout of PARAM, then each task's block */
 /* The feature whose cells an input node reads, or -1. */
 int spec_feature_read(const Spec *s, const Node *n);

@@ -1,4 +1,5 @@
 /* Form: joining, cutting, other shapes of the same elements. */
+#include "base/diag.h"
 #include "ir/onnx.h"
 #include "ops/family.h"
 
@@ -195,7 +196,14 @@ static void turn_lower(Lowering *l, NodeId id)
 	lo_call(l, f, 2, arg, n->shape.rows, n->span);
 }
 
+static int turn_onnx(Onnx *o, const Node *n, const int *x)
+{
+	if (n->shape.rows) bug("scoring turns no rows");
+	return onnx_1(o, "Transpose", x[0]); /* without an attribute: all dimensions the other way round */
+}
+
 const Op op_turn = {.word = "turn",
+		    .onnx = turn_onnx,
 		    .n_in = 1,
 		    .group = GROUP_SHAPE,
 		    .doc = "Rows and columns exchanged: [n, a, b] -> [n, b, a].",

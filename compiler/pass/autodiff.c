@@ -8,8 +8,8 @@
  * A scan is differentiated by a scan backwards in time: the gradient of a state's new value is what comes
  * from outside plus what the step after sends back through the state.
  *
- * Leaves  roots LOSS and COUNT per loss, GRAD per use of a parameter, DROW per lookup; where the spec asks
- * for gradients of tasks, TASK_GRAD and TASK_DROW for what is shared.
+ * Leaves  roots LOSS and COUNT per loss, NEXT per running parameter, GRAD per use of a parameter, DROW per
+ * lookup; where the spec asks for gradients of tasks, TASK_GRAD and TASK_DROW for what is shared.
  */
 #include "base/diag.h"
 #include "ir/op.h"
@@ -219,6 +219,30 @@ static int task_of(const Spec *s, int loss)
 	return -1;
 }
 
+/* Does a loss see the batch in the place of this parameter? */
+static bool trains_with(const Graph *g, const bool *live, int param)
+{
+	for (NodeId id = 1; id < g->node.n; id++) {
+		const Node *n = &g->node.at[id];
+		if (n->op != OP_TRAINING || !live[id]) continue;
+		const Node *scored = &g->node.at[n->in[1]];
+		if (scored->op == OP_PARAM && scored->attr.i == param) return true;
+	}
+	return false;
+}
+
+/* What is remembered of the batch, if a loss has anything to do with it. */
+static void remember(Spec *s, Graph *g, int n)
+{
+	bool *live = arena_new(g->arena, bool, n);
+	for (int l = 0; l < s->loss.n; l++) live[s->loss.at[l].row] = true;
+	for (NodeId id = n; id-- > 1;)
+		for (int i = 0; live[id] && i < g->node.at[id].n_in; i++) live[g->node.at[id].in[i]] = true;
+	for (int i = 0; i < s->running.n; i++)
+		if (trains_with(g, live, s->running.at[i].param))
+			graph_root(g, ROOT_NEXT, i, s->running.at[i].next);
+}
+
 void pass_autodiff(Spec *s, Graph *g)
 {
 	int n = g->node.n;
@@ -248,4 +272,5 @@ void pass_autodiff(Spec *s, Graph *g)
 		for (NodeId id = 0; id < n; id++) a.d[id] = 0;
 	}
 	if (!s->task_gradients) backward(&a, -1);
+	remember(s, g, n);
 }

@@ -74,7 +74,8 @@ static bool any_root(const Root *r)
 {
 	return r->kind == ROOT_OUTPUT || r->kind == ROOT_WATCH || r->kind == ROOT_GATE ||
 	       r->kind == ROOT_LOSS || r->kind == ROOT_COUNT || r->kind == ROOT_GRAD ||
-	       r->kind == ROOT_DROW || r->kind == ROOT_TASK_GRAD || r->kind == ROOT_TASK_DROW;
+	       r->kind == ROOT_DROW || r->kind == ROOT_TASK_GRAD || r->kind == ROOT_TASK_DROW ||
+	       r->kind == ROOT_NEXT;
 }
 static bool output_root(const Root *r) { return r->kind == ROOT_OUTPUT; }
 static bool watch_root(const Root *r) { return r->kind == ROOT_WATCH; }
@@ -88,6 +89,7 @@ static bool step_root(const Root *r)
 /* Of a later stage: with what could not be counted before. */
 static bool late_root(const Root *r) { return step_root(r) || count_root(r); }
 static bool grad_root(const Root *r) { return r->kind == ROOT_GRAD || r->kind == ROOT_TASK_GRAD; }
+static bool post_root(const Root *r) { return grad_root(r) || r->kind == ROOT_NEXT; }
 static bool drow_root(const Root *r) { return r->kind == ROOT_DROW || r->kind == ROOT_TASK_DROW; }
 static bool no_root(const Root *r) { return r->index < 0; }
 static bool given_root(const Root *r) { return r->kind == ROOT_GIVEN; }
@@ -720,8 +722,9 @@ static Loc root_place(Lower *w, Lowering *l, const Root *r)
 		return at;
 	}
 	case ROOT_GIVEN: at = lo_slot(l, SLOT_REQUEST, 0, (int)w->request, false); break;
+	case ROOT_NEXT:
 	case ROOT_TASK_GRAD:
-	case ROOT_GRAD: bug("a gradient has no place of its own");
+	case ROOT_GRAD: bug("no value of a row");
 	}
 	at.off = r->index;
 	return at;
@@ -991,12 +994,20 @@ static Fn *lower_groups(Lower *w, Part *part, int k, int64_t *work, Lowering **o
 	return f;
 }
 
+static void copy_next(Lower *w, Lowering *l, const Root *r)
+{
+	const Node *n = &l->g->node.at[r->node];
+	Loc to = lo_slot(l, SLOT_NEXT, 0, 0, false);
+	to.off = spec_next_offset(w->spec, r->index);
+	lo_copy(l, lo_value(l, r->node), to, shape_size(n->shape), false, n->span);
+}
+
 /* GRAD = what the sums left at the parameters' places, plus gradients computed from sums. */
 static Fn *lower_post(Lower *w, Part *part, int64_t *work, Lowering **out)
 {
 	Lowering *l = lowering_new(w->arena, w->mod, w->t, w->spec, part->g, &w->packing, "post", false);
 	Loc acc = lo_slot(l, SLOT_ACC, 0, 0, false), grad = lo_slot(l, SLOT_GRAD, 0, 0, false);
-	Plan p = plan_new(w, l, part, PHASE_POST, 0, grad_root);
+	Plan p = plan_new(w, l, part, PHASE_POST, 0, post_root);
 	const Graph *g = part->g;
 	levels(&p);
 	place_joins(&p);
@@ -1005,6 +1016,7 @@ static Fn *lower_post(Lower *w, Part *part, int64_t *work, Lowering **out)
 	carry_out(&p);
 	for (int r = 0; r < g->root.n; r++) {
 		const Root *root = &g->root.at[r];
+		if (root->kind == ROOT_NEXT) copy_next(w, l, root);
 		if (!grad_root(root)) continue;
 		Loc from = lo_value(l, root->node), to = loc_column(grad, grad_place(w->spec, root));
 		if (from.slot == acc.slot && from.off == to.off) continue;

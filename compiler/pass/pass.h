@@ -39,6 +39,9 @@ const char *precision_refuses(const Graph *g, NodeId id, const int *walk);
  * ".most" of its input's numbers in a row. */
 void pass_ranges(Spec *s);
 
+/* Dense layers take a normalisation by running statistics into their weights. */
+void pass_absorb(Spec *s, Graph *g);
+
 /* All three drop ids kept from before. */
 void pass_fold(Graph *g);
 void pass_cse(Graph *g);

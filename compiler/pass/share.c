@@ -21,6 +21,7 @@ void pass_share(Spec *s)
 		vec_push(s->arena, &use, &s->watch.at[i].label);
 		vec_push(s->arena, &use, &s->watch.at[i].weight);
 	}
+	for (int i = 0; i < s->running.n; i++) vec_push(s->arena, &use, &s->running.at[i].next);
 	for (int i = 0; i < use.n; i++) graph_root(g, ROOT_OUTPUT, i, *use.at[i]);
 	pass_cse(g);
 	pass_apart(s);

@@ -302,10 +302,34 @@ static const MtlEvent h_event[] = {{"click", -1, h_label_click, 1}, {"buy", 0, h
 		MTL_INIT_ZERO, 0, 0                                                                          \
 	}
 static const MtlParam h_param[] = {
-    {"tower.ctr.0.weight", 2, {H_X, 1, 0, 0}, H_W_CTR, H_X, H_WEIGHT_INIT, 1, false, true, false, 0},
-    {"tower.ctr.0.bias", 1, {1, 0, 0, 0}, H_B_CTR, 1, H_ZERO_INIT, 1, false, true, false, 0},
-    {"tower.cvr.0.weight", 2, {H_X, 1, 0, 0}, H_W_CVR, H_X, H_WEIGHT_INIT, 2, false, true, false, 0},
-    {"tower.cvr.0.bias", 1, {1, 0, 0, 0}, H_B_CVR, 1, H_ZERO_INIT, 2, false, true, false, 0},
+    {"tower.ctr.0.weight",
+     2,
+     {H_X, 1, 0, 0},
+     H_W_CTR,
+     H_X,
+     H_WEIGHT_INIT,
+     1,
+     false,
+     true,
+     false,
+     0,
+     false,
+     0},
+    {"tower.ctr.0.bias", 1, {1, 0, 0, 0}, H_B_CTR, 1, H_ZERO_INIT, 1, false, true, false, 0, false, 0},
+    {"tower.cvr.0.weight",
+     2,
+     {H_X, 1, 0, 0},
+     H_W_CVR,
+     H_X,
+     H_WEIGHT_INIT,
+     2,
+     false,
+     true,
+     false,
+     0,
+     false,
+     0},
+    {"tower.cvr.0.bias", 1, {1, 0, 0, 0}, H_B_CVR, 1, H_ZERO_INIT, 2, false, true, false, 0, false, 0},
 };
 #define H_TABLE_INIT                                                                                         \
 	{                                                                                                    \
