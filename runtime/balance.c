@@ -25,8 +25,8 @@ static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 const char *mtl_balance_name(MtlBalanceKind k)
 {
-	static const char *const name[] = {"fixed",  "uncertainty", "dwa",    "gradnorm",
-					   "pcgrad", "mgda",	    "pareto", "cagrad", "nash"};
+	static const char *const name[] = {"fixed", "uncertainty", "dwa",    "gradnorm", "pcgrad",
+					   "mgda",  "pareto",	   "cagrad", "nash"};
 	return name[k];
 }
 
@@ -196,6 +196,9 @@ void mtl_balance_products(MtlBalance *b, MtlThreads *pool, const MtlTaskGradient
 typedef struct {
 	MtlStep *s;
 	mtl_real a[MTL_TASKS];
+	mtl_real *at; /* block 0 of the first row */
+	int64_t n, stride;
+	int width;
 } Join;
 
 static void join_piece(void *arg, int64_t i, int worker)
@@ -213,18 +216,18 @@ static void join_piece(void *arg, int64_t i, int worker)
 	}
 }
 
+/* Rows of the batch, or steps of a sequence: a task's block lies n_block behind that of the one before. */
 static void join_rows(void *arg, int64_t i, int worker)
 {
 	const Join *j = arg;
-	const MtlModel *m = j->s->in->m;
-	int64_t n = j->s->batch->n, lo = i * ROWS, hi = lo + ROWS < n ? lo + ROWS : n;
+	const MtlTasks *t = &j->s->in->m->tasks;
+	int64_t lo = i * ROWS, hi = lo + ROWS < j->n ? lo + ROWS : j->n;
 	(void)worker;
 	for (int64_t r = lo; r < hi; r++) {
-		mtl_real *to = j->s->drows + r * m->n_drow + m->tasks.first_block;
-		for (int c = 0; c < m->tasks.n_block; c++) {
+		mtl_real *to = j->at + r * j->stride;
+		for (int c = 0; c < j->width; c++) {
 			mtl_real sum = 0;
-			for (int k = 0; k < m->tasks.n; k++)
-				sum += j->a[k] * to[(k + 1) * m->tasks.n_block + c];
+			for (int k = 0; k < t->n; k++) sum += j->a[k] * to[(k + 1) * t->n_block + c];
 			to[c] = sum;
 		}
 	}
@@ -237,7 +240,15 @@ void mtl_balance_join(MtlStep *s, const double *a)
 	Join j = {.s = s};
 	for (int k = 0; k < t->n; k++) j.a[k] = (mtl_real)(a ? a[k] : 1);
 	mtl_pool_run(s->pool, s->balance.n_piece, join_piece, &j);
-	if (t->n_block) mtl_pool_run(s->pool, ceil_div(s->batch->n, ROWS), join_rows, &j);
+	const MtlModel *m = s->in->m;
+	j.at = s->drows + t->first_block, j.n = s->batch->n, j.stride = m->n_drow, j.width = t->in_block;
+	if (j.width) mtl_pool_run(s->pool, ceil_div(j.n, ROWS), join_rows, &j);
+	for (int i = 0; i < m->n_seq; i++) {
+		const MtlSeq *q = &m->seq[i];
+		j.at = s->drows + mtl_batch_drows(s->batch, m, i) + q->first_block;
+		j.n = mtl_batch_n_steps(s->batch, m, i), j.stride = q->n_drow, j.width = q->in_block;
+		if (j.width) mtl_pool_run(s->pool, ceil_div(j.n, ROWS), join_rows, &j);
+	}
 }
 
 /* ---- the methods ---- */

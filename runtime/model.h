@@ -76,9 +76,10 @@ typedef struct {
 /* Several lists that go together: the steps of a behaviour sequence. */
 typedef struct {
 	const char *name;
-	int first, n_field; /* its fields are features first .. first + n_field */
-	int max;	    /* steps at most; every field's max_items */
-	int n_drow;	    /* floats of a step in DSTEPS */
+	int first, n_field;	   /* its fields are features first .. first + n_field */
+	int max;		   /* steps at most; every field's max_items */
+	int n_drow;		   /* floats of a step in DSTEPS */
+	int first_block, in_block; /* as of DROWS: MtlTasks */
 } MtlSeq;
 
 /* A use of a feature through a table.  One feature may be looked up in several tables (embedding sets). */
@@ -91,16 +92,16 @@ typedef struct {
 /*
  * A task is a loss that teaches something which another one teaches as well.  Where the balance works on
  * gradients (of_tasks), each has a gradient of its own of what is shared: in GRAD n_shared floats from
- * n_param + task * n_shared on, in DROWS n_block columns from first_block + (1 + task) * n_block on.  Block 0
- * of DROWS, where the lookups' offsets point, and PARAM's layout in GRAD are for what they are brought
- * together to.
+ * n_param + task * n_shared on, in DROWS in_block columns from first_block + (1 + task) * n_block on, and so
+ * in the DSTEPS of sequences, with an in_block and a first_block of their own.  Block 0 of DROWS, where the
+ * lookups' offsets point, and PARAM's layout in GRAD are for what they are brought together to.
  */
 typedef struct {
 	const int *loss; /* [n] */
 	int n;
 	bool of_tasks;
 	int64_t n_shared;
-	int n_block, first_block;
+	int n_block, first_block, in_block;
 } MtlTasks;
 
 /* ---- what happened: labels ---- */

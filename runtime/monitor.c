@@ -36,7 +36,7 @@ MtlStatus mtl_monitor_init(MtlMonitor *m, MtlStep *s, int64_t every, MtlError *e
 	bool ok = m->norm && m->seen && m->cosine && m->both && m->against && m->weight && m->use && m->gate;
 	for (int k = 0; ok && !model->tasks.of_tasks && k < m->n; k++) {
 		m->grad[k] = mtl_new(sys, mtl_real, model->n_param + 1);
-		m->rows[k] = mtl_new(sys, mtl_real, s->cap * model->n_drow + 1);
+		m->rows[k] = mtl_new(sys, mtl_real, mtl_step_drows(model, s->cap) + 1);
 		ok = m->grad[k] && m->rows[k];
 	}
 	if (!ok) return mtl_fail(e, MTL_LIMIT, "", NULL, "no memory to look at %d tasks", m->n);
@@ -97,7 +97,8 @@ void mtl_monitor_before(MtlMonitor *m, const MtlBatch *b, const MtlTouched *touc
 	for (int k = 0; k < m->n; k++) {
 		mtl_step_of_loss(s, b, model->tasks.loss[k]);
 		memcpy(m->grad[k], s->grad, (size_t)model->n_param * sizeof *s->grad);
-		memcpy(m->rows[k], s->drows, (size_t)(b->n * model->n_drow) * sizeof *s->drows);
+		memcpy(m->rows[k], s->drows,
+		       (size_t)mtl_batch_drows(b, model, model->n_seq) * sizeof *s->drows);
 		g.dense[k] = m->grad[k];
 		g.rows[k] = m->rows[k];
 	}

@@ -81,6 +81,13 @@ static bool room_to_meet(MtlStep *s)
 	return ok;
 }
 
+int64_t mtl_step_drows(const MtlModel *m, int64_t rows)
+{
+	int64_t n = rows * m->n_drow;
+	for (int q = 0; q < m->n_seq; q++) n += rows * m->seq[q].max * m->seq[q].n_drow;
+	return n;
+}
+
 MtlStatus mtl_step_init(MtlStep *s, MtlInstance *in, MtlThreads *pool, int64_t cap, MtlError *e)
 {
 	const MtlModel *m = in->m;
@@ -98,9 +105,7 @@ MtlStatus mtl_step_init(MtlStep *s, MtlInstance *in, MtlThreads *pool, int64_t c
 	if (mtl_balance_init(&s->balance, sys, m, mtl_pool_threads(pool), e)) return e->status;
 	int64_t n_grad = m->n_param + (m->tasks.of_tasks ? m->tasks.n * m->tasks.n_shared : 0);
 	s->grad = mtl_new(sys, mtl_real, n_grad + 1);
-	int64_t drows = cap * m->n_drow;
-	for (int q = 0; q < m->n_seq; q++) drows += cap * m->seq[q].max * m->seq[q].n_drow;
-	s->drows = mtl_new(sys, mtl_real, drows + 1);
+	s->drows = mtl_new(sys, mtl_real, mtl_step_drows(m, cap) + 1);
 	s->inv = mtl_new(sys, mtl_real, m->n_loss + 1);
 	s->count = mtl_new(sys, mtl_real, blocks * m->n_loss + 1);
 	s->losses = mtl_new(sys, mtl_real, blocks * m->n_loss + 1);

@@ -59,6 +59,8 @@ typedef struct MtlStep {
 } MtlStep;
 
 /* Memory for batches of up to `cap` rows.  *s needs mtl_step_free after a failure too. */
+/* Floats of DROWS and DSTEPS at most. */
+int64_t mtl_step_drows(const MtlModel *m, int64_t rows);
 MtlStatus mtl_step_init(MtlStep *s, MtlInstance *in, MtlThreads *pool, int64_t cap, MtlError *e);
 void mtl_step_free(MtlStep *s);
 /*

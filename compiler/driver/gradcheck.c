@@ -173,10 +173,22 @@ static Gradient of_task(Harness *h, const Gradient *all, int64_t n_drows, int k)
 			one.g[spec_param_offset(s, p) + i] =
 			    all->g[spec_param_floats(s) + k * s->n_shared + s->param.at[p].block + i];
 	for (int64_t r = 0; n_drows && r < h->rows; r++)
-		for (int c = 0; c < s->n_block; c++) {
+		for (int c = 0; c < s->in_block; c++) {
 			int64_t to = r * s->n_drow + s->first_block + c;
 			one.drows[to] = all->drows[to + (k + 1) * s->n_block];
 		}
+	one.dsteps = arena_new(h->arena, double *, s->seq.n + 1);
+	for (int i = 0; i < s->seq.n; i++) {
+		const Seq *q = &s->seq.at[i];
+		Buffer *b = harness_buffer(h, SLOT_DSTEPS, i);
+		int64_t n = b ? b->n : 0;
+		one.dsteps[i] = arena_new(h->arena, double, n + 1);
+		for (int64_t step = 0; q->in_block && step < n / q->n_drow; step++)
+			for (int c = 0; c < q->in_block; c++) {
+				int64_t to = step * q->n_drow + q->first_block + c;
+				one.dsteps[i][to] = all->dsteps[i][to + (k + 1) * s->n_block];
+			}
+	}
 	return one;
 }
 

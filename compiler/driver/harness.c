@@ -338,6 +338,22 @@ static void sum_into(Buffer *b, RunMode mode, int64_t to, int64_t from)
 		b->f[to] += b->f[from];
 }
 
+/* Block 0 of each row, or step, becomes the sum of the tasks'. */
+static void sum_blocks(Harness *h, RunMode mode, Buffer *b, int64_t rows, int width, int first, int in_block)
+{
+	const Spec *s = h->spec;
+	for (int64_t r = 0; b && r < rows; r++)
+		for (int c = 0; c < in_block; c++) {
+			int64_t to = r * width + first + c;
+			if (mode != RUN_KERNEL)
+				b->d[to] = 0;
+			else
+				memset((char *)harness_memory(b) + to * (b->wide ? 8 : 4), 0,
+				       b->wide ? 8 : 4);
+			for (int k = 1; k <= s->task.n; k++) sum_into(b, mode, to, to + k * s->n_block);
+		}
+}
+
 /* Where tasks have gradients of their own: their sum, where the gradient of all losses is looked for. */
 static void sum_tasks(Harness *h, RunMode mode)
 {
@@ -351,16 +367,14 @@ static void sum_tasks(Harness *h, RunMode mode)
 				sum_into(grad, mode, at + i,
 					 spec_param_floats(s) + k * s->n_shared + s->param.at[p].block + i);
 	}
-	for (int64_t r = 0; drows && r < h->rows; r++)
-		for (int c = 0; c < s->n_block; c++) {
-			int64_t to = r * s->n_drow + s->first_block + c;
-			if (mode != RUN_KERNEL)
-				drows->d[to] = 0;
-			else
-				memset((char *)harness_memory(drows) + to * (drows->wide ? 8 : 4), 0,
-				       drows->wide ? 8 : 4);
-			for (int k = 1; k <= s->task.n; k++) sum_into(drows, mode, to, to + k * s->n_block);
-		}
+	sum_blocks(h, mode, drows, h->rows, s->n_drow, s->first_block, s->in_block);
+	for (int i = 0; i < s->seq.n; i++) {
+		const Seq *q = &s->seq.at[i];
+		Buffer *b = harness_buffer(h, SLOT_DSTEPS, i);
+		if (q->in_block)
+			sum_blocks(h, mode, b, b ? b->n / q->n_drow : 0, q->n_drow, q->first_block,
+				   q->in_block);
+	}
 }
 
 double harness_step(Harness *h, RunMode mode)

@@ -147,8 +147,10 @@ static void sequences(Text *o, const Spec *s)
 		const Seq *q = &s->seq.at[i];
 		text_add(o, "\t{.name = ");
 		emit_quoted(o, q->name);
-		text_printf(o, ", .first = %d, .n_field = %d, .max = %d, .n_drow = %d},\n", q->feature.at[0],
-			    q->feature.n, q->max, q->n_drow);
+		text_printf(o,
+			    ", .first = %d, .n_field = %d, .max = %d, .n_drow = %d, .first_block = %d, "
+			    ".in_block = %d},\n",
+			    q->feature.at[0], q->feature.n, q->max, q->n_drow, q->first_block, q->in_block);
 	}
 	text_add(o, "};\n");
 }
@@ -470,8 +472,8 @@ static void meetings(Text *o, const Lowered *l)
 
 static void balance(Text *o, const Spec *s)
 {
-	static const char *const kind[] = {"FIXED",  "UNCERTAINTY", "DWA",    "GRADNORM",
-					   "PCGRAD", "MGDA",	    "PARETO", "CAGRAD", "NASH"};
+	static const char *const kind[] = {"FIXED", "UNCERTAINTY", "DWA",    "GRADNORM", "PCGRAD",
+					   "MGDA",  "PARETO",	   "CAGRAD", "NASH"};
 	text_printf(o, ".balance = {MTL_%s, ", kind[s->balance.kind]);
 	number(o, s->balance.k);
 	text_add(o, ", ");
@@ -547,8 +549,9 @@ void emit_model(Text *o, const EmitModel *m)
 	text_printf(o, "\t.loss = %s, .n_loss = %d,\n", ARRAY(s->loss.n && !scorer, "losses"),
 		    scorer ? 0 : s->loss.n);
 	if (s->task.n && !scorer)
-		text_printf(o, "\t.tasks = {tasks, %d, %s, %lld, %d, %d},\n", s->task.n,
-			    flag(s->task_gradients), (long long)s->n_shared, s->n_block, s->first_block);
+		text_printf(o, "\t.tasks = {tasks, %d, %s, %lld, %d, %d, %d},\n", s->task.n,
+			    flag(s->task_gradients), (long long)s->n_shared, s->n_block, s->first_block,
+			    s->in_block);
 	if (s->gate.n && !scorer)
 		text_printf(o, "\t.gate = gates, .n_gate = %d, .gate_floats = %d,\n", s->gate.n,
 			    s->gate.at[s->gate.n - 1].first + s->gate.at[s->gate.n - 1].n);

@@ -153,7 +153,5 @@ void check_balance(Check *c, const Ast *e)
 	if (sum >= 1)
 		told(c, e->span, "M0637", "the least shares add up to %g: they must leave something below 1",
 		     sum);
-	if (b.kind >= BALANCE_GRADNORM && c->s->seq.n)
-		unsupported(c, e->span, "a balance by the tasks' gradients in a model with a sequence");
 	c->s->balance = b;
 }

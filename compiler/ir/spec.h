@@ -40,10 +40,10 @@ typedef struct {
 	int max_items;
 	char separator;
 	VEC(int) cross; /* the features it is the cross of: it has no column of its own */
-	int share; /* feature whose table (and code) this one uses, or -1 */
-	int dim;   /* declared width, 0: the default */
-	int seq;   /* 1 + the sequence it is a field of, or 0 */
-	Str after; /* the event before which it is not known, or NULL */
+	int share;	/* feature whose table (and code) this one uses, or -1 */
+	int dim;	/* declared width, 0: the default */
+	int seq;	/* 1 + the sequence it is a field of, or 0 */
+	Str after;	/* the event before which it is not known, or NULL */
 } Feature;
 
 /* A behaviour sequence: several fields a step.  Its fields are features of kind FEATURE_BAG. */
@@ -54,7 +54,8 @@ typedef struct {
 	VEC(int) feature;
 	int max; /* steps at most */
 	bool keep_last;
-	int n_drow; /* width of a step in DSTEPS */
+	int n_drow;		   /* width of a step in DSTEPS */
+	int first_block, in_block; /* as of DROWS: see Spec */
 } Seq;
 
 typedef struct {
@@ -101,9 +102,9 @@ typedef struct {
 	NodeId next; /* its value after the batch at hand, from its value before */
 } Running;
 
-/* Columns of a task's block that a joined gradient is computed in. */
+/* Columns of a task's block that a joined gradient is computed in; seq: of a step of that sequence, or 0. */
 typedef struct {
-	int at, width;
+	int seq, at, width;
 } Region;
 
 typedef struct {
@@ -243,8 +244,12 @@ typedef struct {
 	VEC(Region) region;
 	VEC(Gate) gate; /* by pass_gates */
 	VEC(Running) running;
-	int n_block,
-	    first_block; /* DROWS: columns of a block, and the first's; block 0 is the sum, then the tasks' */
+	/*
+	 * DROWS: columns from one block to the next, of which rows use in_block, and the first's column;
+	 * block 0 is the sum, then the tasks'.  Sequences have blocks as far apart, so that a task's gradient
+	 * lies equally far behind wherever a table is used.
+	 */
+	int n_block, in_block, first_block;
 	int batch, epochs;
 	int64_t shuffle;
 	uint64_t seed;

@@ -696,7 +696,7 @@ static int drow_column(const Spec *s, const Root *r)
 {
 	const Lookup *l = &s->lookup.at[drow_lookup(s, r)];
 	if (r->kind == ROOT_DROW) return l->offset;
-	return s->first_block + (1 + r->index / s->lookup.n) * s->n_block + l->block;
+	return l->offset + (1 + r->index / s->lookup.n) * s->n_block;
 }
 
 static Loc root_place(Lower *w, Lowering *l, const Root *r)
@@ -714,11 +714,10 @@ static Loc root_place(Lower *w, Lowering *l, const Root *r)
 	}
 	case ROOT_DROW:
 	case ROOT_TASK_DROW: {
-		int seq =
-		    r->kind == ROOT_DROW ? w->spec->feature.at[w->spec->lookup.at[r->index].feature].seq : 0;
+		int seq = w->spec->feature.at[w->spec->lookup.at[drow_lookup(w->spec, r)].feature].seq;
 		at = seq ? lo_steps(l, SLOT_DSTEPS, seq - 1, seq, w->spec->seq.at[seq - 1].n_drow)
 			 : lo_slot(l, SLOT_DROWS, 0, w->spec->n_drow, false);
-		at.off = seq ? w->spec->lookup.at[r->index].offset : drow_column(w->spec, r);
+		at.off = drow_column(w->spec, r);
 		return at;
 	}
 	case ROOT_GIVEN: at = lo_slot(l, SLOT_REQUEST, 0, (int)w->request, false); break;
@@ -830,13 +829,16 @@ static NodeId joined(const Graph *g, const Root *r)
 static int region_of(const Spec *s, const Graph *g, const Root *root, NodeId whole)
 {
 	int at = s->lookup.at[drow_lookup(s, root)].block - g->node.at[behind(g, root->node)].attr.i;
+	int seq = s->feature.at[s->lookup.at[drow_lookup(s, root)].feature].seq;
 	for (int i = 0; i < s->region.n; i++)
-		if (s->region.at[i].at == at && s->region.at[i].width == shape_size(g->node.at[whole].shape))
+		if (s->region.at[i].seq == seq && s->region.at[i].at == at &&
+		    s->region.at[i].width == shape_size(g->node.at[whole].shape))
 			return at;
 	return -1;
 }
 
-static void block_rows(Spec *s, const Graph *train)
+/* What a block holds, of rows and of the steps of each sequence. */
+static void fill_blocks(Spec *s, const Graph *train)
 {
 	NodeId *base = arena_new(s->arena, NodeId, train->node.n);
 	for (int r = 0; r < train->root.n; r++) {
@@ -844,32 +846,50 @@ static void block_rows(Spec *s, const Graph *train)
 		if (root->kind != ROOT_TASK_DROW) continue;
 		Lookup *l = &s->lookup.at[drow_lookup(s, root)];
 		if (l->block >= 0) continue;
+		int seq = s->feature.at[l->feature].seq,
+		    *width = seq ? &s->seq.at[seq - 1].in_block : &s->in_block;
 		NodeId whole = joined(train, root);
 		if (!whole) {
-			l->block = s->n_block;
-			s->n_block += s->table.at[l->table].dim;
+			l->block = *width;
+			*width += s->table.at[l->table].dim;
 			continue;
 		}
 		if (!base[whole]) {
-			int width = (int)shape_size(train->node.at[whole].shape);
-			base[whole] = s->n_block + 1;
-			vec_push(s->arena, &s->region, ((Region){s->n_block, width}));
-			s->n_block += width;
+			int all = (int)shape_size(train->node.at[whole].shape);
+			base[whole] = *width + 1;
+			vec_push(s->arena, &s->region, ((Region){seq, *width, all}));
+			*width += all;
 		}
 		l->block = base[whole] - 1 + train->node.at[behind(train, root->node)].attr.i;
 	}
+}
+
+static void block_rows(Spec *s, const Graph *train)
+{
+	fill_blocks(s, train);
+	s->n_block = s->in_block;
+	for (int q = 0; q < s->seq.n; q++)
+		if (s->seq.at[q].in_block > s->n_block) s->n_block = s->seq.at[q].in_block;
 	s->first_block = s->n_drow;
-	for (int i = 0; s->n_block && i < s->lookup.n; i++)
-		if (s->lookup.at[i].block >= 0)
-			s->lookup.at[i].offset = s->first_block + s->lookup.at[i].block;
-	if (s->n_block) s->n_drow += (s->task.n + 1) * s->n_block;
+	if (s->in_block) s->n_drow += (s->task.n + 1) * s->n_block;
+	for (int i = 0; i < s->seq.n; i++) {
+		Seq *q = &s->seq.at[i];
+		q->first_block = q->n_drow;
+		if (q->in_block) q->n_drow += (s->task.n + 1) * s->n_block;
+	}
+	for (int i = 0; i < s->lookup.n; i++) {
+		Lookup *l = &s->lookup.at[i];
+		int seq = s->feature.at[l->feature].seq;
+		if (l->block >= 0)
+			l->offset = (seq ? s->seq.at[seq - 1].first_block : s->first_block) + l->block;
+	}
 }
 
 void pass_rows(Spec *s, const Graph *train)
 {
 	NodeId *base = arena_new(s->arena, NodeId, train->node.n);
-	s->n_drow = s->n_block = 0;
-	for (int i = 0; i < s->seq.n; i++) s->seq.at[i].n_drow = 0;
+	s->n_drow = s->in_block = 0;
+	for (int i = 0; i < s->seq.n; i++) s->seq.at[i].n_drow = s->seq.at[i].in_block = 0;
 	for (int i = 0; i < s->lookup.n; i++) s->lookup.at[i].offset = s->lookup.at[i].block = -1;
 	for (int r = 0; r < train->root.n; r++) {
 		const Root *root = &train->root.at[r];

@@ -153,4 +153,28 @@ elif [ -z "${MTL_CSV:-}" ]; then
 	echo "skipped: DIN and DUPN (no data)"
 fi
 
+# ---- two tasks over the same steps, whose gradients are brought together ----
+awk -F, -v OFS=, 'NR == 1 { print $0, "dear"; next } { print $0, ($6 > 0.5) != (NR % 4 == 0) }' "$tmp/log.csv" >"$tmp/two.csv"
+head -301 "$tmp/two.csv" >"$tmp/step.csv"
+for balance in fixed pcgrad gradnorm; do
+	sed "s/^event click/event click\nevent dear/; s/^loss click.*/&\ntower b = x -> mlp([4]) -> dense(1)\nP(dear) = sigmoid(b)\nloss dear: bce(P(dear))/; s/^train {/train { balance: $balance /" \
+		$here/seq.mtl >"$tmp/$balance.mtl"
+	"$MTLC" build --cpu=native "$tmp/$balance.mtl" -o "$tmp/$balance" 2>"$tmp/err" &&
+		"$tmp/$balance" train --data "$tmp/step.csv" --epochs 1 --batch 300 --shuffle 0 --out "$tmp/x.m" -q --monitor 1 --log "$tmp/$balance.jsonl"
+	verdict $? "$balance: builds and trains"
+	sed -n 's/.*"norm":{"click":\([^,]*\),"dear":\([^}]*\)},"cosine":\[{"of":\["click","dear"\],"steps":1,"mean":\([^,]*\),.*/\1 \2 \3/p' "$tmp/$balance.jsonl" >"$tmp/$balance.seen"
+done
+# One loss at a time, or a backward pass for each task: two ways to the same lengths and the same angle.
+for balance in pcgrad gradnorm; do
+	paste -d' ' "$tmp/fixed.seen" "$tmp/$balance.seen" | awk '{ for (i = 1; i <= 3; i++) { d = $i - $(i + 3); if (!(d < 1e-5 && d > -1e-5)) bad = 1 } exit !(NF == 6 && $1 > 0.01 && !bad) }'
+	verdict $? "$balance: norms and cosine of tasks $(cat "$tmp/$balance.seen"), one loss at a time $(cat "$tmp/fixed.seen")"
+done
+"$MTLC" gradcheck --cpu=native "$tmp/pcgrad.mtl" >"$tmp/out" 2>&1 && "$MTLC" gradcheck --backend=c --cpu=v3 "$tmp/pcgrad.mtl" >"$tmp/out" 2>&1
+verdict $? "gradients of two tasks through time: $(tail -3 "$tmp/out")"
+for n in 1 3; do "$tmp/pcgrad" train --data "$tmp/two.csv" --threads $n --out "$tmp/pcgrad.$n" -q; done
+cmp -s "$tmp/pcgrad.1" "$tmp/pcgrad.3"
+verdict $? "pcgrad over steps: three threads give another model"
+"$tmp/fixed" train --data "$tmp/two.csv" --out "$tmp/fixed.m" -q && ! cmp -s "$tmp/fixed.m" "$tmp/pcgrad.1"
+verdict $? "pcgrad over steps changes nothing"
+
 finish

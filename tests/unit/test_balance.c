@@ -31,7 +31,7 @@ static MtlModel model_of(MtlBalanceKind kind, double k, double lr)
 			  .n_drow = N_DROW,
 			  .loss = loss,
 			  .n_loss = 3,
-			  .tasks = {task, 2, kind >= MTL_GRADNORM, BLOCK, 2, 1},
+			  .tasks = {task, 2, kind >= MTL_GRADNORM, BLOCK, 2, 1, 2},
 			  .train = {.balance = {kind, k, lr, NULL}}};
 }
 
