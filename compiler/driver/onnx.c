@@ -55,10 +55,19 @@ static json_t *input_to_json(const Spec *s, const OnnxInput *in, const json_t *g
 	static const char *const kind[] = {"id", "ids", "real"}, *const code[] = {
 								     "plain", "hash",	"vocab",    "vocab",
 								     "size",  "bucket", "quantiles"};
+	if (in->seq)
+		return json_pack("{s:s, s:s}", "kind", "length", "sequence", s->seq.at[in->seq - 1].name);
 	const Feature *f = &s->feature.at[in->feature], *root = f;
 	while (root->share >= 0) root = &s->feature.at[root->share];
 	json_t *o =
 	    json_pack("{s:s, s:s, s:s}", "feature", f->name, "column", f->column, "kind", kind[f->kind]);
+	if (f->seq) json_object_set_new(o, "sequence", json_string(s->seq.at[f->seq - 1].name));
+	if (f->kind == FEATURE_BAG)
+		json_object_set_new(o, "separator", json_stringn(f->separator ? &f->separator : "|", 1));
+	if (f->kind == FEATURE_BAG && f->max_items) {
+		json_object_set_new(o, "max", json_integer(f->max_items));
+		json_object_set_new(o, "keep", json_string(f->keep_last ? "last" : "first"));
+	}
 	if (in->type == ONNX_FLOAT) json_object_set_new(o, "weights_of", json_string(f->column));
 	if (in->type != ONNX_INT64) return o;
 	json_object_set_new(o, "code", json_string(f->cross.n ? "cross" : code[root->code]));
@@ -72,10 +81,6 @@ static json_t *input_to_json(const Spec *s, const OnnxInput *in, const json_t *g
 		json_object_set_new(o, "n", json_integer(root->n));
 	if (root->code == CODE_VOCAB || root->code == CODE_VOCAB_AUTO)
 		json_object_set_new(o, "words", words_of(root, given));
-	if (f->kind == FEATURE_BAG && f->max_items) {
-		json_object_set_new(o, "max", json_integer(f->max_items));
-		json_object_set_new(o, "keep", json_string(f->keep_last ? "last" : "first"));
-	}
 	return o;
 }
 

@@ -54,7 +54,12 @@ static void put_float(Text *t, int field, float x)
 
 /* ---- messages ---- */
 
-enum { ATTRIBUTE_FLOAT = 1, ATTRIBUTE_INT = 2, ATTRIBUTE_INTS = 7 }; /* AttributeProto.type */
+enum {
+	ATTRIBUTE_FLOAT = 1,
+	ATTRIBUTE_INT = 2,
+	ATTRIBUTE_GRAPH = 5,
+	ATTRIBUTE_INTS = 7
+}; /* AttributeProto.type */
 
 static void attribute(Text *node, OnnxAttr a)
 {
@@ -72,15 +77,7 @@ static void attribute(Text *node, OnnxAttr a)
 	put_message(node, 5, &t);
 }
 
-static void node(Text *graph, const Onnx *o, const OnnxNode *n)
-{
-	Text t = {0};
-	for (int i = 0; i < n->in.n; i++) put_text(&t, 1, onnx_name(o, n->in.at[i]));
-	put_text(&t, 2, onnx_name(o, n->out));
-	put_text(&t, 4, n->op);
-	attribute(&t, n->attr);
-	put_message(graph, 1, &t);
-}
+static void node(Text *graph, const Onnx *o, const OnnxNode *n);
 
 static void dimension(Text *shape, const char *name)
 {
@@ -89,17 +86,69 @@ static void dimension(Text *shape, const char *name)
 	put_message(shape, 1, &t);
 }
 
-static void value_info(Text *graph, int field, const char *name, OnnxType type, const char *items)
+static void value_info(Text *graph, int field, const char *name, OnnxType type, Text *shape)
 {
-	Text shape = {0}, tensor = {0}, kind = {0}, t = {0};
-	dimension(&shape, "rows");
-	if (items) dimension(&shape, items);
+	Text tensor = {0}, kind = {0}, t = {0};
 	put_int(&tensor, 1, type);
-	put_message(&tensor, 2, &shape);
+	put_message(&tensor, 2, shape);
 	put_message(&kind, 1, &tensor);
 	put_text(&t, 1, name);
 	put_message(&t, 2, &kind);
 	put_message(graph, field, &t);
+}
+
+static void inner_values(Text *body, const Onnx *o, int field, int n, const OnnxStep *x)
+{
+	for (int i = 0; i < n; i++) {
+		Text shape = {0};
+		dimension(&shape, "rows");
+		for (int d = 0; d < x[i].shape.nd || d < 1; d++) {
+			Text t = {0};
+			put_int(&t, 1, x[i].shape.nd ? x[i].shape.d[d] : 1);
+			put_message(&shape, 1, &t);
+		}
+		value_info(body, field, onnx_name(o, x[i].value), x[i].type, &shape);
+	}
+}
+
+static void attribute_all(Text *node, const char *name, int n, int64_t x)
+{
+	Text t = {0};
+	put_text(&t, 1, name);
+	for (int i = 0; i < n; i++) put_int(&t, 8, x);
+	put_int(&t, 20, ATTRIBUTE_INTS);
+	put_message(node, 5, &t);
+}
+
+/* Over the second dimension, in and out. */
+static void scan_attributes(Text *node_text, const Onnx *o, const OnnxScan *s)
+{
+	Text body = {0}, t = {0};
+	int read = s->in.n - s->n_state;
+	for (int i = 0; i < s->node.n; i++) node(&body, o, &s->node.at[i]);
+	put_text(&body, 2, "step");
+	inner_values(&body, o, 11, s->in.n, s->in.at);
+	inner_values(&body, o, 12, s->made.n, s->made.at);
+	put_text(&t, 1, "body");
+	put_message(&t, 6, &body);
+	put_int(&t, 20, ATTRIBUTE_GRAPH);
+	put_message(node_text, 5, &t);
+	attribute(node_text, (OnnxAttr){.kind = ONNX_ATTR_INT, .name = "num_scan_inputs", .i = read});
+	attribute_all(node_text, "scan_input_axes", read, 1);
+	attribute_all(node_text, "scan_output_axes", s->n_state, 1);
+}
+
+static void node(Text *graph, const Onnx *o, const OnnxNode *n)
+{
+	Text t = {0};
+	for (int i = 0; i < n->in.n; i++) put_text(&t, 1, onnx_name(o, n->in.at[i]));
+	put_text(&t, 2, onnx_name(o, n->out));
+	for (int i = 1; n->scan && i < n->scan->given.n; i++)
+		put_text(&t, 2, onnx_name(o, n->scan->given.at[i]));
+	put_text(&t, 4, n->op);
+	attribute(&t, n->attr);
+	if (n->scan) scan_attributes(&t, o, n->scan);
+	put_message(graph, 1, &t);
 }
 
 /* A TensorProto up to its bytes, which are its last field. */
@@ -118,11 +167,18 @@ static void graph_rest(Text *t, const Onnx *o)
 	put_text(t, 2, o->spec->name);
 	for (int i = 0; i < o->input.n; i++) {
 		const OnnxInput *in = &o->input.at[i];
-		Str items = str_printf(o->str, "items of %s", o->spec->feature.at[in->feature].name);
-		value_info(t, 11, onnx_name(o, in->value), in->type, in->list ? items : NULL);
+		Text shape = {0};
+		dimension(&shape, "rows");
+		if (in->list)
+			dimension(&shape,
+				  str_printf(o->str, "items of %s", o->spec->feature.at[in->feature].name));
+		value_info(t, 11, onnx_name(o, in->value), in->type, &shape);
 	}
-	for (int i = 0; i < o->output.n; i++)
-		value_info(t, 12, onnx_name(o, o->output.at[i]), ONNX_FLOAT, NULL);
+	for (int i = 0; i < o->output.n; i++) {
+		Text shape = {0};
+		dimension(&shape, "rows");
+		value_info(t, 12, onnx_name(o, o->output.at[i]), ONNX_FLOAT, &shape);
+	}
 }
 
 static void model_head(Text *t, const char *producer, const EmitOnnxMeta *meta, int n_meta)

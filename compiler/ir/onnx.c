@@ -14,6 +14,7 @@ Onnx *onnx_new(Arena *a, StrTab *str, const Spec *s, const Graph *g, const OnnxC
 	*o = (Onnx){.arena = a, .str = str, .spec = s, .g = g, .code = code};
 	o->raw = arena_new(a, int, s->feature.n + 1);
 	o->weight = arena_new(a, int, s->feature.n + 1);
+	o->length = arena_new(a, int, s->seq.n + 1);
 	vec_push(a, &o->value, (OnnxValue){0});
 	return o;
 }
@@ -23,6 +24,8 @@ static int new_value(Onnx *o, Str name, bool wide)
 	vec_push(o->arena, &o->value, ((OnnxValue){name, wide}));
 	return o->value.n - 1;
 }
+
+int onnx_value(Onnx *o) { return new_value(o, NULL, true); }
 
 Str onnx_name(const Onnx *o, int value)
 {
@@ -143,7 +146,7 @@ static int input(Onnx *o, int *known, Str name, OnnxType type, int feature)
 	bool list = o->spec->feature.at[feature].kind == FEATURE_BAG;
 	if (*known) return *known;
 	*known = new_value(o, name, true);
-	vec_push(o->arena, &o->input, ((OnnxInput){*known, type, list, feature}));
+	vec_push(o->arena, &o->input, ((OnnxInput){*known, type, list, feature, 0}));
 	return *known;
 }
 
@@ -222,13 +225,48 @@ int onnx_present(Onnx *o, int feature)
 	return cast(o, onnx_1(o, "Not", onnx_1(o, "IsNaN", filled(o, feature))), ONNX_FLOAT);
 }
 
+/* ---- steps ---- */
+
+/* A field whose steps tell how many there are at most: one that scoring reads. */
+static int field_of(const Onnx *o, int s)
+{
+	for (NodeId id = 1; id < o->g->node.n; id++) {
+		int f = spec_feature_read(o->spec, &o->g->node.at[id]);
+		if (f >= 0 && o->spec->feature.at[f].seq == s) return f;
+	}
+	return o->spec->seq.at[s - 1].feature.at[0];
+}
+
+int onnx_length(Onnx *o, int s)
+{
+	int *known = &o->length[s - 1];
+	if (!*known) {
+		*known = new_value(o, str_printf(o->str, "%s.length", o->spec->seq.at[s - 1].name), true);
+		vec_push(o->arena, &o->input, ((OnnxInput){*known, ONNX_INT64, false, field_of(o, s), s}));
+	}
+	return onnx_2(o, "Reshape", *known, onnx_ints(o, 3, (int64_t[]){0, 1, 1}));
+}
+
+int onnx_places(Onnx *o, int s)
+{
+	int64_t one = 1;
+	int shape = onnx_1(o, "Shape", raw(o, field_of(o, s))),
+	    T = onnx_2(o, "Gather", shape, onnx_number(o, ONNX_INT64, 1));
+	return onnx_2(o, "Unsqueeze",
+		      onnx_3(o, "Range", onnx_number(o, ONNX_INT64, 0), T, onnx_number(o, ONNX_INT64, 1)),
+		      onnx_ints(o, 1, &one));
+}
+
+int onnx_steps(Onnx *o, int s) { return onnx_2(o, "Less", onnx_places(o, s), onnx_length(o, s)); }
+
 /* ---- shapes ---- */
 
-/* As [d...] of the shape; of rows: behind them, at least one. */
+/* As [d...] of the shape; of rows (and steps): behind them, at least one. */
 static int dims_of(Shape s, int64_t rows, int64_t *dim)
 {
 	int n = 0;
 	if (s.rows) dim[n++] = rows;
+	if (s.seq) dim[n++] = rows;
 	for (int i = 0; i < s.nd; i++) dim[n++] = s.d[i];
 	if (s.rows && !s.nd) dim[n++] = 1;
 	return n;
@@ -236,7 +274,7 @@ static int dims_of(Shape s, int64_t rows, int64_t *dim)
 
 int onnx_reshape(Onnx *o, int x, Shape to)
 {
-	int64_t dim[SHAPE_DIMS + 1];
+	int64_t dim[SHAPE_DIMS + 2];
 	int n = dims_of(to, 0, dim); /* 0: the dimension that is there */
 	return onnx_2(o, "Reshape", x, onnx_ints(o, n, dim));
 }
@@ -244,13 +282,14 @@ int onnx_reshape(Onnx *o, int x, Shape to)
 int onnx_whole(Onnx *o, int x, Shape s)
 {
 	if (!s.rows || o->value.at[x].wide) return x;
-	if (!o->input.n) bug("an ONNX graph of no input");
-	/* Of any input, the first dimension; the rest from the shape. */
-	int64_t zero = 0, one = 1, dim[SHAPE_DIMS + 1];
+	if (!o->input.n && !s.seq) bug("an ONNX graph of no input");
+	/* Of any input the first dimension, of a field of the sequence two; the rest from the shape. */
+	int like = s.seq ? raw(o, field_of(o, s.seq)) : o->input.at[0].value;
+	int64_t zero = 0, lead = s.seq ? 2 : 1, dim[SHAPE_DIMS + 2];
 	int n = dims_of(s, 0, dim);
-	int rows = onnx_3(o, "Slice", onnx_1(o, "Shape", o->input.at[0].value), onnx_ints(o, 1, &zero),
-			  onnx_ints(o, 1, &one));
-	int whole = onnx_node(o, "Concat", 2, (int[]){rows, onnx_ints(o, n - 1, dim + 1)},
+	int rows =
+	    onnx_3(o, "Slice", onnx_1(o, "Shape", like), onnx_ints(o, 1, &zero), onnx_ints(o, 1, &lead));
+	int whole = onnx_node(o, "Concat", 2, (int[]){rows, onnx_ints(o, n - (int)lead, dim + lead)},
 			      (OnnxAttr){.kind = ONNX_ATTR_INT, .name = "axis"});
 	return onnx_2(o, "Expand", x, whole);
 }
@@ -287,7 +326,7 @@ static int word(Reading *r, char name[24])
 static int operand(Reading *r, int i)
 {
 	Shape s = r->o->g->node.at[r->n->in[i]].shape;
-	Shape like = {.rows = true, .nd = r->n->shape.nd, .d = {1, 1, 1}};
+	Shape like = {.rows = true, .nd = r->n->shape.nd, .d = {1, 1, 1}, .seq = s.seq};
 	return s.rows && s.nd < like.nd && like.nd > 1 && r->o->value.at[r->x[i]].wide
 		   ? onnx_reshape(r->o, r->x[i], like)
 		   : r->x[i];

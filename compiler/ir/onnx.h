@@ -4,7 +4,8 @@
  *
  * The rows of ops (op.h) say how each is written; pass/onnx.c walks the graph; emit/emit_onnx.c prints the
  * file.  A value with rows has at least one dimension behind them: [n] of the graph is [n, 1] here, so that
- * ONNX broadcasts as the graph does.
+ * ONNX broadcasts as the graph does.  A value of every step is [n, T, d], T the longest of the batch; what
+ * lies behind a row's own steps is anything, and no reduction over steps lets it in.
  */
 #ifndef ONNX_H
 #define ONNX_H
@@ -31,18 +32,41 @@ typedef struct {
 	double f;
 } OnnxAttr;
 
-typedef struct {
+typedef struct OnnxNode {
 	Str op;
 	VEC(int) in;
 	int out; /* values */
 	OnnxAttr attr;
+	struct OnnxScan *scan; /* of a Scan */
 } OnnxNode;
+
+/* A value in a body, which is of one step. */
+typedef struct {
+	int value;
+	OnnxType type;
+	Shape shape;
+} OnnxStep;
+
+/*
+ * The body of a Scan over the second dimension, and its outputs: the last states, which nobody reads, and the
+ * states of every step.
+ */
+typedef struct OnnxScan {
+	int n_state;
+	VEC(OnnxNode) node;
+	/* In: the states, is there such a step (bool), what is read step by step.  Made: new states, and
+	 * again, as what it yields. */
+	VEC(OnnxStep) in;
+	VEC(OnnxStep) made;
+	VEC(int) given; /* outside */
+} OnnxScan;
 
 typedef struct {
 	int value;
 	OnnxType type;
 	bool list; /* [rows, items]; else [rows] */
 	int feature;
+	int seq; /* 1 + the sequence whose numbers of steps these are; 0: a feature's */
 } OnnxInput;
 
 /* A constant with its bytes, or a parameter or table of the model, whose bytes the driver brings. */
@@ -75,6 +99,7 @@ typedef struct Onnx {
 	VEC(OnnxTensor) tensor;
 	VEC(int) output;
 	int *raw, *weight; /* [feature] inputs: values, and the weights of lists; 0: not asked for */
+	int *length;	   /* [sequence] inputs: numbers of steps */
 } Onnx;
 
 Onnx *onnx_new(Arena *a, StrTab *str, const Spec *s, const Graph *g, const OnnxCode *code);
@@ -98,6 +123,12 @@ int onnx_rows(Onnx *o, int feature);
 int onnx_real(Onnx *o, int feature);
 int onnx_present(Onnx *o, int feature);
 int onnx_weights(Onnx *o, int feature); /* of a list: [n, items], 0 for what only fills up */
+/* Of the 1 + sequence s: numbers of steps [n, 1, 1], places of steps [T, 1], both int64; has the row such a
+ * step, bool [n, T, 1]. */
+int onnx_length(Onnx *o, int s);
+int onnx_places(Onnx *o, int s);
+int onnx_steps(Onnx *o, int s);
+int onnx_value(Onnx *o); /* a new one, with rows */
 /*
  * An expression over operands a, b, c, d (x[0] .. x[3]), the attribute k, numbers and what was named before:
  * "u = Neg(a); Mul(k, Exp(u))".

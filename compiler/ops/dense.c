@@ -407,6 +407,10 @@ static void dw_lower(Lowering *l, NodeId id)
 static int dense_onnx(Onnx *o, const Node *n, const int *x)
 {
 	int in[3] = {onnx_whole(o, x[0], o->g->node.at[n->in[0]].shape), x[1], x[2]};
+	if (n->shape.seq) {
+		int y = onnx_2(o, "MatMul", in[0], in[1]);
+		return n->in[2] ? onnx_2(o, "Add", y, in[2]) : y;
+	}
 	return onnx_node(o, "Gemm", n->in[2] ? 3 : 2, in, (OnnxAttr){0});
 }
 

@@ -223,7 +223,7 @@ static int lookup_onnx(Onnx *o, const Node *n, const int *x)
 	const Feature *f = &o->spec->feature.at[look->feature];
 	int64_t dim[2] = {t->rows, t->dim}, one = 1, two = 2;
 	int rows = onnx_2(o, "Gather", onnx_weight(o, t->name, 2, dim), onnx_rows(o, look->feature));
-	if (f->kind != FEATURE_BAG) return rows;
+	if (f->kind != FEATURE_BAG || f->seq) return rows;
 	int weight = onnx_weights(o, look->feature);
 	if (f->pool_mean) weight = shares(o, weight);
 	int scaled = onnx_2(o, "Mul", rows, onnx_2(o, "Unsqueeze", weight, onnx_ints(o, 1, &two)));

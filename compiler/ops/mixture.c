@@ -240,7 +240,7 @@ static void mix_lower(Lowering *l, NodeId id)
 static int mix_onnx(Onnx *o, const Node *n, const int *x)
 {
 	Shape s = o->g->node.at[n->in[0]].shape, e = o->g->node.at[n->in[1]].shape;
-	int gate = onnx_reshape(o, onnx_whole(o, x[0], s), shape_2(true, 1, s.d[0]));
+	int gate = onnx_reshape(o, onnx_whole(o, x[0], s), shape_over(s, shape_2(true, 1, s.d[0])));
 	return onnx_reshape(o, onnx_2(o, "MatMul", gate, onnx_whole(o, x[1], e)), n->shape);
 }
 

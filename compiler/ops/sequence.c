@@ -6,6 +6,7 @@
  * nothing masked.
  */
 #include "ops/family.h"
+#include "ops/steps_onnx.h"
 
 static bool wants_steps(const Graph *g, NodeId x, const char **why)
 {
@@ -139,6 +140,7 @@ static void each_step_lower(Lowering *l, NodeId id)
 }
 
 const Op op_each_step = {.word = "each_step",
+			 .onnx = each_step_onnx,
 			 .n_in = 1,
 			 .group = GROUP_SEQ,
 			 .doc = "A value of the row at every step of a sequence.",
@@ -206,6 +208,7 @@ static void sum_steps_lower(Lowering *l, NodeId id) { over_steps(l, id, false); 
 static void max_steps_lower(Lowering *l, NodeId id) { over_steps(l, id, true); }
 
 const Op op_sum_steps = {.word = "sum_steps",
+			 .onnx = sum_steps_onnx,
 			 .n_in = 1,
 			 .group = GROUP_SEQ,
 			 .doc = "The sum over the steps of a row.",
@@ -222,6 +225,7 @@ static void max_steps_grad(Graph *g, NodeId id, NodeId d, NodeId *din)
 }
 
 const Op op_max_steps = {.word = "max_steps",
+			 .onnx = max_steps_onnx,
 			 .n_in = 1,
 			 .group = GROUP_SEQ,
 			 .doc = "The largest over the steps of a row, column by column; 0 without a step.",
@@ -318,6 +322,7 @@ static void end_step_lower(Lowering *l, NodeId id)
 }
 
 const Op op_end_step = {.word = "end_step",
+			.onnx = end_step_onnx,
 			.n_in = 1,
 			.group = GROUP_SEQ,
 			.doc = "The last step of a row, or the first; 0 without a step.",
@@ -395,6 +400,7 @@ static void length_lower(Lowering *l, NodeId id)
 }
 
 const Op op_length = {.word = "length",
+		      .onnx = length_onnx,
 		      .n_in = 0,
 		      .group = GROUP_SEQ,
 		      .doc = "The number of steps of a row.",

@@ -54,8 +54,9 @@ static int concat_onnx(Onnx *o, const Node *n, const int *x)
 	int *in = arena_new(o->arena, int, n->n_in + 1);
 	for (int i = 0; i < n->n_in; i++) in[i] = onnx_whole(o, x[i], o->g->node.at[n->in[i]].shape);
 	if (n->n_in == 1) return in[0];
-	return onnx_node(o, "Concat", n->n_in, in,
-			 (OnnxAttr){.kind = ONNX_ATTR_INT, .name = "axis", .i = n->shape.rows});
+	return onnx_node(
+	    o, "Concat", n->n_in, in,
+	    (OnnxAttr){.kind = ONNX_ATTR_INT, .name = "axis", .i = n->shape.rows + (n->shape.seq != 0)});
 }
 
 const Op op_concat = {.word = "concat",
@@ -115,8 +116,8 @@ static int slice_onnx(Onnx *o, const Node *n, const int *x)
 {
 	Shape s = o->g->node.at[n->in[0]].shape;
 	int whole = onnx_whole(o, x[0], s);
-	if (s.nd > 1) whole = onnx_reshape(o, whole, shape_1(true, (int)shape_size(s)));
-	int64_t from = n->attr.i, to = from + n->attr.j, axis = s.rows;
+	if (s.nd > 1) whole = onnx_reshape(o, whole, shape_over(s, shape_1(true, (int)shape_size(s))));
+	int64_t from = n->attr.i, to = from + n->attr.j, axis = s.rows + (s.seq != 0);
 	return onnx_node(o, "Slice", 4,
 			 (int[]){whole, onnx_ints(o, 1, &from), onnx_ints(o, 1, &to), onnx_ints(o, 1, &axis)},
 			 (OnnxAttr){0});
@@ -280,12 +281,13 @@ static int spread_onnx(Onnx *o, const Node *n, const int *x)
 {
 	Shape from = o->g->node.at[n->in[0]].shape, to = n->shape;
 	bool last = from.nd > 0 && from.nd < to.nd && from.rows == to.rows; /* [n, a] -> [n, a, b] */
-	int64_t dim[SHAPE_DIMS + 1] = {1};
-	for (int i = 0; i < to.nd; i++) dim[i + to.rows] = to.d[i];
+	int64_t dim[SHAPE_DIMS + 2] = {1, 1};
+	int lead = to.rows + (to.seq != 0);
+	for (int i = 0; i < to.nd; i++) dim[i + lead] = to.d[i];
 	Shape one = from;
 	if (last) one.d[one.nd++] = 1;
 	int y = last ? onnx_reshape(o, onnx_whole(o, x[0], from), one) : x[0];
-	return onnx_whole(o, onnx_2(o, "Expand", y, onnx_ints(o, to.nd + to.rows, dim)), to);
+	return onnx_whole(o, onnx_2(o, "Expand", y, onnx_ints(o, to.nd + lead, dim)), to);
 }
 
 const Op op_spread = {.word = "spread",

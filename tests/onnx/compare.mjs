@@ -30,10 +30,23 @@ function cell(of) {
 	if (of.kind == 'id') return item();
 	return Array.from({ length: pick(6) }, () => item() + (pick(3) ? '' : ':' + pick(40) / 8)).join('|');
 }
-const columns = [...new Map(Object.values(inputs).map(i => [i.column, i])).values()];
+const columns = [...new Map(Object.values(inputs).filter(i => i.column).map(i => [i.column, i])).values()];
+// The fields of a sequence have as many steps in a row; one alone is there, or the cell would say that there is none.
+function steps(of, lengths) {
+	const n = lengths[of.sequence] ??= pick(7);
+	const step = () => of.code == undefined ? String(pick(200) / 8) : of.code == 'size' ? String(pick(of.n + 3))
+		: of.code == 'hash' ? 'w' + pick(5000) : pick(5) ? of.words[pick(of.words.length)] : 'nobody';
+	return Array.from({ length: n }, () => n > 1 && pick(5) == 0 ? '' : step()).join(of.separator);
+}
 if (!rows_at) {
-	const lines = [columns.map(i => i.column).join(',')];
-	for (let r = 0; r < 300; r++) lines.push(columns.map(cell).join(','));
+	// The program reads the columns of features that no output needs, too.
+	const all = JSON.parse(spawnSync(`${folder}/prog`, ['info', '--json']).stdout.toString()).inputs.map(i => i.column);
+	const spare = [...new Set(all)].filter(c => !columns.some(i => i.column == c));
+	const lines = [[...columns.map(i => i.column), ...spare].join(',')];
+	for (let r = 0; r < 300; r++) {
+		const lengths = {};
+		lines.push([...columns.map(of => of.sequence ? steps(of, lengths) : cell(of)), ...spare.map(() => '1')].join(','));
+	}
 	writeFileSync(`${folder}/rows.csv`, lines.join('\n') + '\n');
 }
 const lines = readFileSync(rows_at ?? `${folder}/rows.csv`, 'utf8').trimEnd().split('\n').map(l => l.split(','));
@@ -58,10 +71,27 @@ function list(text, of) {
 	if (of.max && items.length > of.max) items = of.keep == 'last' ? items.slice(-of.max) : items.slice(0, of.max);
 	return items;
 }
+// The steps of a sequence's field, '' where one has no value.
+function steps_of(text, of) {
+	const all = text == '' ? [] : text.split(of.separator);
+	return !of.max || all.length <= of.max ? all : of.keep == 'last' ? all.slice(-of.max) : all.slice(0, of.max);
+}
 const n = log.length, feeds = {};
 for (const [key, of] of Object.entries(inputs)) {
+	if (of.kind == 'length') {
+		const field = Object.values(inputs).find(i => i.sequence == of.sequence && i.column);
+		feeds[key] = new ort.Tensor('int64', BigInt64Array.from(log.map(r => BigInt(steps_of(r[at[field.column]] ?? '', field).length))), [n]);
+		continue;
+	}
 	const cells = log.map(r => r[at[of.column]] ?? '');
-	if (of.kind == 'real' || (of.kind == 'id' && !of.code)) {
+	if (of.sequence) {
+		const lists = cells.map(c => steps_of(c, of)), k = Math.max(1, ...lists.map(l => l.length));
+		const flat = lists.flatMap(l => Array.from({ length: k }, (_, i) => l[i] ?? ''));
+		const there = of.code ? rows_of_words(of, flat) : [];
+		feeds[key] = of.code
+			? new ort.Tensor('int64', BigInt64Array.from(flat.map((w, i) => BigInt(w == '' ? 0 : there[i]))), [n, k])
+			: new ort.Tensor('float64', Float64Array.from(flat, w => w == '' ? NaN : Number(w)), [n, k]);
+	} else if (of.kind == 'real' || (of.kind == 'id' && !of.code)) {
 		feeds[key] = new ort.Tensor('float64', Float64Array.from(cells, c => c == '' ? NaN : Number(c)), [n]);
 	} else if (of.kind == 'id') {
 		const rows = rows_of_words(of, cells);

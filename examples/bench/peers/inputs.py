@@ -23,10 +23,17 @@ def inputs_of(path):
             return json.loads(data[at:at + n])
 
 
+def side_of_sequence(all_inputs, side, sequence):
+    return next(side[i["feature"]] for i in all_inputs.values() if i.get("sequence") == sequence and "feature" in i)
+
+
 def inputs(path, scorer):
     info = json.loads(subprocess.run([scorer, "info", "--json"], stdout=subprocess.PIPE, check=True).stdout)
     side = {i["name"]: i["side"] for i in info["inputs"]}
     for name, of in inputs_of(path).items():
+        if of["kind"] == "length":  # as many steps as the random lists have items
+            yield name, "int64", 0, -4, side_of_sequence(inputs_of(path), side, of["sequence"])
+            continue
         if of.get("weights_of"):
             kind = "float"
         elif of["kind"] == "real" or not of.get("code"):

@@ -46,7 +46,7 @@ typedef struct {
 typedef struct {
 	char name[256], type[16], side[16];
 	int list;
-	long high; /* table rows */
+	long high; /* table rows; below 0: always this number */
 } Input;
 
 typedef struct {
@@ -95,7 +95,7 @@ static void *values(const Peer *p, const Input *in, int64_t n, int request)
 	int64_t shape[2] = {n, wide};
 	void *value;
 	for (int64_t i = 0; i < n * wide; i++) {
-		int64_t row = draw() % in->high;
+		int64_t row = in->high < 0 ? -in->high : draw() % in->high;
 		double real = (double)(draw() % 2000) / 1000;
 		float one = 1;
 		memcpy(data + (size_t)i * size,

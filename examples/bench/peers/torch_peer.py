@@ -100,7 +100,7 @@ def values(draw, of, n, request):
     x = np.empty((n, wide), {"int64": np.int64, "float": np.float32, "double": np.float64}[kind])
     flat = x.reshape(-1)
     for i in range(n * wide):
-        row, real = draw() % int(high), (draw() % 2000) / 1000
+        row, real = draw() % int(high) if int(high) > 0 else -int(high), (draw() % 2000) / 1000
         flat[i] = row if kind == "int64" else real if kind == "double" else 1
     if request and side == "request":
         x[:] = x[0]
