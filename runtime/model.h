@@ -395,6 +395,7 @@ typedef struct {
 	const unsigned char *weights;
 	size_t n_weights; /* a model file inside the program, or NULL */
 	int real;	  /* bytes of a number: 4, or 8 in a --double program */
+	const char *precision; /* of the dense layers: "bf16", "int8"; NULL: of numbers of `real` bytes */
 	const char
 	    *gemm; /* who computes products of matrices: "blas" (gemm.h), or NULL: the kernels themselves */
 } MtlModel;

@@ -422,7 +422,8 @@ static void info_json(const MtlInstance *in, const char *state, FILE *to)
 	}
 	fputs("],\"variant\":", to);
 	mtl_json_text(to, in->variant->name);
-	fprintf(to, ",\"precision\":\"%s\"", sizeof(mtl_real) == sizeof(double) ? "double" : "single");
+	const char *single = m->precision ? m->precision : "single";
+	fprintf(to, ",\"precision\":\"%s\"", sizeof(mtl_real) == sizeof(double) ? "double" : single);
 	fprintf(to, ",\"gemm\":\"%s\",\"state\":%s}\n", m->gemm ? m->gemm : "own", state ? state : "null");
 }
 
@@ -437,6 +438,7 @@ static void info_text(const MtlInstance *in, const char *state, FILE *to)
 			&m->variant[i] == in->variant ? " (runs here)" : "");
 	if (m->gemm) fprintf(to, "\ngemm: %s", m->gemm);
 	if (sizeof(mtl_real) == sizeof(double)) fputs("\nprecision: double", to);
+	if (m->precision) fprintf(to, "\nprecision: %s", m->precision);
 	fputs("\n\ninputs:\n", to);
 	for (int i = 0; i < m->n_feature; i++) {
 		const MtlFeature *f = &m->feature[i];

@@ -1,6 +1,7 @@
 /* The commands that compile: check, build, and build-and-run. */
 #define _GNU_SOURCE
 #include "driver/commands.h"
+#include "driver/calibrate.h"
 #include "driver/report.h"
 #include "front/fmt.h"
 #include "front/parse.h"
@@ -193,6 +194,33 @@ int replaces(const char *option, const char *out, const char *other)
 	return 2;
 }
 
+/* Of a scorer in reduced precision: what it is tried on, and what it may lose. */
+static bool narrow_asked(const Request *c, const CompileRequest *r, const LinkRequest *l, Calibrate *k)
+{
+	const MtlOptionValue *most = get(c, "max-auc-loss");
+	char *end = NULL;
+	k->log = get(c, "calibrate")->text;
+	k->max_auc_loss = most->given ? strtod(most->text, &end) : 0.001;
+	if (!r->precision) {
+		if (!k->log && !most->given) return true;
+		say_error("--calibrate and --max-auc-loss are of a scorer with --precision=bf16 or int8");
+	} else if (!l->model) {
+		say_error("--precision is of a scorer: it needs --model");
+	} else if (!k->log) {
+		say_error("--precision needs --calibrate LOG: labelled rows, to find the ranges of numbers and to "
+			  "show what it costs");
+	} else if (end && (*end || end == most->text || !(k->max_auc_loss >= 0))) {
+		say_error("--max-auc-loss is a number of at least 0, not '%s'", most->text);
+	} else if (r->blas) {
+		say_error("--precision is of the compiler's own products: leave out --gemm=blas");
+	} else if (strstr(l->emit, "onnx")) {
+		say_error("--emit=onnx is of single precision: leave out --precision");
+	} else {
+		return true;
+	}
+	return false;
+}
+
 int command_build(const Request *call)
 {
 	CompileRequest r;
@@ -203,12 +231,19 @@ int command_build(const Request *call)
 	if (!r.dump && (bad = unwritable(l.out))) return bad;
 	if (!r.dump && ((bad = replaces("-o", l.out, r.path)) || (bad = replaces("-o", l.out, l.model))))
 		return bad;
+	Range *range = NULL;
+	Calibrate k = {.model = l.model};
+	if (!narrow_asked(call, &r, &l, &k)) return 2;
+	if (r.precision && (bad = unreadable(k.log))) return bad;
+	if (r.precision && (bad = calibrate(&r, &k, &range))) return bad;
+	r.range = range;
 	Compilation c;
 	Text error = {0};
 	compilation_init(&c);
 	if (l.model) link_targets(&l, &r);
 	int code = compile(&c, &r) ? 0 : 3;
 	say_messages(&c, false);
+	if (!code && r.precision && l.verbose) report_precision(c.spec, stderr);
 	if (!code && c.dumped)
 		fwrite(c.dump.at, 1, c.dump.n, stdout);
 	else if (!code)
@@ -216,6 +251,7 @@ int command_build(const Request *call)
 	if (error.at) say_error("%s", error.at);
 	text_free(&error);
 	compilation_free(&c);
+	free(range);
 	return code;
 }
 

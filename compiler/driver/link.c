@@ -245,6 +245,7 @@ static EmitModel model_of(const Compilation *c, const CompileRequest *r, const c
 			   .digest = c->digest,
 			   .compiler = mtlc_version,
 			   .scorer = r->scorer,
+			   .precision = r->precision ? precision_word[r->precision] : NULL,
 			   .weights = weights};
 }
 

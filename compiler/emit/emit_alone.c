@@ -185,7 +185,9 @@ void emit_when(Text *o, const Target *t, int i, int n)
 {
 	static const struct {
 		const char *suffix, *condition;
-	} when[] = {{"v4", "defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512CD__) && "
+	} when[] = {{"vnni", "defined(__AVX512VNNI__) && defined(__AVX512F__) && defined(__AVX512BW__) && "
+			     "defined(__AVX512CD__) && defined(__AVX512DQ__) && defined(__AVX512VL__)"},
+		    {"v4", "defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512CD__) && "
 			   "defined(__AVX512DQ__) && defined(__AVX512VL__)"},
 		    {"v3", "defined(__AVX2__) && defined(__FMA__)"},
 		    {"neon", "defined(__aarch64__)"},

@@ -581,6 +581,7 @@ void emit_model(Text *o, const EmitModel *m)
 	bool blas = m->variant[0]->mod->blas;
 	text_printf(o, "\t.real = %d,\n", m->variant[0]->mod->f64 ? 8 : 4);
 	if (blas) text_add(o, "\t.gemm = \"blas\",\n");
+	if (m->precision) text_printf(o, "\t.precision = \"%s\",\n", m->precision);
 	text_add(o, "};\n");
 	if (m->library) {
 		emit_doors(o, m);

@@ -9,6 +9,7 @@ typedef struct {
 	Lowered *const *variant;
 	const char *digest, *compiler;
 	bool scorer;
+	const char *precision; /* of its dense layers, reduced; or NULL */
 	const char *weights; /* path of the model file to hold inside, or NULL */
 	uint64_t n_weights;
 	bool server;  /* a scorer that can serve */

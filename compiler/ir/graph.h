@@ -47,6 +47,7 @@ const char *shape_text(Arena *a, Shape s); /* "[n, 360]" */
 /* Of a dense layer's weights when scoring: attr.i of DENSE and its kin; INT8: attr.k scale and attr.k2 zero of
  * its input's bytes. */
 typedef enum { PRECISION_F32, PRECISION_BF16, PRECISION_INT8 } Precision;
+static const char *const precision_word[] = {"single", "bf16", "int8"};
 
 /* What a node needs beyond its operands; which fields an op uses is said in its row. */
 typedef struct {
