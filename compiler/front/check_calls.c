@@ -600,6 +600,29 @@ static const Value *call_pairs(Check *c, const CallSite *site)
 	return tensor_value(c, push_op(c, OP_MUL, 2, (NodeId[]){a, y}, (Attr){0}, at), at);
 }
 
+/* [n, F, k] and a number for each pair -> [n, k]: what sum_fields(pairs(x), by: r) is, without the pairs. */
+static const Value *call_sum_pairs(Check *c, const CallSite *site)
+{
+	BOUND("x", "by");
+	Span at = site->call->span;
+	NodeId x = as_tensor(c, b.value[0], b.at[0]), r = as_tensor(c, b.value[1], b.at[1]);
+	if (!x || !r) return poison(c);
+	Shape s = shape_of(c, x), w = shape_of(c, r);
+	if (!s.rows || s.nd != 2 || s.d[0] < 2) {
+		told(c, at, "M0204", "sum_pairs needs [n, fields, width] of two fields or more, %s is %s",
+		     describe(c, b.value[0]), shape_text(c->a, s));
+		diag_help(c->d, "fields(group) and stack(a, b) give that form");
+		return poison(c);
+	}
+	if (w.rows || w.nd != 1 || w.d[0] != s.d[0] * (s.d[0] - 1) / 2) {
+		told(c, b.at[1], "M0204", "sum_pairs needs a weight for each of %d pairs, %s is %s",
+		     s.d[0] * (s.d[0] - 1) / 2, describe(c, b.value[1]), shape_text(c->a, w));
+		return poison(c);
+	}
+	NodeId square = push_op(c, OP_TRIANGLE, 1, &r, (Attr){0}, at);
+	return tensor_value(c, push_op(c, OP_PAIR_SUM, 2, (NodeId[]){x, square}, (Attr){0}, at), at);
+}
+
 static const Value *call_width(Check *c, const CallSite *site)
 {
 	BOUND("x");
@@ -845,6 +868,7 @@ static const struct {
     {"split", call_split},
     {"sum_fields", call_sum_fields},
     {"pairs", call_pairs},
+    {"sum_pairs", call_sum_pairs},
     {"width", call_width},
     {"length", call_length},
     {"range", call_range},

@@ -8,7 +8,7 @@
 #include "base/diag.h"
 #include "ir/op.h"
 
-bool stage_is_sum(OpCode op) { return op == OP_DENSE_DW || op == OP_SUM_ROWS; }
+bool stage_is_sum(OpCode op) { return op == OP_DENSE_DW || op == OP_SUM_ROWS || op == OP_PAIR_SUM_DR; }
 
 static Phase phase_of(const Node *n, const Phase *phase)
 {

@@ -71,10 +71,15 @@ static int n_examples;
 static Small *examples;
 
 /* The lists are one row, except where an op is about rows; weights are parameters. */
-static bool over_rows(OpCode op) { return op == OP_SUM_ROWS || op == OP_BLOCK_SUM || op == OP_DENSE_DW; }
+static bool over_rows(OpCode op)
+{
+	return op == OP_SUM_ROWS || op == OP_BLOCK_SUM || op == OP_DENSE_DW || op == OP_PAIR_SUM_DR;
+}
 static bool is_weight(OpCode op, int operand)
 {
-	return (operand == 1 && op == OP_DENSE_REST) ||
+	return op == OP_TRIANGLE || op == OP_TRIANGLE_DX ||
+	       (operand == 1 && (op == OP_DENSE_REST || op == OP_PAIR_SUM)) ||
+	       (operand == 2 && op == OP_PAIR_SUM_DV) ||
 	       (operand > 0 && (op == OP_DENSE || op == OP_DENSE_DX || op == OP_DENSE_FIRST));
 }
 static int size_of(const List *l) { return l->outer ? l->outer * l->inner : l->inner; }
@@ -108,6 +113,8 @@ static void build_example(Example *e, Small *s)
 		y = graph_push(s->g, e->op, list_shape(&e->want, true), 1, in, e->attr, (Span){0});
 	else
 		y = graph_op(s->g, e->op, e->n, in, e->attr, (Span){0});
+	if (!over_rows(e->op) && !s->g->node.at[y].shape.rows)
+		y = graph_push(s->g, OP_SPREAD, list_shape(&e->want, true), 1, &y, (Attr){0}, (Span){0});
 	if (over_rows(e->op)) {
 		e->slot = SLOT_GRAD;
 		e->at = (int)spec_param_floats(s->spec);
@@ -435,6 +442,15 @@ static void other_families(void)
 	CASE(OP_MIX, ROWS1(1), ROWS2(1, 8));
 	CASE(OP_MIX, ROWS1(8), ROWS2(8, 1));
 
+	static const int pairs[][2] = {{2, 1}, {3, 5}, {4, 16}, {5, 8}, {6, 33}, {9, 17}};
+	for (int i = 0; i < 6; i++) {
+		int F = pairs[i][0], m = pairs[i][1];
+		CASE(OP_PAIR_SUM, ROWS2(F, m), FREE2(F, F));
+		CASE(OP_PAIR_SUM_DV, ROWS1(m), ROWS2(F, m), FREE2(F, F));
+		CASE(OP_TRIANGLE, FREE1(F * (F - 1) / 2));
+		CASE(OP_TRIANGLE_DX, FREE2(F, F));
+	}
+
 	for (OpCode op = OP_LSE; op <= OP_MAX_LAST; op++) {
 		CASE(op, ROWS1(5));
 		CASE(op, ROWS1(8));
@@ -581,6 +597,26 @@ static double sum_of(const Case *c, double *const *x, int j)
 		for (int m = 0; m < s[1].d[1]; m++) sum += x[0][m] * x[1][j * s[1].d[1] + m];
 		return sum;
 	case OP_MIX_DE: return x[1][j / d] * x[0][j % d];
+	case OP_TRIANGLE: {
+		int F = (int)lround(sqrt(c->width)), i = j / F, at = 0;
+		if (j % F <= i) return 0;
+		for (int k = 0; k < i; k++) at += F - 1 - k;
+		return x[0][at + j % F - i - 1];
+	}
+	case OP_TRIANGLE_DX: {
+		int F = s[0].d[0], i = 0;
+		for (; j >= F - 1 - i; i++) j -= F - 1 - i;
+		return x[0][i * F + i + 1 + j];
+	}
+	case OP_PAIR_SUM:
+		for (int p = 0, F = s[0].d[0]; p < F * F; p++)
+			if (p / F < p % F) sum += x[1][p] * x[0][p / F * d + j] * x[0][p % F * d + j];
+		return sum;
+	case OP_PAIR_SUM_DV:
+		for (int p = 0, F = s[1].d[0]; p < F; p++)
+			if (p != j / d)
+				sum += x[2][p < j / d ? p * F + j / d : j / d * F + p] * x[1][p * d + j % d];
+		return sum * x[0][j % d];
 	default: return NAN;
 	}
 }
