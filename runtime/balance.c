@@ -95,7 +95,7 @@ MtlStatus mtl_balance_init(MtlBalance *b, const MtlSys *sys, const MtlModel *m, 
 	b->part = mtl_new(sys, double, parts *pairs + 1);
 	b->sum = mtl_new(sys, double, (int64_t)threads * b->n * b->widest + 1);
 	if (!ok || !b->gram || !b->part || !b->sum)
-		return mtl_fail(e, MTL_LIMIT, "", NULL, "no memory to balance %d tasks", b->n);
+		return mtl_fail(e, MTL_LIMIT, "F0105", NULL, "no memory to balance %d tasks", b->n);
 	return MTL_OK;
 }
 

@@ -119,7 +119,7 @@ static MtlStatus bench_rows(Bench *b, int64_t n, bool request, Times *t, MtlErro
 	MtlBatch rows = {0};
 	b->out = mtl_new(b->in->sys, mtl_real, n * b->in->m->n_output + 1);
 	MtlStatus st =
-	    b->out ? mtl_random_batch(&rows, b->in, n, e) : mtl_fail(e, MTL_LIMIT, "", NULL, "no memory");
+	    b->out ? mtl_random_batch(&rows, b->in, n, e) : mtl_fail(e, MTL_LIMIT, "F0105", NULL, "no memory");
 	b->b = &rows;
 	if (!st) *t = times_of(b, request ? score_request : score_batch);
 	mtl_batch_free(&rows, b->in->sys, b->in->m);
@@ -157,10 +157,10 @@ MtlStatus mtl_bench_scores(const MtlInstance *in, MtlThreads *pool, bool json, M
 		   .pool = pool,
 		   .work = mtl_new(sys, mtl_real *, threads),
 		   .sample = mtl_new(sys, double, SAMPLES)};
-	MtlStatus st = b.work && b.sample ? MTL_OK : mtl_fail(e, MTL_LIMIT, "", NULL, "no memory");
+	MtlStatus st = b.work && b.sample ? MTL_OK : mtl_fail(e, MTL_LIMIT, "F0105", NULL, "no memory");
 	for (int i = 0; !st && i < threads; i++)
 		if (!(b.work[i] = mtl_new(sys, mtl_real, mtl_rows_scratch(in))))
-			st = mtl_fail(e, MTL_LIMIT, "", NULL, "no memory");
+			st = mtl_fail(e, MTL_LIMIT, "F0105", NULL, "no memory");
 	if (!st && json) printf("{\"variant\":\"%s\",\"threads\":%d,\"score\":[", in->variant->name, threads);
 	if (!st && !json)
 		printf("kernels %s, %d thread%s\n", in->variant->name, threads, threads == 1 ? "" : "s");

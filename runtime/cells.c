@@ -24,7 +24,7 @@ MtlStatus mtl_cells_door(MtlDoor *d, const MtlSys *sys, const MtlModel *m, MtlEr
 {
 	MtlMember *member = mtl_new(sys, MtlMember, m->n_feature + 1);
 	int n = 0;
-	if (!member) return mtl_fail(e, MTL_LIMIT, "", NULL, "no memory");
+	if (!member) return mtl_fail(e, MTL_LIMIT, "F0105", NULL, "no memory");
 	for (int i = 0; i < m->n_feature; i++) {
 		const MtlFeature *f = &m->feature[i];
 		if (f->train_only || f->n_cross) continue; /* a scorer's: or nothing reads it */
@@ -57,7 +57,7 @@ size_t mtl_cell_size(const MtlDoor *d, int member)
 	return d->member[member].type == MTL_DOOR_REAL ? sizeof(double) : sizeof(MtlDoorText);
 }
 
-static MtlStatus no_memory(MtlError *e) { return mtl_fail(e, MTL_LIMIT, "", NULL, "no memory"); }
+static MtlStatus no_memory(MtlError *e) { return mtl_fail(e, MTL_LIMIT, "F0105", NULL, "no memory"); }
 
 typedef struct {
 	const MtlFeature *f;

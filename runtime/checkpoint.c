@@ -179,7 +179,7 @@ MtlStatus mtl_checkpoint_save(const MtlInstance *in, const char *path, const Mtl
 	if (!parts_room(&p, sys, n * (1 + moments) + n_best, text) || !codes) {
 		parts_free(&p, sys);
 		mtl_release(sys, codes);
-		return mtl_fail(e, MTL_LIMIT, "", path, "no memory to save the model");
+		return mtl_fail(e, MTL_LIMIT, "F0105", path, "no memory to save the model");
 	}
 	for (int i = 0; i < m->n_param_block; i++) add(&p, "", mtl_param_tensor(in, i, in->param));
 	for (int t = 0; t < m->n_table; t++) add(&p, "", mtl_table_tensor(in, t, -1));
@@ -219,7 +219,7 @@ MtlStatus mtl_checkpoint_best(const MtlSys *sys, const MtlStore *s, const char *
 	*found = false;
 	if (!parts_room(&p, sys, n, 0)) {
 		parts_free(&p, sys);
-		return mtl_fail(e, MTL_LIMIT, "", path, "no memory to save the model");
+		return mtl_fail(e, MTL_LIMIT, "F0105", path, "no memory to save the model");
 	}
 	for (int i = 0; i < n; i++) {
 		MtlTensor t = *mtl_store_tensor(s, i);

@@ -63,7 +63,7 @@ MtlStatus mtl_eval(MtlEvalResult *r, MtlInstance *in, MtlThreads *pool, const Mt
 			mtl_scores_kind(scores[k], (MtlScoresKind)m->watch[k].kind);
 	int64_t floats = mtl_frame_work(in, MTL_WATCH, MTL_WATCH) + 1;
 	for (int i = 0; ok && i < threads; i++) ok = (w.work[i] = mtl_new(sys, mtl_real, floats));
-	MtlStatus st = ok ? MTL_OK : mtl_fail(e, MTL_LIMIT, "", NULL, "no memory for an evaluation");
+	MtlStatus st = ok ? MTL_OK : mtl_fail(e, MTL_LIMIT, "F0105", NULL, "no memory for an evaluation");
 
 	MtlFeedOptions fo = *o;
 	fo.batch = MTL_EVAL_BATCH;

@@ -52,7 +52,7 @@ MtlStatus mtl_batch_room(MtlColumn *c, const MtlSys *sys, int64_t n, MtlError *e
 	if (n > INT32_MAX || !item || !scale) {
 		mtl_release(sys, item);
 		mtl_release(sys, scale);
-		return mtl_fail(e, MTL_LIMIT, "", NULL, "no memory for the %lld list items of a batch",
+		return mtl_fail(e, MTL_LIMIT, "F0105", NULL, "no memory for the %lld list items of a batch",
 				(long long)n);
 	}
 	if (c->cap_items) {
@@ -185,7 +185,7 @@ MtlStatus mtl_feed_open(MtlFeed **out, const MtlSys *sys, const MtlModel *m, con
 {
 	*out = NULL;
 	MtlFeed *f = mtl_new(sys, MtlFeed, 1);
-	if (!f) return mtl_fail(e, MTL_LIMIT, "", NULL, "no memory for reading");
+	if (!f) return mtl_fail(e, MTL_LIMIT, "F0105", NULL, "no memory for reading");
 	f->sys = sys;
 	f->m = m;
 	f->o = *o;
@@ -200,7 +200,7 @@ MtlStatus mtl_feed_open(MtlFeed **out, const MtlSys *sys, const MtlModel *m, con
 		int64_t rows = (o->shuffle + o->batch - 1) / o->batch * o->batch;
 		st = mtl_batch_init(&f->pool, sys, m, rows, e);
 		if (!st && !(f->order = mtl_new(sys, int64_t, rows)))
-			st = mtl_fail(e, MTL_LIMIT, "", NULL, "no memory for a shuffle buffer of %lld rows",
+			st = mtl_fail(e, MTL_LIMIT, "F0105", NULL, "no memory for a shuffle buffer of %lld rows",
 				      (long long)rows);
 	}
 	for (int i = 0; !st && i < RING; i++) {

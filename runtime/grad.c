@@ -61,7 +61,7 @@ static MtlStatus write_all(const MtlStep *s, mtl_real *const *dtable, const char
 	char *name = mtl_new(sys, char, (int64_t)n *NAME);
 	mtl_real *loss = mtl_new(sys, mtl_real, m->n_loss + 1);
 	MtlStatus st =
-	    t && name && loss ? MTL_OK : mtl_fail(e, MTL_LIMIT, "", NULL, "no memory for the gradients");
+	    t && name && loss ? MTL_OK : mtl_fail(e, MTL_LIMIT, "F0105", NULL, "no memory for the gradients");
 	if (!st) {
 		for (int i = 0; i < m->n_param_block; i++, k++) {
 			snprintf(name + k * NAME, NAME, "grad.%s", m->param[i].name);
@@ -99,14 +99,14 @@ MtlStatus mtl_grad(MtlInstance *in, MtlThreads *pool, const char *const *path, i
 	MtlStep step = {0};
 	MtlTouched g = {0};
 	mtl_real **dtable = mtl_new(sys, mtl_real *, m->n_table + 1);
-	MtlStatus st = dtable ? MTL_OK : mtl_fail(e, MTL_LIMIT, "", NULL, "no memory for the gradients");
+	MtlStatus st = dtable ? MTL_OK : mtl_fail(e, MTL_LIMIT, "F0105", NULL, "no memory for the gradients");
 	if (!st) st = read_all(&all, in, path, n_path, o, e);
 	if (!st) st = mtl_step_init(&step, in, pool, all.n ? all.n : 1, e);
 	if (!st) st = mtl_step_gradients(&step, &all, true, e);
 	for (int t = 0; !st && t < m->n_table; t++) {
 		dtable[t] = mtl_new(sys, mtl_real, in->table_rows[t] * m->table[t].dim);
 		if (!dtable[t])
-			st = mtl_fail(e, MTL_LIMIT, "", NULL, "no memory for the gradient of table %s",
+			st = mtl_fail(e, MTL_LIMIT, "F0105", NULL, "no memory for the gradient of table %s",
 				      m->table[t].name);
 		if (!st) st = mtl_touched_fill(&g, sys, m, &all, t, in->table_rows[t], e);
 		if (!st) spread(dtable[t], m->table[t].dim, &g, step.drows);

@@ -95,7 +95,7 @@ MtlStatus mtl_touched_room(MtlTouched *g, const MtlSys *sys, int64_t n, MtlError
 	if (!g->uniq || !g->start || !g->src || !g->scale || !g->pair[0] || !g->pair[1] || !g->bag_src ||
 	    !g->bag_scale) {
 		mtl_touched_free(g, sys);
-		return mtl_fail(e, MTL_LIMIT, "", NULL, "no memory for the %lld table look-ups of a batch",
+		return mtl_fail(e, MTL_LIMIT, "F0105", NULL, "no memory for the %lld table look-ups of a batch",
 				(long long)n);
 	}
 	for (int64_t i = 0; i < cap; i++) g->scale[i] = 1; /* and so they stay where there are no bags */
@@ -251,7 +251,7 @@ MtlStatus mtl_groups_init(MtlGroups *g, const MtlSys *sys, const MtlModel *m, co
 {
 	*g =
 	    (MtlGroups){sys, m, table_rows, mtl_new(sys, MtlTouched, slots * (int64_t)m->n_table + 1), slots};
-	if (!g->touched) return mtl_fail(e, MTL_LIMIT, "", NULL, "no memory for the tables' updates");
+	if (!g->touched) return mtl_fail(e, MTL_LIMIT, "F0105", NULL, "no memory for the tables' updates");
 	for (int t = 0; t < m->n_table; t++) {
 		int64_t lookups = 0;
 		for (int l = 0; l < m->n_lookup; l++) lookups += teaches(m, l, t);

@@ -518,7 +518,7 @@ MtlStatus mtl_http_start(MtlHttp **out, const MtlSys *sys, const MtlDoor *d, Mtl
 {
 	MtlHttp *h = mtl_new(sys, MtlHttp, 1);
 	*out = NULL;
-	if (!h) return mtl_fail(e, MTL_LIMIT, "", NULL, "no memory");
+	if (!h) return mtl_fail(e, MTL_LIMIT, "F0105", NULL, "no memory");
 	h->sys = sys;
 	h->door = d;
 	h->served = served;
@@ -529,7 +529,7 @@ MtlStatus mtl_http_start(MtlHttp **out, const MtlSys *sys, const MtlDoor *d, Mtl
 	h->thread = mtl_new(sys, pthread_t, limits->threads);
 	h->payload = mtl_new(sys, MtlPayload, limits->threads);
 	MtlStatus st =
-	    h->thread && h->payload ? start(h, fd, e) : mtl_fail(e, MTL_LIMIT, "", NULL, "no memory");
+	    h->thread && h->payload ? start(h, fd, e) : mtl_fail(e, MTL_LIMIT, "F0105", NULL, "no memory");
 	if (st)
 		mtl_http_stop(h);
 	else

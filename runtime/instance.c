@@ -143,7 +143,7 @@ MtlStatus mtl_instance_memory(MtlInstance *in, bool training, MtlError *e)
 			ok = (in->moment[k] = mtl_new(sys, mtl_real, m->n_param + 1));
 	}
 	if (!ok)
-		return mtl_fail(e, MTL_LIMIT, "", NULL, "no memory for the %lld dense parameters",
+		return mtl_fail(e, MTL_LIMIT, "F0105", NULL, "no memory for the %lld dense parameters",
 				(long long)m->n_param);
 	for (int t = 0; t < m->n_table; t++) {
 		in->table_rows[t] = m->table[t].rows ? m->table[t].rows : mtl_table_rows(m, &in->codes, t);
@@ -151,7 +151,7 @@ MtlStatus mtl_instance_memory(MtlInstance *in, bool training, MtlError *e)
 		int64_t floats;
 		if (__builtin_mul_overflow(in->table_rows[t], (int64_t)m->table[t].stride, &floats) ||
 		    !(in->table[t] = mtl_new(sys, mtl_real, floats)))
-			return mtl_fail(e, MTL_LIMIT, "", NULL,
+			return mtl_fail(e, MTL_LIMIT, "F0105", NULL,
 					"no memory for table %s: %lld rows of %d floats", m->table[t].name,
 					(long long)in->table_rows[t], m->table[t].stride);
 	}

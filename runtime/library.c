@@ -437,7 +437,7 @@ int mtl_library_open(const MtlDoor *d, int abi, const char *interface, const cha
 		    "this library's (%s, version %d)",
 		    interface, abi, d->interface, MTL_DOOR_ABI);
 	MtlLibrary *l = mtl_new(&mtl_sys, MtlLibrary, 1);
-	if (!l) return (int)mtl_fail(e, MTL_LIMIT, "", d->model->name, "no memory");
+	if (!l) return (int)mtl_fail(e, MTL_LIMIT, "F0105", d->model->name, "no memory");
 	l->door = d;
 	MtlStatus st = mtl_instance_init(&l->in, &mtl_sys, d->model, e);
 	if (!st) st = mtl_instance_open(&l->in, path, e);

@@ -104,7 +104,7 @@ static MtlStatus make_room(MtlScores *s, int64_t more, bool groups, MtlError *e)
 	if (!row || ((groups || s->group) && !group)) {
 		if (row != s->row) mtl_release(s->sys, row);
 		if (group != s->group) mtl_release(s->sys, group);
-		return mtl_fail(e, MTL_LIMIT, "", NULL, "no memory for the scores of %lld rows",
+		return mtl_fail(e, MTL_LIMIT, "F0105", NULL, "no memory for the scores of %lld rows",
 				(long long)need);
 	}
 	if (row != s->row) {
@@ -401,7 +401,7 @@ static MtlStatus grouped(const MtlScores *s, Record *scratch, MtlMetrics *out, M
 	if (!member || !gain) {
 		mtl_release(s->sys, member);
 		mtl_release(s->sys, gain);
-		return mtl_fail(e, MTL_LIMIT, "", NULL, "no memory to sort %lld rows by group",
+		return mtl_fail(e, MTL_LIMIT, "F0105", NULL, "no memory to sort %lld rows by group",
 				(long long)s->n);
 	}
 	int64_t n = 0;
@@ -452,7 +452,7 @@ MtlStatus mtl_scores_metrics(MtlScores *s, MtlMetrics *out, MtlError *e)
 			    .cross_entropy = NAN};
 	if (s->n == 0) return MTL_OK;
 	Record *scratch = mtl_new(s->sys, Record, s->n);
-	if (!scratch) return mtl_fail(e, MTL_LIMIT, "", NULL, "no memory to sort %lld rows", (long long)s->n);
+	if (!scratch) return mtl_fail(e, MTL_LIMIT, "F0105", NULL, "no memory to sort %lld rows", (long long)s->n);
 	radix_sort(s->row, scratch, s->n, SORTED_WORDS);
 	(s->kind == MTL_SCORES_VALUE ? value_sums : s->kind == MTL_SCORES_CLASS ? class_sums : sums)(s, out);
 	MtlStatus st = s->group && s->kind != MTL_SCORES_CLASS ? grouped(s, scratch, out, e) : MTL_OK;

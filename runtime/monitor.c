@@ -39,7 +39,7 @@ MtlStatus mtl_monitor_init(MtlMonitor *m, MtlStep *s, int64_t every, MtlError *e
 		m->rows[k] = mtl_new(sys, mtl_real, mtl_step_drows(model, s->cap) + 1);
 		ok = m->grad[k] && m->rows[k];
 	}
-	if (!ok) return mtl_fail(e, MTL_LIMIT, "", NULL, "no memory to look at %d tasks", m->n);
+	if (!ok) return mtl_fail(e, MTL_LIMIT, "F0105", NULL, "no memory to look at %d tasks", m->n);
 	return MTL_OK;
 }
 

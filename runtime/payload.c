@@ -34,7 +34,7 @@ typedef struct {
 	MtlError *e;
 } Body;
 
-static MtlStatus no_memory(MtlError *e) { return mtl_fail(e, MTL_LIMIT, "", NULL, "no memory"); }
+static MtlStatus no_memory(MtlError *e) { return mtl_fail(e, MTL_LIMIT, "F0105", NULL, "no memory"); }
 
 /* ---- columns to scores ---- */
 

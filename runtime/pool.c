@@ -99,7 +99,7 @@ MtlStatus mtl_pool_new(MtlThreads **out, const MtlSys *sys, int threads, MtlErro
 	if (threads <= 0) threads = granted();
 	if (threads > MOST) threads = MOST;
 	MtlThreads *p = mtl_new(sys, MtlThreads, 1);
-	if (!p) return mtl_fail(e, MTL_LIMIT, "", NULL, "no memory for a pool of threads");
+	if (!p) return mtl_fail(e, MTL_LIMIT, "F0105", NULL, "no memory for a pool of threads");
 	p->sys = sys;
 	p->threads = threads;
 	pthread_mutex_init(&p->lock, NULL);
@@ -108,7 +108,7 @@ MtlStatus mtl_pool_new(MtlThreads **out, const MtlSys *sys, int threads, MtlErro
 	p->helper = mtl_new(sys, Helper, threads);
 	if (!p->helper) {
 		mtl_pool_free(p);
-		return mtl_fail(e, MTL_LIMIT, "", NULL, "no memory for a pool of %d threads", threads);
+		return mtl_fail(e, MTL_LIMIT, "F0105", NULL, "no memory for a pool of %d threads", threads);
 	}
 	for (int i = 0; i < threads - 1; i++) {
 		p->helper[i] = (Helper){.pool = p, .worker = i + 1};

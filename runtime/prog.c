@@ -203,7 +203,7 @@ const char **mtl_prog_files(const MtlProgram *p, const char *name, int *n, MtlEr
 	if (!text) return NULL;
 	const char **list = mtl_options_list(p->sys, text, n);
 	if (!list) {
-		mtl_fail(e, MTL_LIMIT, "", NULL, "no memory");
+		mtl_fail(e, MTL_LIMIT, "F0105", NULL, "no memory");
 		return NULL;
 	}
 	for (int i = 0; i < *n; i++)

@@ -107,7 +107,7 @@ MtlStatus mtl_prog_train(MtlProgram *p, MtlError *e)
 	o.valid = valid;
 	g.sum = mtl_new(p->sys, double, p->m->n_loss + 1);
 	g.weight = mtl_new(p->sys, double, p->m->n_loss + 1);
-	if (!g.sum || !g.weight) mtl_fail(e, MTL_LIMIT, "", NULL, "no memory");
+	if (!g.sum || !g.weight) mtl_fail(e, MTL_LIMIT, "F0105", NULL, "no memory");
 	MtlStatus st = e->status;
 	if (!st) st = mtl_prog_reader(p, &o.reader, e);
 	if (!st) st = early_stop(p, &o, stop, sizeof stop, &g, e);

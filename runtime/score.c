@@ -51,7 +51,7 @@ static MtlStatus room(Text *t, const MtlSys *sys, size_t cap, MtlError *e)
 	if (cap <= t->cap) return MTL_OK;
 	cap += cap / 4;
 	char *p = mtl_new(sys, char, cap);
-	if (!p) return mtl_fail(e, MTL_LIMIT, "", NULL, "no memory for %zu bytes of output", cap);
+	if (!p) return mtl_fail(e, MTL_LIMIT, "F0105", NULL, "no memory for %zu bytes of output", cap);
 	if (t->len) memcpy(p, t->text, t->len);
 	mtl_release(sys, t->text);
 	t->text = p;
@@ -286,7 +286,7 @@ static MtlStatus one_more(Candidates *c, const MtlSys *sys, const MtlModel *m, M
 	if (c->n == c->cap) {
 		int cap = c->cap ? 2 * c->cap : 8;
 		MtlBatch *b = mtl_new(sys, MtlBatch, cap);
-		if (!b) return mtl_fail(e, MTL_LIMIT, "", NULL, "no memory for the candidates");
+		if (!b) return mtl_fail(e, MTL_LIMIT, "F0105", NULL, "no memory for the candidates");
 		if (c->n) memcpy(b, c->batch, (size_t)c->n * sizeof *b);
 		mtl_release(sys, c->batch);
 		c->batch = b;
@@ -363,7 +363,7 @@ MtlStatus mtl_score(MtlScoreResult *r, MtlInstance *in, MtlThreads *pool, const 
 	j.cell = mtl_new(sys, const char *, BATCH);
 	bool ok = j.work && j.out && j.cell;
 	for (int i = 0; ok && i < threads; i++) ok = (j.work[i] = mtl_new(sys, mtl_real, floats));
-	MtlStatus st = ok ? MTL_OK : mtl_fail(e, MTL_LIMIT, "", NULL, "no memory for scoring");
+	MtlStatus st = ok ? MTL_OK : mtl_fail(e, MTL_LIMIT, "F0105", NULL, "no memory for scoring");
 
 	if (!st) st = (o->request ? all_pairs : all_rows)(&j, r, e);
 	for (size_t i = 0; i < sizeof j.chunk / sizeof *j.chunk; i++) mtl_release(sys, j.chunk[i].text);

@@ -259,7 +259,7 @@ static MtlStatus output_open(Output *out, const MtlSys *sys, const char *path, M
 	if (stat(path, &st) != 0 || S_ISREG(st.st_mode)) {
 		size_t n = strlen(path) + 32;
 		if (!(out->temporary = mtl_new(sys, char, n)))
-			return mtl_fail(e, MTL_LIMIT, "", path, "no memory");
+			return mtl_fail(e, MTL_LIMIT, "F0105", path, "no memory");
 		snprintf(out->temporary, n, "%s.%ld.tmp", path, (long)getpid());
 		name = out->temporary;
 	}
@@ -337,7 +337,7 @@ MtlStatus mtl_program_score(MtlProgram *p, MtlError *e)
 	if (!st) st = mtl_pool_new(&pool, p->sys, mtl_program_threads(p, 0), e);
 	if (!st && mtl_program_has(p, "passthrough") &&
 	    !(pass = mtl_options_list(p->sys, mtl_program_text(p, "passthrough"), &n_pass)))
-		st = mtl_fail(e, MTL_LIMIT, "", NULL, "no memory");
+		st = mtl_fail(e, MTL_LIMIT, "F0105", NULL, "no memory");
 	const char *read[] = {p->o.operand, mtl_program_text(p, "request"), mtl_program_text(p, "candidates"),
 			      mtl_program_text(p, "model")};
 	if (!st) st = mtl_program_apart(p, "output", read, sizeof read / sizeof *read, e);
@@ -494,7 +494,7 @@ MtlStatus mtl_program_info(MtlProgram *p, MtlError *e)
 		/* Without weights the sizes the spec alone gives are told, the others stay open. */
 		in.table = mtl_new(p->sys, mtl_real *, m->n_table + 1);
 		in.table_rows = mtl_new(p->sys, int64_t, m->n_table + 1);
-		if (!in.table || !in.table_rows) st = mtl_fail(e, MTL_LIMIT, "", NULL, "no memory");
+		if (!in.table || !in.table_rows) st = mtl_fail(e, MTL_LIMIT, "F0105", NULL, "no memory");
 		for (int t = 0; !st && t < m->n_table; t++)
 			in.table_rows[t] = m->table[t].rows || !in.codes.complete
 					       ? m->table[t].rows

@@ -18,7 +18,7 @@ struct MtlServed {
 static MtlStatus open_one(const MtlServed *s, MtlTaken **out, MtlError *e)
 {
 	MtlTaken *t = mtl_new(s->sys, MtlTaken, 1);
-	if (!t) return mtl_fail(e, MTL_LIMIT, "", NULL, "no memory");
+	if (!t) return mtl_fail(e, MTL_LIMIT, "F0105", NULL, "no memory");
 	t->users = 1;
 	if (mtl_library_open(s->door, MTL_DOOR_ABI, s->door->interface, s->path, &t->library,
 			     (MtlDoorError *)(void *)e)) {
@@ -33,7 +33,7 @@ MtlStatus mtl_served_open(MtlServed **out, const MtlSys *sys, const MtlDoor *d, 
 {
 	MtlServed *s = mtl_new(sys, MtlServed, 1);
 	*out = NULL;
-	if (!s) return mtl_fail(e, MTL_LIMIT, "", NULL, "no memory");
+	if (!s) return mtl_fail(e, MTL_LIMIT, "F0105", NULL, "no memory");
 	*s = (MtlServed){.sys = sys,
 			 .door = d,
 			 .path = path,

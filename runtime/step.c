@@ -124,7 +124,7 @@ MtlStatus mtl_step_init(MtlStep *s, MtlInstance *in, MtlThreads *pool, int64_t c
 		for (int64_t j = 0; ok && j < n; j++) s->noise[i][j] = m->noise[i].logistic ? 0 : 1;
 	}
 	if (!ok)
-		return mtl_fail(e, MTL_LIMIT, "", NULL, "no memory for training batches of %lld rows",
+		return mtl_fail(e, MTL_LIMIT, "F0105", NULL, "no memory for training batches of %lld rows",
 				(long long)cap);
 	return MTL_OK;
 }

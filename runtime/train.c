@@ -162,7 +162,7 @@ static MtlStatus begin(Run *r, MtlError *e)
 	r->state.shuffle = o->shuffle;
 	r->sum = mtl_new(r->sys, double, r->m->n_loss + 1);
 	r->weight = mtl_new(r->sys, double, r->m->n_loss + 1);
-	if (!r->sum || !r->weight) return mtl_fail(e, MTL_LIMIT, "", NULL, "no memory for training");
+	if (!r->sum || !r->weight) return mtl_fail(e, MTL_LIMIT, "F0105", NULL, "no memory for training");
 	if (mtl_step_init(&r->step, &r->in, r->pool, o->batch, e)) return e->status;
 	if (mtl_groups_init(&r->groups, r->sys, r->m, r->in.table_rows, MTL_FEED_RING, o->batch, e))
 		return e->status;

@@ -7,8 +7,8 @@ set -eu
 
 build="gcc libc6-dev make cmake pkg-config flex bison llvm-19-dev zlib1g-dev libzstd-dev libxxhash-dev libjansson-dev libmicrohttpd-dev"
 # clang is the second compiler for printed C; OpenBLAS and CUnit are for tests and benchmarks; Python prepares public data;
-# curl asks servers.
-tests="clang libopenblas-dev libcunit1-dev zstd python3 curl"
+# curl asks servers; xxhash has the digests of files.
+tests="clang libopenblas-dev libcunit1-dev zstd python3 curl xxhash"
 
 case "${1-all}" in
 build) wanted=$build ;;

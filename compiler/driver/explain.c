@@ -16,7 +16,8 @@ typedef struct {
 	const char *code, *title, *body, *end;
 	int n_title;
 	bool examples; /* its fences are a wrong and a right text, in this order */
-	bool base;     /* they go on from a model at the head of the file */
+	bool base;     /* they go on from a model at the head of the file, */
+	bool files;    /* or from files that are made there */
 	const char *file;
 	int n_file;
 } Page;
@@ -29,11 +30,12 @@ static bool next_page(Page *p)
 		if (*s == '\1') { /* the name of the file that follows */
 			p->file = s + 1;
 			p->n_file = (int)strcspn(s + 1, "\n");
-			p->examples = p->base = false;
+			p->examples = p->base = p->files = false;
 		}
 		const char *said = strstr(s, "Under each code stand");
 		if (said && said < strchr(s, '\n')) p->examples = true;
 		if (p->examples && !strncmp(s, "```mtl", 6)) p->base = true;
+		if (p->examples && !strncmp(s, "```sh", 5)) p->files = true;
 		if (!strncmp(s, "## ", 3) && isupper((unsigned char)s[3]) && isdigit((unsigned char)s[4]))
 			break;
 	}
@@ -121,6 +123,8 @@ static void print_page(const Page *p, FILE *to)
 	}
 	if (paragraph.at) flow(&paragraph, bullet ? 2 : 0, to);
 	text_free(&paragraph);
+	if (p->files)
+		fprintf(to, "\nBoth go on from the files that the head of %.*s makes.\n", p->n_file, p->file);
 	if (part) fprintf(to, "\nBoth go on where the model at the head of %.*s ends.\n", p->n_file, p->file);
 	fprintf(to, "\nMore of its kind: %.*s\n", p->n_file, p->file);
 }

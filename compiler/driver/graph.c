@@ -25,6 +25,7 @@ typedef enum { NO_BOX, SHARED, EXPERT, GATE, TOWER, LET } BoxRole;
 typedef struct {
 	Str name;
 	BoxRole role;
+	const Ast *as; /* the expression */
 } Declared;
 
 typedef struct {
@@ -35,6 +36,7 @@ typedef struct {
 	VEC(Declared) declared;
 	BoxRole *role; /* [node] */
 	int *watch;    /* [node] watch whose logit it is, or -1 */
+	int *from;     /* [node] of a box: its place in `declared` */
 	int *owner;    /* [node] of a value whose parts have no names: its place in `declared`, or -1 */
 	bool *seen;    /* [node] scratch of a walk */
 	bool sizes;    /* -v */
@@ -52,9 +54,10 @@ static void declared(Picture *p, const Ast *t)
 					       [AST_TOWER] = TOWER,
 					       [AST_LET] = LET};
 	if (role_of[t->kind]) {
-		if (t->name) vec_push(p->arena, &p->declared, (Declared){t->name, role_of[t->kind]});
+		if (t->name) vec_push(p->arena, &p->declared, (Declared){t->name, role_of[t->kind], t->a});
 		for (int i = 0; !t->name && i < t->list.n; i++)
-			vec_push(p->arena, &p->declared, (Declared){t->list.at[i]->name, role_of[t->kind]});
+			vec_push(p->arena, &p->declared,
+				 (Declared){t->list.at[i]->name, role_of[t->kind], t->a});
 		return;
 	}
 	if (t->kind == AST_LAYER) return; /* its names are its own */
@@ -147,7 +150,7 @@ static void find_boxes(Picture *p)
 		for (int i = 0; i < p->declared.n; i++) {
 			const Declared *d = &p->declared.at[i];
 			if (strlen(d->name) == base && !strncmp(d->name, n->name, base))
-				p->role[id] = d->role;
+				p->role[id] = d->role, p->from[id] = i;
 		}
 		/* A `let` that only renames or adds up is no box of its own. */
 		if (p->role[id] == LET && !inside(p, id).width.n) p->role[id] = NO_BOX;
@@ -211,7 +214,12 @@ static void html(Text *t, const char *s)
 static void small(Text *t, const char *s)
 {
 	text_add(t, "<br/><font point-size=\"9\" color=\"#555555\">");
-	html(t, s);
+	for (; *s; s += strcspn(s, "\n"), s += *s == '\n') {
+		char line[256];
+		snprintf(line, sizeof line, "%.*s", (int)strcspn(s, "\n"), s);
+		html(t, line);
+		if (s[strcspn(s, "\n")]) text_add(t, "<br/>");
+	}
 	text_add(t, "</font>");
 }
 
@@ -288,6 +296,62 @@ static const char *pretty(Arena *a, const char *expression)
 
 /* ---- nodes ---- */
 
+/* Layers whose dense layers say what they are; of all others the author's own words say it. */
+static bool plain(Str layer)
+{
+	static const char *const name[] = {
+	    "dense", "mlp",	"concat",  "sum", "mean",  "dropout", "stop",	"range",	   "relu",
+	    "tanh",  "sigmoid", "softmax", "exp", "embed", "raw",     "fields", "feature_dropout", "max",
+	    "min",   "noise",	"each"};
+	for (size_t i = 0; i < sizeof name / sizeof *name; i++)
+		if (!strcmp(layer, name[i])) return true;
+	return false;
+}
+
+enum { WORDS_MAX = 6, WORD_WIDE = 40 };
+
+typedef struct {
+	const char *line[WORDS_MAX]; /* a layer each, the first one first */
+	int n;
+	bool special; /* one is not plain */
+} Words;
+
+static void words(Picture *p, const Ast *e, bool piped, Words *w)
+{
+	if (!e) return;
+	if (e->kind == AST_PIPE) {
+		words(p, e->a, false, w);
+		words(p, e->b, true, w);
+		return;
+	}
+	bool call = e->kind == AST_CALL || (piped && e->kind == AST_NAME);
+	if (!piped) {
+		words(p, e->a, false, w);
+		words(p, e->b, false, w);
+		words(p, e->c, false, w);
+		for (int i = 0; i < e->list.n; i++) words(p, e->list.at[i], false, w);
+	}
+	bool layer = call && (!plain(e->name) || !strcmp(e->name, "mlp") || !strcmp(e->name, "dense"));
+	if (!layer || w->n == WORDS_MAX) return;
+	Text t = {0};
+	if (piped)
+		ast_expr_text(e, &t);
+	else
+		text_add(&t, e->name); /* what it is called with are the lines that lead here */
+	w->special |= !plain(e->name);
+	w->line[w->n++] = (int)t.n <= WORD_WIDE ? arena_strdup(p->arena, t.at)
+						: arena_printf(p->arena, "%.*s …", WORD_WIDE, t.at);
+	text_free(&t);
+}
+
+static Words words_of(Picture *p, const Declared *d)
+{
+	Words w = {.n = 0};
+	words(p, d->as, false, &w);
+	if (!w.special) w.n = 0;
+	return w;
+}
+
 static const char *const fill[] = {
     [SHARED] = "#eeeeee", [EXPERT] = "#fff3da", [GATE] = "#fde2b8", [TOWER] = "#dce8fb", [LET] = "#f5f5f5"};
 
@@ -303,13 +367,17 @@ static void box(Picture *p, NodeId id)
 	text_add(&t, "</b>");
 	Text line = {0};
 	bool many = in.width.n > 4;
-	if (r == GATE)
+	Words w = words_of(p, &p->declared.at[p->from[id]]);
+	for (int i = 0; i < w.n; i++) text_printf(&line, "%s%s", i ? "\n" : "", w.line[i]);
+	if (w.n)
+		;
+	else if (r == GATE)
 		text_add(&line, "softmax mixture");
 	else if (many)
 		text_printf(&line, "%d dense layers", in.width.n);
 	else if (!in.width.n)
 		text_printf(&line, "%d wide", (int)shape_size(n->shape));
-	for (int i = 0; r != GATE && !many && i < in.width.n; i++)
+	for (int i = 0; !w.n && r != GATE && !many && i < in.width.n; i++)
 		text_printf(&line, "%s%d", i ? " → " : "dense ", in.width.at[i]);
 	small(&t, line.at);
 	text_free(&line);
@@ -393,12 +461,38 @@ static int group_of(const Picture *p, const Node *n)
 	return p->s->feature.at[f].group;
 }
 
+static bool is_read(const Picture *p, int group)
+{
+	for (NodeId id = 1; id < p->g->node.n; id++)
+		if (is_input(&p->g->node.at[id]) && group_of(p, &p->g->node.at[id]) == group) return true;
+	return false;
+}
+
+/* "seen: video, author": a sequence and its fields. */
+static void sequences(Picture *p, int group)
+{
+	const Spec *s = p->s;
+	for (int q = 0; q < s->seq.n; q++) {
+		Text t = {0};
+		bool mine = false;
+		for (int f = 0; f < s->feature.n; f++) {
+			const Feature *x = &s->feature.at[f];
+			if (x->seq != 1 + q || x->group != group) continue;
+			const char *dot = strrchr(x->name, '.');
+			text_printf(&t, "%s%s", mine ? ", " : "", dot ? dot + 1 : x->name);
+			mine = true;
+		}
+		if (mine) small(&p->out, arena_printf(p->arena, "%s: steps of %s", s->seq.at[q].name, t.at));
+		text_free(&t);
+	}
+}
+
 static void features(Picture *p)
 {
 	const Spec *s = p->s;
 	for (int side = 0; side < 2; side++) {
 		int n = 0;
-		for (int i = 0; i < s->group.n; i++) n += s->group.at[i].candidate == side;
+		for (int i = 0; i < s->group.n; i++) n += s->group.at[i].candidate == side && is_read(p, i);
 		if (!n) continue;
 		text_printf(&p->out,
 			    "  subgraph cluster_side%d {\n  label=\"%s\" fontsize=10 "
@@ -408,7 +502,8 @@ static void features(Picture *p)
 			    side ? "#f1f8f1" : "#f2f6fc");
 		for (int i = 0; i < s->group.n; i++) {
 			const Group *g = &s->group.at[i];
-			if (g->candidate != side) continue;
+			if (g->candidate != side || !is_read(p, i))
+				continue; /* a `use` may bring more than is used */
 			text_printf(&p->out, "  g%d [shape=box style=filled fillcolor=white label=<<b>", i);
 			html(&p->out, g->name);
 			text_add(&p->out, "</b>");
@@ -426,6 +521,7 @@ static void features(Picture *p)
 			if (shown < g->feature.n)
 				small(&p->out, arena_printf(p->arena, "… %d features", g->feature.n));
 			text_free(&line);
+			sequences(p, i);
 			text_add(&p->out, ">]\n");
 		}
 		text_add(&p->out, "  }\n");
@@ -483,9 +579,12 @@ static void owned_boxes(Picture *p)
 			    k, mixtures ? fill[GATE] : fill[d->role]);
 		html(&p->out, d->name);
 		text_add(&p->out, "</b>");
-		small(&p->out, mixtures
-				   ? arena_printf(p->arena, "%d dense layers, %d mixtures", dense, mixtures)
-				   : arena_printf(p->arena, "%d dense layers", dense));
+		Words w = words_of(p, d);
+		for (int i = 0; i < w.n; i++) small(&p->out, w.line[i]);
+		if (!w.n)
+			small(&p->out, mixtures ? arena_printf(p->arena, "%d dense layers, %d mixtures",
+							       dense, mixtures)
+						: arena_printf(p->arena, "%d dense layers", dense));
 		if (p->sizes)
 			small(&p->out,
 			      arena_printf(p->arena, "%s multiply-adds", thousands(p->arena, madds)));
@@ -577,6 +676,10 @@ static void losses(Picture *p)
 		Lines lines = {.to = arena_printf(p->arena, "l%d", i)};
 		walk_from(p, l->row, &(Walk){line, NULL, &lines, -1});
 	}
+	/* On one line at the top: also what depends on parameters alone. */
+	text_add(&p->out, "  { rank=same;");
+	for (int i = 0; i < s->loss.n; i++) text_printf(&p->out, " l%d;", i);
+	text_add(&p->out, " }\n");
 }
 
 static const Watch *watch_of(const Spec *s, const char *name)
@@ -629,6 +732,7 @@ static void draw(Picture *p)
 	p->role = arena_new(p->arena, BoxRole, g->node.n + 1);
 	p->seen = arena_new(p->arena, bool, g->node.n + 1);
 	p->owner = arena_new(p->arena, int, g->node.n + 1);
+	p->from = arena_new(p->arena, int, g->node.n + 1);
 	p->watch = arena_new(p->arena, int, g->node.n + 1);
 	for (NodeId id = 0; id < g->node.n; id++) p->watch[id] = p->owner[id] = -1;
 	declared(p, p->ast);
