@@ -195,6 +195,9 @@ static void find_owners(Picture *p)
 
 /* ---- text ---- */
 
+/* A name, and a little room below it for its underscores. */
+#define NAME_END "</b><br/><font point-size=\"3\"> </font>"
+
 static void html(Text *t, const char *s)
 {
 	for (; *s; s++) {
@@ -299,16 +302,23 @@ static const char *pretty(Arena *a, const char *expression)
 /* Layers whose dense layers say what they are; of all others the author's own words say it. */
 static bool plain(Str layer)
 {
-	static const char *const name[] = {
-	    "dense", "mlp",	"concat",  "sum", "mean",  "dropout", "stop",	"range",	   "relu",
-	    "tanh",  "sigmoid", "softmax", "exp", "embed", "raw",     "fields", "feature_dropout", "max",
-	    "min",   "noise",	"each"};
+	static const char *const name[] = {"dense",	 "mlp",	   "concat",
+					   "sum",	 "mean",   "dropout",
+					   "stop",	 "range",  "mix",
+					   "gelu",	 "silu",   "elu",
+					   "prelu",	 "dice",   "layer_norm",
+					   "batch_norm", "log1p",  "expm1",
+					   "relu",	 "tanh",   "sigmoid",
+					   "softmax",	 "exp",	   "embed",
+					   "raw",	 "fields", "feature_dropout",
+					   "max",	 "min",	   "noise",
+					   "each"};
 	for (size_t i = 0; i < sizeof name / sizeof *name; i++)
 		if (!strcmp(layer, name[i])) return true;
 	return false;
 }
 
-enum { WORDS_MAX = 6, WORD_WIDE = 40 };
+enum { WORDS_MAX = 6, WORD_WIDE = 36 };
 
 typedef struct {
 	const char *line[WORDS_MAX]; /* a layer each, the first one first */
@@ -339,8 +349,9 @@ static void words(Picture *p, const Ast *e, bool piped, Words *w)
 	else
 		text_add(&t, e->name); /* what it is called with are the lines that lead here */
 	w->special |= !plain(e->name);
-	w->line[w->n++] = (int)t.n <= WORD_WIDE ? arena_strdup(p->arena, t.at)
-						: arena_printf(p->arena, "%.*s …", WORD_WIDE, t.at);
+	char *long_line = t.n > WORD_WIDE ? memrchr(t.at, ',', WORD_WIDE) : NULL;
+	if (long_line && long_line[1] == ' ') long_line[1] = '\n';
+	w->line[w->n++] = arena_strdup(p->arena, t.at);
 	text_free(&t);
 }
 
@@ -364,7 +375,7 @@ static void box(Picture *p, NodeId id)
 	text_printf(&t, "  v%d [shape=box style=\"filled%s\" fillcolor=\"%s\" label=<<b>", id,
 		    r == GATE ? "" : ",rounded", fill[r]);
 	html(&t, n->name);
-	text_add(&t, "</b>");
+	text_add(&t, NAME_END);
 	Text line = {0};
 	bool many = in.width.n > 4;
 	Words w = words_of(p, &p->declared.at[p->from[id]]);
@@ -506,7 +517,7 @@ static void features(Picture *p)
 				continue; /* a `use` may bring more than is used */
 			text_printf(&p->out, "  g%d [shape=box style=filled fillcolor=white label=<<b>", i);
 			html(&p->out, g->name);
-			text_add(&p->out, "</b>");
+			text_add(&p->out, NAME_END);
 			Text line = {0};
 			int shown = g->feature.n > 8 ? 6 : g->feature.n;
 			for (int k = 0; k < shown; k++) {
@@ -578,7 +589,7 @@ static void owned_boxes(Picture *p)
 		text_printf(&p->out, "  o%d [shape=box style=\"filled,rounded\" fillcolor=\"%s\" label=<<b>",
 			    k, mixtures ? fill[GATE] : fill[d->role]);
 		html(&p->out, d->name);
-		text_add(&p->out, "</b>");
+		text_add(&p->out, NAME_END);
 		Words w = words_of(p, d);
 		for (int i = 0; i < w.n; i++) small(&p->out, w.line[i]);
 		if (!w.n)
@@ -663,7 +674,7 @@ static void losses(Picture *p)
 		text_printf(&p->out, "  l%d [shape=box style=filled fillcolor=\"#fbe3e3\" label=<<b>loss ",
 			    i);
 		html(&p->out, l->name);
-		text_add(&p->out, "</b>");
+		text_add(&p->out, NAME_END);
 		if (what.at && what.n < 60) small(&p->out, what.at);
 		text_free(&what);
 		if (l->weight != 1) small(&p->out, arena_printf(p->arena, "weight %g", l->weight));
