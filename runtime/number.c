@@ -35,6 +35,15 @@ static bool slow(const char *p, size_t n, double *out)
 	return true;
 }
 
+/* Digits from p on, appended to *m, which overflows after the 19th; returns where they end. */
+static inline const char *digits(const char *p, const char *end, uint64_t *m)
+{
+	uint64_t x = *m;
+	for (; p < end && (unsigned char)(*p - '0') < 10; p++) x = x * 10 + (uint64_t)(*p - '0');
+	*m = x;
+	return p;
+}
+
 bool mtl_number(const char *p, size_t n, double *out)
 {
 	const char *at = p, *end = p + n;
@@ -42,32 +51,18 @@ bool mtl_number(const char *p, size_t n, double *out)
 	if (minus || (at < end && *at == '+')) at++;
 
 	uint64_t m = 0;
-	int taken = 0; /* significant digits in m */
 	int64_t e10 = 0;
-	bool any = false, cut = false;
-	for (; at < end && (unsigned char)(*at - '0') < 10; at++) {
-		any = true;
-		if (taken < DIGITS) {
-			m = m * 10 + (uint64_t)(*at - '0');
-			taken += m != 0;
-		} else {
-			cut = true;
-			e10++;
-		}
-	}
+	const char *first = at;
+	at = digits(at, end, &m);
+	int64_t count = at - first;
 	if (at < end && *at == '.') {
-		for (at++; at < end && (unsigned char)(*at - '0') < 10; at++) {
-			any = true;
-			if (taken < DIGITS) {
-				m = m * 10 + (uint64_t)(*at - '0');
-				taken += m != 0;
-				e10--;
-			} else {
-				cut = true;
-			}
-		}
+		const char *from = at + 1;
+		at = digits(from, end, &m);
+		e10 = from - at;
+		count += at - from;
 	}
-	if (!any) return false;
+	if (!count) return false;
+	for (; count > DIGITS && (*first == '0' || *first == '.'); first++) count -= *first == '0';
 	if (at < end && (*at == 'e' || *at == 'E')) {
 		at++;
 		bool down = at < end && *at == '-';
@@ -80,7 +75,7 @@ bool mtl_number(const char *p, size_t n, double *out)
 	}
 	if (at != end) return false;
 
-	if (!cut && m <= (UINT64_C(1) << 53) && e10 >= -EXACT_POWER && e10 <= EXACT_POWER) {
+	if (count <= DIGITS && m <= (UINT64_C(1) << 53) && e10 >= -EXACT_POWER && e10 <= EXACT_POWER) {
 		double x = (double)m;
 		x = e10 < 0 ? x / power_of_ten[-e10] : x * power_of_ten[e10];
 		*out = minus ? -x : x;
