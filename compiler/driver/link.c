@@ -148,6 +148,7 @@ static bool kernel_object(Shop *s, const Lowered *v, const LinkRequest *l, const
 	word(s, &w, "-fPIC");
 	if (v->mod->f64) word(s, &w, "-Wno-psabi"); /* vectors wider than the machine's stay in one file */
 	word(s, &w, arena_printf(s->arena, "-march=%s", v->target->march));
+	if (v->target->tune) word(s, &w, arena_printf(s->arena, "-mtune=%s", v->target->tune));
 	if (v->target->flags) word(s, &w, v->target->flags);
 	word(s, &w, "-c");
 	word(s, &w, source);

@@ -19,12 +19,28 @@
 #define ARM_TRIPLE "aarch64-linux-gnu"
 #endif
 
-#define X86                                                                                                  \
-	{"x86-64-v4-vnni", "vnni", 5, "x86-64-v4", "x86-64-v4", X86_TRIPLE, VNNI, 16, true, 8, 3, 12, OWN},  \
-	    {"x86-64-v4", "v4", 4, "x86-64-v4", "x86-64-v4", X86_TRIPLE, NONE, 16, true, 8, 3, 12, OWN},     \
-	    {"x86-64-v3", "v3", 3, "x86-64-v3", "x86-64-v3", X86_TRIPLE, NONE, 8, true, 6, 2, 12, OWN},      \
-	    {"x86-64-v2", "v2", 2, "x86-64-v2", "x86-64-v2", X86_TRIPLE, NONE, 4, false, 5, 2, 8, OWN},
-#define ARM  {"aarch64", "neon", 1, "generic", "armv8-a", ARM_TRIPLE, NONE, 4, true, 8, 2, 16, OWN},
+#define X86                                                                                                    \
+	{"x86-64-v4-vnni",                                                                                     \
+	 "vnni",                                                                                               \
+	 5,                                                                                                    \
+	 "x86-64-v4",                                                                                          \
+	 "x86-64-v4",                                                                                          \
+	 LAKE,                                                                                                 \
+	 X86_TRIPLE,                                                                                           \
+	 VNNI,                                                                                                 \
+	 16,                                                                                                   \
+	 true,                                                                                                 \
+	 8,                                                                                                    \
+	 3,                                                                                                    \
+	 12,                                                                                                   \
+	 OWN},                                                                                                 \
+	    {"x86-64-v4", "v4", 4, "x86-64-v4", "x86-64-v4", LAKE, X86_TRIPLE, NONE, 16, true, 8, 3, 12, OWN}, \
+	    {"x86-64-v3", "v3", 3, "x86-64-v3", "x86-64-v3", WELL, X86_TRIPLE, NONE, 8, true, 6, 2, 12, OWN},  \
+	    {"x86-64-v2", "v2", 2, "x86-64-v2", "x86-64-v2", NULL, X86_TRIPLE, NONE, 4, false, 5, 2, 8, OWN},
+#define ARM {"aarch64", "neon", 1, "generic", "armv8-a", NULL, ARM_TRIPLE, NONE, 4, true, 8, 2, 16, OWN},
+/* Without these gcc 12 keeps sums of a tile on the stack. */
+#define LAKE "icelake-server"
+#define WELL "haswell"
 #define VNNI "+avx512vnni", "-mavx512vnni", true
 #define NONE NULL, NULL, false
 #define OWN  false, false /* what is asked for is not the machine's */

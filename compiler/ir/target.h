@@ -9,6 +9,7 @@ typedef struct {
 	int level;		      /* MtlVariant.level */
 	const char *cpu;	      /* for LLVM */
 	const char *march;	      /* for -march= */
+	const char *tune;	      /* for -mtune=; NULL: as march says */
 	const char *triple;	      /* NULL: this machine's */
 	const char *features, *flags; /* beyond cpu and march: for LLVM, for the C compiler; NULL: none */
 	bool dot4; /* an instruction for words (ir/loop.h): of use where layers are of reduced precision */
