@@ -69,6 +69,20 @@ for o in $(grep -ohE -e '(^|[ `(])--[a-z][a-z-]+' $documents | grep -oE -e '--[a
 	verdict $? "no program has the option $o: $(grep -lF -e "$o" $documents | head -1)"
 done
 
+# ---- the gallery: every example with its page, its picture and its lines ----
+docs/gallery.sh "$tmp/gallery" >"$tmp/out" 2>&1
+code=$?
+[ $code -eq 0 ] || tail -5 "$tmp/out"
+verdict $((code != 0)) "the gallery cannot be made"
+for f in examples/*/*.mtl; do
+	name=$(basename "$f" .mtl)
+	[ "$f" = "examples/$name/$name.mtl" ] || continue
+	grep -q "^model $name\$" "$tmp/gallery/gallery.md" && grep -qF "![$name]($name.svg)" "$tmp/gallery/gallery.md" && grep -q '<svg' "$tmp/gallery/$name.svg"
+	verdict $? "$name: no picture or no lines in the gallery"
+	grep -qF "examples/$name/README.md" docs/models.md
+	verdict $? "$name: docs/models.md does not name it"
+done
+
 # ---- the quickstart, on a short log ----
 if [ -z "${MTL_QUICK:-}" ]; then
 	ROWS=20000 examples/quickstart.sh "$tmp/quickstart" >"$tmp/out" 2>&1

@@ -68,6 +68,25 @@ if [ -z "${MTL_QUICK:-}" ]; then
 	example meitu "$tmp/kuairand.csv"
 fi
 
+# Those that are trained elsewhere, or on public data alone: their gradients, narrow.
+if [ -z "${MTL_QUICK:-}" ]; then
+	for name in watch_time din dupn; do
+		sed "s,\"\.\./,\"$PWD/examples/,; s/^embed .*/embed 4/; s/128/8/g" "examples/$name/$name.mtl" >"$tmp/$name.mtl"
+		"$MTLC" gradcheck --cpu=native -D codes=200 "$tmp/$name.mtl" >"$tmp/out" 2>&1
+		code=$?
+		[ $code -eq 0 ] || grep -E 'WRONG|checked|error' "$tmp/out"
+		verdict $code "examples/$name: gradients"
+	done
+fi
+# Every example is held to differences, here or in tests/train.
+unseen=
+for folder in examples/*/; do
+	name=$(basename "$folder")
+	[ ! -e "$folder$name.mtl" ] || [ -e "tests/train/losses/$name" ] || grep -qE "(example|for name in).* $name[ ;]" "$0" || unseen="$unseen $name"
+done
+[ -z "$unseen" ]
+verdict $? "examples whose gradients nobody looks at:$unseen"
+
 # ---- PLE: through the common path a task's loss reaches the other task's experts below, and not those beside ----
 rows "$tmp/ab.csv" 400 a,b $here/ple.mtl
 gradients $here/ple.mtl "$tmp/ab.csv" "$tmp/ple"
