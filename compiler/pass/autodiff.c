@@ -39,6 +39,23 @@ static NodeId as_row(Graph *g, NodeId x)
 	return graph_push(g, OP_SPREAD, shape_scalar(true), 1, &x, (Attr){0}, g->node.at[x].span);
 }
 
+/* The row that a gradient is for every row, if `to` which it is added has rows of its own: no need to spread
+ * it. */
+static NodeId unspread(const Graph *g, NodeId d, NodeId to)
+{
+	const Node *n = &g->node.at[d];
+	if (n->op != OP_SPREAD || n->shape.nd != 1 || g->node.at[to].op == OP_SPREAD) return d;
+	Shape of = g->node.at[n->in[0]].shape;
+	return !of.rows && of.nd == 1 && of.d[0] == n->shape.d[0] ? n->in[0] : d;
+}
+
+static NodeId sum(Graph *g, NodeId x, NodeId y)
+{
+	NodeId column = unspread(g, y, x);
+	if (column != y) return graph_2(g, OP_ADD, x, column);
+	return graph_2(g, OP_ADD, unspread(g, x, y), y);
+}
+
 static void add(Grad *a, NodeId to, NodeId d)
 {
 	if (!d || !a->needs[to]) return;
@@ -49,7 +66,7 @@ static void add(Grad *a, NodeId to, NodeId d)
 		else
 			d = graph_reduce_to(a->g, d, s);
 	}
-	a->d[to] = a->d[to] ? graph_2(a->g, OP_ADD, a->d[to], d) : d;
+	a->d[to] = a->d[to] ? sum(a->g, a->d[to], d) : d;
 }
 
 /* The roots of loss l, and its gradient into its row. */

@@ -140,6 +140,27 @@ static void find_kept(Stages *s, const Graph *g)
 	}
 }
 
+/* One step of arithmetic away from values that cross anyway: made again, which takes less time than to fetch
+ * it. True: some are. */
+static bool spare(Stages *s, const Graph *g, const int *walk)
+{
+	bool any = false;
+	for (NodeId id = 1; id < g->node.n; id++) {
+		const Node *n = &g->node.at[id];
+		const Op *op = op_table[n->op];
+		bool simple = s->kept[id] && op->group == GROUP_BINARY && !op->scratch && !walk[id];
+		for (int i = 0; i < n->n_in; i++)
+			simple &= s->phase[n->in[i]] != PHASE_ROW || s->kept[n->in[i]] || s->again[n->in[i]];
+		s->again[id] |= simple;
+		any |= simple;
+	}
+	for (NodeId id = 1; any && id < g->node.n; id++) {
+		s->kept[id] = op_table[g->node.at[id].op]->meets;
+		s->met[id] = false;
+	}
+	return any;
+}
+
 static void find_early(Stages *s, const Graph *g)
 {
 	bool *of = arena_new(g->arena, bool, g->node.n);
@@ -168,6 +189,7 @@ Stages stages_of(Arena *a, const Graph *g, const int *walk)
 	find_again(&s, g, walk);
 	if (s.n > 1) {
 		find_kept(&s, g);
+		if (spare(&s, g, walk)) find_kept(&s, g);
 		find_early(&s, g);
 	}
 	return s;
