@@ -3,8 +3,8 @@
  * on the x86-64-v3 form.  The orders of sums depend on shapes alone, so that two machines with fused
  * multiply-add agree.
  *
- *   bits MODEL.mtl DIR    leaves DIR/llvm.o, kernels.c, table.h, in.bin, out.bin; tests/arm/run.c reads the
- * rest
+ *   bits MODEL.mtl DIR [bf16|int8]    leaves DIR/llvm.o, kernels.c, table.h, in.bin, out.bin; tests/arm/run.c
+ * reads the rest
  */
 #include "driver/compile.h"
 #include "driver/harness.h"
@@ -59,11 +59,13 @@ static void table(FILE *f, const Lowered *low, const Harness *h)
 
 int main(int argc, char **argv)
 {
-	if (argc != 3) return 2;
+	if (argc < 3) return 2;
 	Compilation c;
 	compilation_init(&c);
 	CompileRequest r = {
 	    .path = argv[1], .n_target = 2, .target = {target_find("v3"), target_find("neon")}};
+	for (int p = 0; argc > 3 && p < 3; p++)
+		if (!strcmp(argv[3], precision_word[p])) r.precision = (Precision)p;
 	if (!compile(&c, &r)) return 1;
 	const Lowered *judge = c.lowered.at[0], *low = c.lowered.at[1];
 	Harness *a = harness_new(c.arena, c.spec, judge, NULL, ROWS, 1),

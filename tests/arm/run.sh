@@ -12,10 +12,13 @@ say() { if [ "$1" = 0 ]; then passed=$((passed + 1)); else failed=$((failed + 1)
 "${CC:-cc}" -std=gnu11 -O1 -Icompiler -I. tests/arm/bits.c "$MTL_BUILD/libmtlcore.a" "$MTL_BUILD/libmtlrt.a" \
 	$(llvm-config-19 --ldflags --libs) -ljansson -lzstd -lz -lpthread -lm -o "$tmp/bits" ||
 	{ echo "0 passed, 1 failed"; exit 1; }
-for model in tests/arm/wide.mtl examples/esmm/esmm.mtl examples/omoe/omoe.mtl; do
+for model in tests/arm/wide.mtl examples/esmm/esmm.mtl examples/omoe/omoe.mtl examples/esmm/esmm.mtl=bf16 examples/esmm/esmm.mtl=int8; do
 	dir=$tmp/$(basename "$model" .mtl)
 	mkdir "$dir"
-	"$tmp/bits" "$model" "$dir" || { say 1 "$model: not compiled"; continue; }
+	precision=${model#*.mtl}
+	"$tmp/bits" "${model%=*}" "$dir" ${precision#=} || { say 1 "$model: not compiled"; continue; }
+	[ -z "$precision" ] || grep -q "k_dense_.*_${precision#=}" "$dir/kernels.c"
+	say $? "$model: its layers are narrow"
 	aarch64-linux-gnu-gcc -O2 -ffp-contract=off -Wall -Wno-unused-function -c "$dir/kernels.c" -o "$dir/c.o"
 	say $? "$model: gcc compiles the C"
 	for by in llvm c; do
