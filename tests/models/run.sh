@@ -78,6 +78,18 @@ if [ -z "${MTL_QUICK:-}" ]; then
 		verdict $code "examples/$name: gradients"
 	done
 fi
+# Variants of layers that no example uses.
+variant() { # EXAMPLE LAYER-AS-IN-IT OTHER [OPTION...]
+	name=$1 as=$2 other=$3
+	shift 3
+	sed "s,\"\.\./,\"$PWD/examples/,; s/^embed .*/embed 4/; s/$as/$other/" "examples/$name/$name.mtl" >"$tmp/variant.mtl"
+	grep -qF -e "$other" "$tmp/variant.mtl" && "$MTLC" gradcheck --cpu=v3 "$@" "$tmp/variant.mtl" >"$tmp/out" 2>&1
+	verdict $? "$name with $other: gradients: $(tail -1 "$tmp/out")"
+}
+if [ -z "${MTL_QUICK:-}" ]; then
+	variant snr ', 16)' ', 16, average: 1)' -D codes=200
+	variant dcn 'cross_net_low(32' 'cross_net_mix(3'
+fi
 # Every example is held to differences, here or in tests/train.
 unseen=
 for folder in examples/*/; do
