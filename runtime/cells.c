@@ -151,8 +151,8 @@ static MtlStatus list_of(const Reading *r, const json_t *v, MtlDoorList *list)
 	if (!(real ? (void *)number : (void *)text) || !weights) return no_memory(r->e);
 	mtl_real weight = 1;
 	for (const char *end = p + n;
-	     r->f->seq ? mtl_step_item(&p, end, separator, &item, &k)
-		       : mtl_list_item(&p, end, separator, &item, &k, &weight, &weighted);) {
+	     mtl_is_field(r->f) ? mtl_step_item(&p, end, separator, &item, &k)
+				: mtl_list_item(&p, end, separator, &item, &k, &weight, &weighted);) {
 		if (text)
 			text[at] = (MtlDoorText){item, k};
 		else if (!k)

@@ -399,8 +399,8 @@ static bool count_cell(Stat *s, MtlCodeBook *b, const MtlFeature *f, const MtlSy
 	mtl_real weight;
 	bool weighted;
 	char separator = mtl_cell_separator(cell, f->separator);
-	while (f->seq ? mtl_step_item(&p, end, separator, &item, &n)
-		      : mtl_list_item(&p, end, separator, &item, &n, &weight, &weighted))
+	while (mtl_is_field(f) ? mtl_step_item(&p, end, separator, &item, &n)
+			       : mtl_list_item(&p, end, separator, &item, &n, &weight, &weighted))
 		if (n && !count_text(s, b, f, sys, item, n)) return false;
 	return true;
 }

@@ -198,7 +198,7 @@ static const void *item_at(const Value *v, const MtlDoorList *list, size_t i)
 static int64_t items_kept(const Value *v, const MtlDoorList *list, int64_t *skip)
 {
 	int64_t n = 0, most = v->f->max_items;
-	for (size_t i = 0; i < list->n; i++) n += v->f->seq || !is_missing(v, item_at(v, list, i));
+	for (size_t i = 0; i < list->n; i++) n += mtl_is_field(v->f) || !is_missing(v, item_at(v, list, i));
 	*skip = most > 0 && n > most && v->f->keep == MTL_KEEP_LAST ? n - most : 0;
 	return most > 0 && n > most ? most : n;
 }
@@ -218,7 +218,7 @@ static MtlStatus put_list(const Value *v, MtlColumn *c, int64_t at, const MtlDoo
 		const void *p = item_at(v, list, i);
 		float w = list->weight ? list->weight[i] : 1;
 		bool missing = is_missing(v, p);
-		if ((missing && !v->f->seq) || skip-- > 0) continue;
+		if ((missing && !mtl_is_field(v->f)) || skip-- > 0) continue;
 		if (v->f->seq) w = 1;
 		if (!(w >= 0) || !isfinite(w)) return BAD(v, "D0109", "has a weight that is no number >= 0");
 		c->bag_item[to] = MTL_ROW_MISSING; /* of a sequence: a step without a value */

@@ -44,7 +44,8 @@ typedef enum {
 	MTL_MINMAX
 } MtlNormal; /* the last two take statistics from the data */
 typedef enum { MTL_MISSING_ERROR, MTL_MISSING_VALUE, MTL_MISSING_LEARNED, MTL_MISSING_OWN } MtlMissing;
-typedef enum { MTL_POOL_SUM, MTL_POOL_MEAN } MtlPool;
+/* MAX: kernels see the items as the steps of a sequence of one field; weights are not looked at. */
+typedef enum { MTL_POOL_SUM, MTL_POOL_MEAN, MTL_POOL_MAX } MtlPool;
 typedef enum { MTL_KEEP_FIRST, MTL_KEEP_LAST } MtlKeep;
 
 typedef struct {
@@ -72,6 +73,9 @@ typedef struct {
 	int n_cross;
 	int same_code; /* feature whose vocabulary or edges this one shares, else -1 (`share:`) */
 } MtlFeature;
+
+/* Is its cell a field of a sequence, in which an empty item is a step? */
+static inline bool mtl_is_field(const MtlFeature *f) { return f->seq && f->pool != MTL_POOL_MAX; }
 
 /* Several lists that go together: the steps of a behaviour sequence. */
 typedef struct {
@@ -149,7 +153,8 @@ typedef struct {
 	const char *name;
 	double weight;
 	bool regression; /* mse, huber */
-	int counted;	 /* the meetings before its rows are counted: mostly 0, by COUNT; else by ROWS of the last */
+	int counted; /* the meetings before its rows are counted: mostly 0, by COUNT; else by ROWS of the last
+		      */
 } MtlLoss;
 typedef struct {
 	const char *name;

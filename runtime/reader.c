@@ -258,6 +258,7 @@ static Fate read_list(MtlReader *r, MtlColumn *c, Input *in, int64_t row, const 
 			(size_t)(at - from) * sizeof *c->bag_scale);
 	}
 	if (f->pool == MTL_POOL_MEAN) mtl_list_shares(c->bag_scale + from, at - from, weighted);
+	for (int64_t i = from; f->pool == MTL_POOL_MAX && i < at; i++) c->bag_scale[i] = 1;
 	r->n.truncated += cut;
 	in->n_items = at;
 	c->bag_start[row + 1] = (int32_t)at;
@@ -308,7 +309,7 @@ static Fate read_features(MtlReader *r, MtlBatch *b, MtlError *e)
 		}
 		const MtlCell *cell = mtl_log_cell(&r->log, in->want);
 		Fate fate = GOOD;
-		if (in->f->seq) {
+		if (mtl_is_field(in->f)) {
 			fate = read_steps(r, c, in, row, cell, e);
 		} else if (in->f->kind == MTL_BAG) {
 			fate = read_list(r, c, in, row, cell, e);

@@ -109,7 +109,8 @@ static const char *const code_word[] = {"a number",
 /* What happens to a value that is missing. */
 static const char *when_missing(const Feature *f, Type t)
 {
-	if (f->seq) return "as many as the other fields of its sequence; a missing one is a step without it";
+	if (f->seq && !f->pool_max)
+		return "as many as the other fields of its sequence; a missing one is a step without it";
 	if (f->kind == FEATURE_BAG) return "may be empty";
 	if (t != REAL) return "missing has a row of its own";
 	return f->missing == MISSING_ERROR ? "must not be missing" : "may be missing";

@@ -132,7 +132,9 @@ static void features(Text *o, const Spec *s, const Lowered *scoring, bool alone)
 		text_printf(o,
 			    ", .pool = %s, .keep = %s, .max_items = %d, .separator = %d, .seq = %d, "
 			    ".same_code = %d},\n",
-			    f->pool_mean ? "MTL_POOL_MEAN" : "MTL_POOL_SUM",
+			    f->pool_mean  ? "MTL_POOL_MEAN"
+			    : f->pool_max ? "MTL_POOL_MAX"
+					  : "MTL_POOL_SUM",
 			    f->keep_last ? "MTL_KEEP_LAST" : "MTL_KEEP_FIRST", f->max_items, f->separator,
 			    f->seq, f->share);
 	}
@@ -286,8 +288,8 @@ static void reports(Text *o, const Spec *s, bool scorer)
 			emit_quoted(o, s->loss.at[i].name);
 			text_add(o, ", .weight = ");
 			number(o, s->loss.at[i].weight);
-			text_printf(o, ", .regression = %s, .counted = %d},\n", flag(s->loss.at[i].regression),
-				    s->loss.at[i].counted);
+			text_printf(o, ", .regression = %s, .counted = %d},\n",
+				    flag(s->loss.at[i].regression), s->loss.at[i].counted);
 		}
 		text_add(o, "};\n");
 	}

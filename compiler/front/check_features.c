@@ -174,13 +174,15 @@ static void set_missing(Check *c, Feature *f, const Ast *arg)
 		f->missing = MISSING_VALUE;
 }
 
+enum { LONGEST = 1024 }; /* steps of a sequence at most */
+
 static void set_pool(Check *c, Feature *f, const Ast *arg)
 {
 	static const char *const word[] = {"sum", "mean", "max"};
 	int i;
 	if (!word_in(c, arg->a, "pool", 3, word, &i)) return;
-	if (i == 2) unsupported(c, arg->span, "pool: max");
 	f->pool_mean = i == 1;
+	f->pool_max = i == 2;
 }
 
 static void set_keep(Check *c, Feature *f, const Ast *arg)
@@ -361,6 +363,27 @@ static bool as_field(Check *c, Feature *f, const Seq *q, const Ast *item)
 	return true;
 }
 
+/* Lists of which the largest is wanted, column by column, are a sequence of one field that no name reaches.
+ */
+static bool as_steps(Check *c, Feature *f)
+{
+	if (!f->max_items) f->max_items = LONGEST;
+	if (f->max_items > LONGEST) {
+		told(c, f->span, "M0117", "lists of 'pool: max' have at most %d items, not %d", LONGEST,
+		     f->max_items);
+		return false;
+	}
+	Seq q = {.name = str_printf(c->str, "%s.items", f->name),
+		 .group = -1,
+		 .span = f->span,
+		 .max = f->max_items,
+		 .keep_last = f->keep_last};
+	vec_push(c->a, &q.feature, c->s->feature.n);
+	vec_push(c->a, &c->s->seq, q);
+	f->seq = c->s->seq.n;
+	return true;
+}
+
 static void check_feature(Check *c, const Ast *item, int group, int seq, char separator)
 {
 	Feature f = {.name = seq ? str_printf(c->str, "%s.%s", c->s->seq.at[seq - 1].name, item->name)
@@ -463,6 +486,7 @@ static void check_feature(Check *c, const Ast *item, int group, int seq, char se
 			  f.column);
 		return;
 	}
+	if (f.pool_max && !as_steps(c, &f)) return;
 	vec_push(c->a, &c->s->feature, f);
 	vec_push(c->a, &c->feature_used, false);
 	vec_push(c->a, &c->feature_faulty, faulty);
@@ -475,8 +499,6 @@ static void check_feature(Check *c, const Ast *item, int group, int seq, char se
 }
 
 /* ---- sequences: NAME : seq(max: n, keep: last, sep: " ") { fields } ---- */
-
-enum { LONGEST = 1024 };
 
 int find_seq(const Check *c, Str name)
 {
@@ -771,6 +793,7 @@ NodeId feature_node(Check *c, int feature, Str set, int dim, Span at)
 			width = 1;
 		}
 		id = look_up(c, feature, find_table(c, feature, set, width), f->span);
+		if (f->pool_max) id = push_op(c, OP_MAX_STEPS, 1, &id, (Attr){0}, f->span);
 	}
 	*remembered(c, -1 - feature, set, dim) = id;
 	(void)at;

@@ -374,7 +374,7 @@ const Value *loss_label(Check *c, const CallSite *site)
 		Span at = site->call->span;
 		NodeId y = graph_push(c->g, OP_SAMPLE, shape_scalar(true), 0, NULL, (Attr){.i = sample}, at),
 		       known = graph_push(c->g, OP_KNOWN, shape_scalar(true), 0, NULL, (Attr){.i = sample}, at);
-		vec_push(c->a, &c->labelled, ((Labelled){y, known}));
+		vec_push(c->a, &c->labelled, ((Labelled){y, known, NULL, sample}));
 		return tensor_value(
 		    c, s->classes ? push_op(c, OP_ONEHOT, 1, &y, (Attr){.j = s->classes}, at) : y, at);
 	}
@@ -386,7 +386,7 @@ const Value *loss_label(Check *c, const CallSite *site)
 	}
 	NodeId label, known;
 	build_label(c->s, f, formula_true(), site->call->span, &label, &known);
-	vec_push(c->a, &c->labelled, ((Labelled){label, known}));
+	vec_push(c->a, &c->labelled, ((Labelled){label, known, f, -1}));
 	return tensor_value(c, label, site->call->span);
 }
 

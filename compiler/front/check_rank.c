@@ -80,6 +80,7 @@ static bool gain_given(Check *c, const CallSite *site, const Ast *e, Ranking *r)
 		r->known = sample_input(c, OP_KNOWN, sample, e->span);
 		r->sample = sample;
 		r->positive = c->s->sample.at[sample].classes > 0;
+		vec_push(c->a, &c->labelled, ((Labelled){r->gain, r->known, NULL, sample}));
 		return true;
 	}
 	const Binding *b = e->kind == AST_NAME ? scope_find(c->scope, e->name) : NULL;
@@ -89,6 +90,7 @@ static bool gain_given(Check *c, const CallSite *site, const Ast *e, Ranking *r)
 		const Formula *f = formula_of(c, e);
 		if (!f) return false;
 		build_label(c->s, f, formula_true(), e->span, &r->gain, &r->known);
+		vec_push(c->a, &c->labelled, ((Labelled){r->gain, r->known, f, -1}));
 		r->positive = true;
 		return true;
 	}

@@ -55,6 +55,8 @@ typedef struct {
 /* The label of something, and where it is known. */
 typedef struct {
 	NodeId label, known;
+	const Formula *of; /* or NULL: of sample */
+	int sample;
 } Labelled;
 
 /* A head for a real-valued or multi-class outcome: E(v | c) = EXPR, P(c | e) = softmax(z). */

@@ -171,6 +171,8 @@ static void idle_events(Check *c)
 		mention(c->use.at[i].type.given, e, seen);
 	}
 	for (int i = 0; i < c->outcome.n; i++) mention(c->outcome.at[i].given, e, seen);
+	for (int i = 0; i < c->labelled.n; i++)
+		if (c->labelled.at[i].of) mention(c->labelled.at[i].of, e, seen);
 	for (int i = 0; i < e->event.n; i++)
 		if (!seen[i])
 			diag_warn(c->d, e->event.at[i].span, "M0451",
@@ -178,6 +180,8 @@ static void idle_events(Check *c)
 	for (int i = 0; i < c->s->sample.n; i++) {
 		bool used = false;
 		for (int j = 0; j < c->outcome.n; j++) used |= c->outcome.at[j].sample == i;
+		for (int j = 0; j < c->labelled.n; j++)
+			used |= !c->labelled.at[j].of && c->labelled.at[j].sample == i;
 		if (!used)
 			diag_warn(c->d, c->s->sample.at[i].span, "M0451",
 				  "outcome '%s' is neither trained nor served", c->s->sample.at[i].name);

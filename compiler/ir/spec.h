@@ -37,6 +37,7 @@ typedef struct {
 	FeatureMissing missing;
 	double missing_value;
 	bool pool_mean, keep_last;
+	bool pool_max; /* a sequence of its own, under the maximum over its steps */
 	int max_items;
 	char separator;
 	VEC(int) cross; /* the features it is the cross of: it has no column of its own */

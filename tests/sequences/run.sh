@@ -16,6 +16,21 @@ verdict $? "gradients of a normalised step"
 [ "$("$MTLC" check --dump=graph $here/norm.mtl 2>/dev/null | grep -c '= sum_last .*\[n, T\]')" -eq 2 ]
 verdict $? "a step is normalised over the steps"
 
+# pool: max is the maximum over the steps of a sequence; weights are not looked at, empty items are none, the last six stay
+"$MTLC" gradcheck $here/pool.mtl >"$tmp/out" 2>&1
+verdict $? "gradients of pool: max"
+awk 'BEGIN { s = 5; print "tags,steps,click"
+	for (r = 0; r < 700; r++) { a = b = ""; n = r % 9
+		for (i = 0; i < n; i++) { s = (171 * s + 11) % 30269; k = s % 45
+			a = a (i ? "|" : "") "t" k (s % 3 ? "" : ":0.5") (s % 5 ? "" : "|"); b = b (i ? "|" : "") "t" k }
+		print a "," b "," (s % 2) } }' >"$tmp/pool.csv"
+"$MTLC" build $here/pool.mtl -o "$tmp/pool" && "$tmp/pool" train --data "$tmp/pool.csv" --cache "$tmp" --epochs 2 --out "$tmp/pool.m" -q &&
+	"$tmp/pool" score --model "$tmp/pool.m" "$tmp/pool.csv" >"$tmp/out"
+awk -F, 'NR > 1 && $2 != $3 { bad = 1 } NR > 1 && ($2 != 0) != (NR % 9 != 2) { bad = 1 } END { exit bad || NR != 701 }' "$tmp/out"
+verdict $? "pool: max is the largest of each column, and 0 of an empty list"
+"$tmp/pool" train --data "$tmp/pool.csv" --epochs 2 --threads 3 --out "$tmp/pool.3" -q && cmp -s "$tmp/pool.m" "$tmp/pool.3"
+verdict $? "pool: max trains to the same bits on three threads, and without a pack"
+
 for backend in llvm c; do
 	"$MTLC" build --backend=$backend $here/seq.mtl -o "$tmp/$backend" 2>"$tmp/err" &&
 		"$tmp/$backend" train --data "$tmp/log.csv" --out "$tmp/$backend.m" -q 2>>"$tmp/err"
