@@ -45,6 +45,9 @@ verdict $? "one row changes what is remembered"
 # ---- bits: emitters, threads, interruption ----
 quietly "$MTLC" gradcheck "$here/deep.mtl"
 verdict $? "gradients through the statistics, and the kernels' bits"
+sed 's/^train {/train { balance: mgda /' "$here/deep.mtl" >mgda.mtl
+quietly "$MTLC" gradcheck --cpu=native mgda.mtl
+verdict $? "gradients of tasks through the statistics"
 for backend in llvm c; do
 	quietly "$MTLC" build --backend=$backend "$here/deep.mtl" -o $backend &&
 		quietly ./$backend train --data log.csv --out $backend.m --threads 1 -q
