@@ -367,17 +367,6 @@ static void update_piece(void *arg, int64_t i, int worker)
 	mtl_frame_call(&f, MTL_UPDATE, 0, q[1], q[2]);
 }
 
-static void update_table(void *arg, int64_t i, int worker)
-{
-	MtlStep *s = arg;
-	const MtlTouched *g = s->touched;
-	int64_t lo = i * TOUCHED, hi = lo + TOUCHED < g->n_uniq ? lo + TOUCHED : g->n_uniq;
-	MtlFrame f = frame(s, worker);
-	f.touched = g;
-	f.hyper = s->hyper_tables;
-	mtl_frame_call(&f, MTL_FIRST_TABLE + s->table, 0, lo, hi);
-}
-
 /* ---- the norm of the whole gradient ---- */
 
 static void square_piece(void *arg, int64_t i, int worker)
@@ -440,6 +429,31 @@ static double gradient_norm(MtlStep *s, const MtlTouched *touched)
 
 /* ---- the step ---- */
 
+static int64_t table_jobs(const MtlStep *s, int t)
+{
+	return steps_table(s, t) ? ceil_div(s->touched[t].n_uniq, TOUCHED) : 0;
+}
+
+/* Pieces of parameters, then the touched rows of one table after the other: one run, for many tables have few
+ * rows each. */
+static void update_job(void *arg, int64_t i, int worker)
+{
+	MtlStep *s = arg;
+	if (i < s->n_piece) {
+		update_piece(s, i, worker);
+		return;
+	}
+	i -= s->n_piece;
+	int t = 0;
+	for (int64_t n; i >= (n = table_jobs(s, t)); t++) i -= n;
+	const MtlTouched *g = &s->touched[t];
+	int64_t lo = i * TOUCHED, hi = lo + TOUCHED < g->n_uniq ? lo + TOUCHED : g->n_uniq;
+	MtlFrame f = frame(s, worker);
+	f.touched = g;
+	f.hyper = s->hyper_tables;
+	mtl_frame_call(&f, MTL_FIRST_TABLE + t, 0, lo, hi);
+}
+
 /* The numbers of compiler/pass/update.c: rate, c1, c2, l2, lr l1, 1 - lr decay, clip. */
 static void set_hyper(mtl_real h[MTL_HYPER], const MtlOptimizer *o, int64_t t, double factor, double clip)
 {
@@ -479,13 +493,10 @@ void mtl_step_apply(MtlStep *s, const MtlTouched *touched)
 	set_hyper(s->hyper_dense, &s->dense, s->step, factor, clip);
 	set_hyper(s->hyper_vectors, &plain, s->step, factor, clip);
 	set_hyper(s->hyper_tables, &s->tables, s->step, factor, clip);
-	mtl_pool_run(s->pool, s->n_piece, update_piece, s);
-	for (int t = 0; t < m->n_table; t++) {
-		if (!steps_table(s, t)) continue;
-		s->table = t;
-		s->touched = &touched[t];
-		mtl_pool_run(s->pool, ceil_div(touched[t].n_uniq, TOUCHED), update_table, s);
-	}
+	s->touched = touched;
+	int64_t jobs = s->n_piece;
+	for (int t = 0; t < m->n_table; t++) jobs += table_jobs(s, t);
+	mtl_pool_run(s->pool, jobs, update_job, s);
 	remember_batch(s);
 	mtl_instance_pack(s->in);
 }
