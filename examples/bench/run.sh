@@ -37,3 +37,5 @@ echo "== functions"
 "$MTLC" bench --only=functions examples/bench/esmm360.mtl | tail -n +4
 echo "== beside oneDNN and torch"
 examples/bench/peers/dense.sh "$repeats"
+echo "== whole training beside torch"
+examples/bench/training.sh
