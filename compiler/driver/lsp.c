@@ -11,6 +11,7 @@
 #include "front/parse.h"
 #include <ctype.h>
 #include <jansson.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -217,12 +218,17 @@ static size_t line_start(const Known *k, json_int_t line)
 }
 
 /* Line and column (bytes, from 1) of a message to a position. */
-static json_t *message_position(const Server *s, const Known *k, const json_t *m, const char *line,
-				const char *column)
+static size_t message_offset(const Known *k, const json_t *m, const char *line, const char *column)
 {
 	size_t at = line_start(k, json_integer_value(json_object_get(m, line)));
 	json_int_t c = json_integer_value(json_object_get(m, column));
-	return position(s, k, at + (size_t)(c > 0 ? c - 1 : 0));
+	return at + (size_t)(c > 0 ? c - 1 : 0);
+}
+
+static json_t *message_position(const Server *s, const Known *k, const json_t *m, const char *line,
+				const char *column)
+{
+	return position(s, k, message_offset(k, m, line, column));
 }
 
 static json_t *message_range(const Server *s, const Known *k, const json_t *m)
@@ -356,12 +362,12 @@ static json_t *initialize(Server *s, const json_t *params)
 	json_array_foreach(known, i, x) if (json_is_string(x) && !strcmp(json_string_value(x), "utf-8"))
 	    s->utf8 = true;
 	s->begun = true;
-	return json_pack("{s:{s:s, s:{s:b, s:i}, s:b, s:b, s:b, s:b, s:{s:[s,s]}}, s:{s:s, s:s}}",
+	return json_pack("{s:{s:s, s:{s:b, s:i}, s:b, s:b, s:b, s:b, s:{s:[s]}, s:{s:[s,s]}}, s:{s:s, s:s}}",
 			 "capabilities", "positionEncoding", s->utf8 ? "utf-8" : "utf-16", "textDocumentSync",
 			 "openClose", 1, "change", 1, "hoverProvider", 1, "definitionProvider", 1,
-			 "documentFormattingProvider", 1, "documentSymbolProvider", 1, "completionProvider",
-			 "triggerCharacters", "(", "|", "serverInfo", "name", "mtlc", "version",
-			 mtlc_version);
+			 "documentFormattingProvider", 1, "documentSymbolProvider", 1, "codeActionProvider",
+			 "codeActionKinds", "quickfix", "completionProvider", "triggerCharacters", "(", "|",
+			 "serverInfo", "name", "mtlc", "version", mtlc_version);
 }
 
 static json_t *hover(const Server *s, const Doc *d, size_t at)
@@ -463,10 +469,87 @@ static json_t *formatting(const Server *s, const Doc *d)
 	return edits;
 }
 
-typedef enum { HOVER, DEFINITION, COMPLETION, SYMBOLS, FORMATTING, N_ASKED } Asked;
-static const char *const asked[N_ASKED] = {"textDocument/hover", "textDocument/definition",
+/* The word of "did you mean 'x'?" or "did you mean `x`?"; false: another help. */
+static bool suggested(const char *help, char word[100])
+{
+	return sscanf(help, "did you mean '%99[^']'", word) == 1 ||
+	       sscanf(help, "did you mean `%99[^`]`", word) == 1;
+}
+
+/* The word within a message's place that is nearest to what is suggested: *lo to *hi. */
+static bool nearest_word(const Known *k, const json_t *m, const char *word, size_t *lo, size_t *hi)
+{
+	size_t from = message_offset(k, m, "line", "column"),
+	       end = message_offset(k, m, "end_line", "end_column");
+	int least = INT_MAX;
+	for (size_t i = from; i < end && i < k->n;) {
+		size_t n = 0;
+		while (i + n < k->n && (isalnum((unsigned char)k->text[i + n]) || k->text[i + n] == '_')) n++;
+		char got[100];
+		snprintf(got, sizeof got, "%.*s", (int)n, k->text + i);
+		int d = n && n < sizeof got ? str_distance(got, word) : INT_MAX;
+		if (d < least) {
+			least = d;
+			*lo = i;
+			*hi = i + n;
+		}
+		i += n ? n : 1;
+	}
+	return least < INT_MAX;
+}
+
+/* Does the message begin before the range asked about ends, and end after it begins? */
+static bool touches(const json_t *a, const json_t *b)
+{
+	const char *const of[] = {"line", "character"};
+	const json_t *from[] = {json_object_get(a, "start"), json_object_get(b, "start")},
+		     *to[] = {json_object_get(b, "end"), json_object_get(a, "end")};
+	for (int k = 0; k < 2; k++)
+		for (int i = 0; i < 2; i++) {
+			json_int_t x = json_integer_value(json_object_get(from[k], of[i])),
+				   y = json_integer_value(json_object_get(to[k], of[i]));
+			if (x > y) return false;
+			if (x < y) break;
+		}
+	return true;
+}
+
+/* What messages suggest, as edits: the word they are about becomes the word they name. */
+static json_t *code_actions(const Server *s, const Doc *d, const json_t *wanted)
+{
+	json_t *actions = json_array(), *m, *help;
+	Text t = {0};
+	diag_print_json(d->now->c.diag, &t);
+	json_t *all = json_loads(t.at ? t.at : "[]", 0, NULL);
+	text_free(&t);
+	size_t i, j;
+	json_array_foreach(all, i, m) json_array_foreach(json_object_get(m, "help"), j, help)
+	{
+		char word[100], title[120];
+		if (strcmp(file_of(m), d->path) || !suggested(json_string_value(help), word)) continue;
+		size_t lo = 0, hi = 0;
+		if (!nearest_word(d->now, m, word, &lo, &hi)) continue;
+		json_t *at = range(s, d->now, lo, hi), *edits = json_object();
+		if (wanted && !touches(at, wanted)) {
+			json_decref(at);
+			json_decref(edits);
+			continue;
+		}
+		snprintf(title, sizeof title, "Write %s", word);
+		json_object_set_new(edits, d->uri, json_pack("[{s:o, s:s}]", "range", at, "newText", word));
+		json_array_append_new(actions,
+				      json_pack("{s:s, s:s, s:b, s:[o], s:{s:o}}", "title", title, "kind",
+						"quickfix", "isPreferred", true, "diagnostics",
+						diagnostic(s, d, m), "edit", "changes", edits));
+	}
+	json_decref(all);
+	return actions;
+}
+
+typedef enum { HOVER, DEFINITION, COMPLETION, SYMBOLS, FORMATTING, ACTIONS, N_ASKED } Asked;
+static const char *const asked[N_ASKED] = {"textDocument/hover",      "textDocument/definition",
 					   "textDocument/completion", "textDocument/documentSymbol",
-					   "textDocument/formatting"};
+					   "textDocument/formatting", "textDocument/codeAction"};
 
 static void answer(Server *s, json_t *id, Asked what, const json_t *params)
 {
@@ -483,6 +566,7 @@ static void answer(Server *s, json_t *id, Asked what, const json_t *params)
 	case COMPLETION: reply(id, completion(d)); break;
 	case SYMBOLS: reply(id, document_symbols(s, d)); break;
 	case FORMATTING: reply(id, formatting(s, d)); break;
+	case ACTIONS: reply(id, code_actions(s, d, json_object_get(params, "range"))); break;
 	case N_ASKED: break;
 	}
 }
