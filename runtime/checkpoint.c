@@ -31,7 +31,7 @@ void mtl_checkpoint_fresh(MtlInstance *in, uint64_t seed)
 
 enum { STATE_TEXT = 512 + 26 * MTL_REMEMBERED };
 
-static const char *optimizer_name(const MtlOptimizer *o)
+const char *mtl_optimizer_name(const MtlOptimizer *o)
 {
 	static const char *const name[] = {"sgd",      "adagrad", "adam",	"momentum",
 					   "nesterov", "ftrl",	  "row_adagrad"};
@@ -48,7 +48,7 @@ static void state_text(const MtlRunState *s, const MtlModel *m, char text[STATE_
 		 ",\"batch\":%" PRId64 ",\"shuffle\":%" PRId64 ",\"seed\":\"%" PRIu64
 		 "\",\"best\":%s,\"since\":%" PRId64 ",\"optimizer\":\"%s\",\"tables\":\"%s\"",
 		 s->step, s->epoch, s->rows, s->rows_seen, s->batch, s->shuffle, s->seed, best, s->since,
-		 optimizer_name(&m->train.dense), optimizer_name(&m->train.tables));
+		 mtl_optimizer_name(&m->train.dense), mtl_optimizer_name(&m->train.tables));
 	size_t n = strlen(text);
 	for (int i = 0; i < s->n_remembered && n < STATE_TEXT; i++) {
 		if (i == 0)
@@ -263,10 +263,10 @@ static MtlStatus same_optimizer(const MtlOptimizer *o, const char *of, const jso
 				MtlError *e)
 {
 	const char *name = json_string_value(was);
-	if (name && strcmp(name, optimizer_name(o)) == 0) return MTL_OK;
+	if (name && strcmp(name, mtl_optimizer_name(o)) == 0) return MTL_OK;
 	return mtl_fail(e, MTL_REFUSED, "F0208", where,
 			"its %s were trained by %s, this program does it by %s: use --init", of,
-			name ? name : "what is not told", optimizer_name(o));
+			name ? name : "what is not told", mtl_optimizer_name(o));
 }
 
 /* A balance is told in the state where it remembers something. */

@@ -45,4 +45,6 @@ MtlStatus mtl_checkpoint_best(const MtlSys *sys, const MtlStore *s, const char *
 			      MtlError *e);
 /* The state in a file's metadata; false if there is none or it is not understood. */
 bool mtl_checkpoint_state(const MtlStore *s, MtlRunState *state);
+/* "adam", ...: as in train { }. */
+const char *mtl_optimizer_name(const MtlOptimizer *o);
 #endif

@@ -71,16 +71,37 @@ static int distance(const char *a, const MtlCell *b)
 	return row[m];
 }
 
+static bool has_column(const MtlLog *l, const char *name)
+{
+	size_t n = strlen(name);
+	for (int64_t i = 0; i < l->csv.n_cell; i++)
+		if (l->csv.cell[i].n == n && memcmp(l->csv.cell[i].p, name, n) == 0) return true;
+	return false;
+}
+
 /* Not one of the columns is in the header: it may be a row. */
 static bool names_nothing(const MtlLog *l)
 {
 	for (int w = 0; w < l->n_want; w++)
-		for (int64_t i = 0; i < l->csv.n_cell; i++) {
-			const MtlCell *c = &l->csv.cell[i];
-			size_t n = strlen(l->want[w].name);
-			if (c->n == n && memcmp(c->p, l->want[w].name, n) == 0) return false;
-		}
+		if (has_column(l, l->want[w].name)) return false;
 	return l->csv.separator != 0;
+}
+
+/* "; also missing: "item", "tags"": what follows w and is not there either. */
+static void also_missing(const MtlLog *l, const MtlWant *w, char *text, size_t size)
+{
+	size_t n = 0;
+	int left = 0;
+	*text = 0;
+	for (const MtlWant *x = w + 1; x < l->want + l->n_want; x++) {
+		if (x->optional || has_column(l, x->name)) continue;
+		if (n + strlen(x->name) + 40 < size)
+			n += (size_t)snprintf(text + n, size - n, "%s\"%s\"",
+					      n ? ", " : "; also missing: ", x->name);
+		else
+			left++;
+	}
+	if (left) snprintf(text + n, size - n, " and %d more", left);
 }
 
 static MtlStatus absent(const MtlLog *l, const MtlWant *w, const char *file, const char *code, MtlError *e)
@@ -111,11 +132,13 @@ static MtlStatus absent(const MtlLog *l, const MtlWant *w, const char *file, con
 	snprintf(place, sizeof place, "%s:1:1", file);
 	MtlExcerpt name = mtl_excerpt(w->name, strlen(w->name));
 	const char *where = w->optional ? " in any file" : "";
+	char also[400] = "";
+	if (!*cut && !w->optional) also_missing(l, w, also, sizeof also);
 	if (!best || *cut)
-		return mtl_fail(e, MTL_DATA, code, place, "no column \"%s\" (%s)%s%s", name.s, w->what, where,
-				cut);
-	return mtl_fail(e, MTL_DATA, code, place, "no column \"%s\" (%s)%s; did you mean \"%s\"?", name.s,
-			w->what, where, mtl_excerpt(best->p, best->n).s);
+		return mtl_fail(e, MTL_DATA, code, place, "no column \"%s\" (%s)%s%s%s", name.s, w->what,
+				where, cut, also);
+	return mtl_fail(e, MTL_DATA, code, place, "no column \"%s\" (%s)%s; did you mean \"%s\"?%s", name.s,
+			w->what, where, mtl_excerpt(best->p, best->n).s, also);
 }
 
 /* Finds the wanted columns in the header, which is the record at hand. */

@@ -144,6 +144,9 @@ void mtl_progress_epoch(void *self, const MtlTrainEpoch *t)
 			t->epochs, t->rows, took, speed);
 		for (int l = 0; l < g->m->n_loss; l++)
 			if (t->weight[l] > 0) fprintf(stderr, " %s %.5f", g->m->loss[l].name, t->loss[l]);
+		if (!g->fresh && g->rows_first > 0)
+			fprintf(stderr, " (losses of the %" PRId64 " rows since it was resumed)",
+				t->rows - g->rows_first);
 		fputs(!t->judged ? "\n" : t->best ? "; best so far\n" : "; not better\n", stderr);
 		if (t->monitor) mtl_monitor_table(stderr, g->m, t->monitor);
 		if (t->valid) mtl_metrics_table(stderr, g->m, t->valid->watch, "  ");
@@ -172,6 +175,7 @@ void mtl_progress_epoch(void *self, const MtlTrainEpoch *t)
 			mtl_json_number(g->log, t->share[k]);
 			if (k == tasks->n - 1) fputc('}', g->log);
 		}
+		fprintf(g->log, ",\"loss_rows\":%" PRId64, g->fresh ? 0 : t->rows - g->rows_first);
 		mtl_losses_json(g->log, g->m, t->loss, t->weight);
 		if (t->monitor) mtl_monitor_json(g->log, g->m, t->monitor);
 		if (t->valid) {

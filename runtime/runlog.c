@@ -5,10 +5,12 @@
  * be read only once has none.
  */
 #include "runlog.h"
+#include "balance.h"
 #include "stream.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -80,6 +82,43 @@ static void heads(FILE *to, const MtlModel *m)
 	fputc('}', to);
 }
 
+/* What train { } says of how parameters step; x: of the dense ones and of tables. */
+static void method(FILE *to, const char *of, const MtlOptimizer *x)
+{
+	fprintf(to, ",\"%s\":{\"name\":\"%s\",\"lr\":", of, mtl_optimizer_name(x));
+	mtl_json_number(to, x->lr);
+	const struct {
+		const char *name;
+		double value;
+	} rest[] = {{"l1", x->l1}, {"l2", x->l2}, {"decay", x->decay}};
+	for (int i = 0; i < 3; i++)
+		if (rest[i].value > 0) {
+			fprintf(to, ",\"%s\":", rest[i].name);
+			mtl_json_number(to, rest[i].value);
+		}
+	fputc('}', to);
+}
+
+static void methods(FILE *to, const MtlTrain *t, const MtlTrainOptions *o)
+{
+	static const char *const schedule[] = {"constant", "linear", "cosine", "step"};
+	method(to, "optimizer", &t->dense);
+	method(to, "tables", &t->tables);
+	const MtlSchedule *s = &t->schedule;
+	fprintf(to, ",\"schedule\":{\"name\":\"%s\",\"warmup\":%" PRId64, schedule[s->kind], s->warmup);
+	if (s->kind == MTL_SCHEDULE_LINEAR || s->kind == MTL_SCHEDULE_COSINE) {
+		if (o->steps || s->steps) fprintf(to, ",\"steps\":%" PRId64, o->steps ? o->steps : s->steps);
+		fputs(",\"floor\":", to);
+		mtl_json_number(to, s->floor);
+	} else if (s->kind == MTL_SCHEDULE_STEP) {
+		fprintf(to, ",\"every\":%" PRId64 ",\"by\":", s->every);
+		mtl_json_number(to, s->by);
+	}
+	fputs("},\"clip\":", to);
+	mtl_json_number(to, t->clip > 0 ? t->clip : (double)NAN);
+	fprintf(to, ",\"balance\":\"%s\"", mtl_balance_name(t->balance.kind));
+}
+
 MtlStatus mtl_runlog_begin(FILE *to, const MtlProgram *p, const MtlTrainOptions *o, MtlError *e)
 {
 	const MtlModel *m = p->m;
@@ -94,6 +133,7 @@ MtlStatus mtl_runlog_begin(FILE *to, const MtlProgram *p, const MtlTrainOptions 
 		",\"shuffle\":%" PRId64 ",\"seed\":%" PRIu64 ",\"lr\":",
 		o->resume ? "true" : "false", o->epochs, o->batch, o->shuffle, o->seed);
 	mtl_json_number(to, o->lr > 0 ? o->lr : m->train.dense.lr);
+	methods(to, &m->train, o);
 	if (o->init) {
 		fputs(",\"init\":", to);
 		mtl_json_text(to, o->init);

@@ -751,9 +751,9 @@ static void draw(Picture *p)
 	find_owners(p);
 	text_printf(
 	    &p->out,
-	    "digraph \"%s\" {\n  rankdir=BT compound=true nodesep=0.3 ranksep=0.45 fontname=\"Helvetica\"\n"
-	    "  node [fontname=\"Helvetica\" fontsize=11 color=\"#444444\" margin=\"0.12,0.06\"]\n"
-	    "  edge [fontname=\"Helvetica\" color=\"#555555\" arrowsize=0.6]\n",
+	    "digraph \"%s\" {\n  rankdir=BT compound=true nodesep=0.3 ranksep=0.45 fontname=\"sans-serif\"\n"
+	    "  node [fontname=\"sans-serif\" fontsize=11 color=\"#444444\" margin=\"0.12,0.06\"]\n"
+	    "  edge [fontname=\"sans-serif\" color=\"#555555\" arrowsize=0.6]\n",
 	    p->s->name);
 	features(p);
 	for (NodeId id = 1; id < g->node.n; id++)

@@ -490,6 +490,29 @@ static void monitor(Report *r)
 
 /* ---- settings and data ---- */
 
+/* "adam, lr 0.001": a setting with parts; null is none. */
+static void setting(Report *r, json_t *x)
+{
+	json_t *part;
+	const char *name;
+	int n = 0;
+	if (json_is_string(x))
+		chart_text(r->out, json_string_value(x));
+	else if (json_is_number(x))
+		chart_number(r->out, json_number_value(x), 6);
+	else if (!json_is_object(x))
+		text_add(r->out, "none");
+	json_object_foreach(x, name, part)
+	{
+		if (n++) text_add(r->out, ", ");
+		if (strcmp(name, "name")) {
+			chart_text(r->out, name);
+			text_char(r->out, ' ');
+		}
+		setting(r, part);
+	}
+}
+
 static void settings(Report *r)
 {
 	json_t *all = json_object_get(r->run, "settings"), *x;
@@ -501,10 +524,7 @@ static void settings(Report *r)
 		text_add(r->out, "<tr><td>");
 		chart_text(r->out, name);
 		text_add(r->out, "</td><td>");
-		if (json_is_string(x))
-			chart_text(r->out, json_string_value(x));
-		else
-			chart_number(r->out, json_number_value(x), 6);
+		setting(r, x);
 		text_add(r->out, "</td></tr>\n");
 	}
 	json_t *losses = json_object_get(r->run, "losses");

@@ -461,7 +461,7 @@ verdict $? "mtlc train --help hides --double"
 
 # ---- build and run at once ----
 wants 0 "" "$MTLC" train small.mtl --double --data log.csv --out doubled -q
-wants 5 "F64 by programs built with --double" "$MTLC" eval small.mtl --data log.csv --model doubled
+wants 5 "its dtype is F64; only F32 is read" "$MTLC" eval small.mtl --data log.csv --model doubled
 wants 2 "no option '--gemm'" "$MTLC" train small.mtl --gemm mkl --data log.csv --out x
 wants 0 "rows: 400 read" "$MTLC" train small.mtl --data log.csv --out cached
 same cached model "mtlc train: another model than the program's"
@@ -469,5 +469,23 @@ same cached model "mtlc train: another model than the program's"
 same out scores "mtlc score: other scores than the program's"
 wants 4 'number.csv:7:2' "$MTLC" eval small.mtl --data number.csv --model cached
 wants 3 'bad.mtl:8:21' "$MTLC" train bad.mtl --data log.csv --out x
+
+# ---- all that is missing is told at once ----
+sed '1s/price/prise/; 1s/tags/marks/' log.csv >renamed.csv
+wants 4 'no column "price" (feature); did you mean "prise"?; also missing: "tags"' ./prog train --data renamed.csv --out x -q
+
+# ---- what is written is one file each, be it there or not yet ----
+wants 2 '--out new.file: another file of this command has that name' ./prog train --data log.csv --out new.file --log ./new.file
+wants 2 'new.file: another file of this command has that name' "$MTLC" train small.mtl --data log.csv --out new.file --report "$PWD/new.file"
+[ ! -e new.file ]
+verdict $? "a refused command has written its file"
+
+# ---- a run's log: how it steps, and which rows an epoch's losses are of ----
+sed 's/^train.*/train { optimizer: adam(lr: 0.01)  tables: adagrad(lr: 0.1)  schedule: cosine(warmup: 3)  clip: 5  batch: 10  epochs: 2 }/' small.mtl >how.mtl
+quietly "$MTLC" train how.mtl --data log.csv --out how.model --log how.jsonl -q
+head -1 how.jsonl | jq -e '.settings | .optimizer.name == "adam" and .tables == {name: "adagrad", lr: 0.1} and .schedule.name == "cosine" and .schedule.warmup == 3 and .clip == 5 and .balance == "fixed"' >out
+verdict $? "the log of a run lacks its settings: $(head -1 how.jsonl | jq -c .settings)"
+[ "$(jq -c 'select(.kind == "epoch") | [.rows, .loss_rows]' how.jsonl | tr '\n' ' ')" = "[400,400] [400,400] " ]
+verdict $? "the losses of a whole epoch are not of its rows"
 
 finish
