@@ -747,6 +747,50 @@ static void test_small_changes(void)
 	CU_ASSERT(by_nobody <= 20);
 }
 
+/* A function twice is one to an emitter, whatever it is called; after any small change it is two. */
+static void test_same(void)
+{
+	unsigned s = 7;
+	for (int i = 0; i < 400;) {
+		Arena *a = arena_create();
+		Mod *m = module(a, true);
+		int first = fn_find(m, "dense");
+		m->fn.at[first]->name = str_intern(m->str, "twin");
+		Fn *f = dense(m);
+		f->exported = false;
+		CU_ASSERT_EQUAL(mod_same(a, m)[fn_index(m, f)], first);
+		if (change(f, &s)) {
+			i++;
+			CU_ASSERT_EQUAL(mod_same(a, m)[fn_index(m, f)], fn_index(m, f));
+		}
+		arena_destroy(a);
+	}
+	/* Calls are told apart by what is called, values by their bits. */
+	Arena *a = arena_create();
+	Mod *m = mod_new(a, str_create(a), "m", 4, true);
+	int zero[4], caller[4];
+	for (int i = 0; i < 4; i++) {
+		Fn *f = fn_new(m, arena_printf(a, "zero%d", i));
+		int y = f_buf(f, BUF_OUT, ELEM_F32, "y", 0);
+		f_store(f, y, c0(0), e_const(f, 4, i == 3 ? -0.0 : 0.0));
+		zero[i] = fn_index(m, f);
+	}
+	for (int i = 0; i < 4; i++) {
+		Fn *f = fn_new(m, arena_printf(a, "caller%d", i));
+		int y = f_buf(f, BUF_OUT, ELEM_F32, "y", 0);
+		f_call(f, zero[i]);
+		f_arg(f, y, c0(i == 2 ? 4 : 0));
+		caller[i] = fn_index(m, f);
+	}
+	const int *same = mod_same(a, m);
+	CU_ASSERT_EQUAL(same[zero[1]], zero[0]);
+	CU_ASSERT_EQUAL(same[zero[3]], zero[3]);
+	CU_ASSERT_EQUAL(same[caller[1]], caller[0]); /* of functions that are the same */
+	CU_ASSERT_EQUAL(same[caller[2]], caller[2]); /* at another place */
+	CU_ASSERT_EQUAL(same[caller[3]], caller[3]); /* of another function */
+	arena_destroy(a);
+}
+
 int main(void)
 {
 	CU_pSuite s = suite_begin("loop");
@@ -761,5 +805,6 @@ int main(void)
 	CU_add_test(s, "what is refused", test_refused);
 	CU_add_test(s, "wild changes", test_wild_changes);
 	CU_add_test(s, "small changes", test_small_changes);
+	CU_add_test(s, "functions of the same loops", test_same);
 	return suite_end();
 }
