@@ -62,7 +62,7 @@ for c in train eval score grad init import info bench; do "$tmp/prog" $c --help;
 for c in info bench serve; do "$tmp/scorer" $c --help; done >>"$tmp/help" 2>&1
 "$tmp/scorer" --help >>"$tmp/help" 2>&1
 # Options of the project's own scripts and of cmake.
-printf '%s\n' --quick --bless --build --install --prefix --help --version >>"$tmp/help"
+printf '%s\n' --unix-socket --quick --bless --build --install --prefix --help --version >>"$tmp/help"
 # shellcheck disable=SC2086
 for o in $(grep -ohE -e '(^|[ `(])--[a-z][a-z-]+' $documents | grep -oE -e '--[a-z-]+' | sort -u); do
 	grep -qE -e "(^|[^a-z-])$o([^a-z-]|\$)" "$tmp/help"
