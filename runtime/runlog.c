@@ -83,10 +83,10 @@ static void heads(FILE *to, const MtlModel *m)
 }
 
 /* What train { } says of how parameters step; x: of the dense ones and of tables. */
-static void method(FILE *to, const char *of, const MtlOptimizer *x)
+static void method(FILE *to, const char *of, const MtlOptimizer *x, double factor)
 {
 	fprintf(to, ",\"%s\":{\"name\":\"%s\",\"lr\":", of, mtl_optimizer_name(x));
-	mtl_json_number(to, x->lr);
+	mtl_json_number(to, factor * x->lr);
 	const struct {
 		const char *name;
 		double value;
@@ -102,8 +102,9 @@ static void method(FILE *to, const char *of, const MtlOptimizer *x)
 static void methods(FILE *to, const MtlTrain *t, const MtlTrainOptions *o)
 {
 	static const char *const schedule[] = {"constant", "linear", "cosine", "step"};
-	method(to, "optimizer", &t->dense);
-	method(to, "tables", &t->tables);
+	double factor = o->lr > 0 ? o->lr / t->dense.lr : 1; /* --lr moves both rates */
+	method(to, "optimizer", &t->dense, factor);
+	method(to, "tables", &t->tables, factor);
 	const MtlSchedule *s = &t->schedule;
 	fprintf(to, ",\"schedule\":{\"name\":\"%s\",\"warmup\":%" PRId64, schedule[s->kind], s->warmup);
 	if (s->kind == MTL_SCHEDULE_LINEAR || s->kind == MTL_SCHEDULE_COSINE) {

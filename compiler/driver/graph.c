@@ -302,17 +302,13 @@ static const char *pretty(Arena *a, const char *expression)
 /* Layers whose dense layers say what they are; of all others the author's own words say it. */
 static bool plain(Str layer)
 {
-	static const char *const name[] = {"dense",	 "mlp",	   "concat",
-					   "sum",	 "mean",   "dropout",
-					   "stop",	 "range",  "mix",
-					   "gelu",	 "silu",   "elu",
-					   "prelu",	 "dice",   "layer_norm",
-					   "batch_norm", "log1p",  "expm1",
-					   "relu",	 "tanh",   "sigmoid",
-					   "softmax",	 "exp",	   "embed",
-					   "raw",	 "fields", "feature_dropout",
-					   "max",	 "min",	   "noise",
-					   "each"};
+	static const char *const name[] = {"dense",   "mlp",	"concat",     "sum",	    "mean",
+					   "dropout", "stop",	"range",      "mix",	    "first",
+					   "last",    "length", "gelu",	      "silu",	    "elu",
+					   "prelu",   "dice",	"layer_norm", "batch_norm", "log1p",
+					   "expm1",   "relu",	"tanh",	      "sigmoid",    "softmax",
+					   "exp",     "embed",	"raw",	      "fields",	    "feature_dropout",
+					   "max",     "min",	"noise",      "each"};
 	for (size_t i = 0; i < sizeof name / sizeof *name; i++)
 		if (!strcmp(layer, name[i])) return true;
 	return false;
