@@ -76,7 +76,7 @@ ctest_counts() { # LOG
 	END { print p + 0, f + 0 }' "$1"
 }
 units() { # NAME FOLDER [LEFT-OUT]
-	ctest --test-dir "$2" -V -j "$jobs" --timeout 300 ${only:+-R "$only"} ${3:+-E "$3"} >"$TMPDIR/ctest.log" 2>&1
+	ctest --test-dir "$2" -V -j "$jobs" --timeout 1200 ${only:+-R "$only"} ${3:+-E "$3"} >"$TMPDIR/ctest.log" 2>&1
 	# shellcheck disable=SC2046  # two numbers
 	count "$1" $(ctest_counts "$TMPDIR/ctest.log")
 	# What went wrong, without what went well.
