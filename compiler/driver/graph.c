@@ -29,11 +29,19 @@ typedef struct {
 } Declared;
 
 typedef struct {
+	const char *from, *to; /* their names in DOT */
+	int group;	       /* of features where it begins, or -1 */
+	NodeId tail, head;     /* experts whose frame it begins or ends at, or 0 */
+	bool by_gate;
+} Line;
+
+typedef struct {
 	Arena *arena;
 	const Spec *s;
 	const Graph *g;
 	const Ast *ast;
 	VEC(Declared) declared;
+	VEC(Line) line;
 	BoxRole *role; /* [node] */
 	int *watch;    /* [node] watch whose logit it is, or -1 */
 	int *from;     /* [node] of a box: its place in `declared` */
@@ -556,11 +564,9 @@ static void line(Picture *p, void *self, NodeId from, bool by_gate)
 	for (int i = 0; i < l->said.n; i++)
 		if (!strcmp(l->said.at[i], tail)) return;
 	vec_push(p->arena, &l->said, tail);
-	text_printf(&p->out, "  %s -> %s [", tail, l->to);
-	if (p->role[from] == EXPERT && !is_input(n)) text_printf(&p->out, "ltail=cluster_v%d ", first);
-	if (l->frame) text_printf(&p->out, "lhead=cluster_v%d ", l->frame);
-	if (by_gate) text_add(&p->out, "style=dashed color=\"#b07a1e\" ");
-	text_add(&p->out, "]\n");
+	vec_push(p->arena, &p->line,
+		 (Line){tail, l->to, is_input(n) ? group_of(p, n) : -1,
+			p->role[from] == EXPERT && !is_input(n) ? first : 0, l->frame, by_gate});
 }
 
 /* Boxes of values whose parts have no names, and the lines to them. */
@@ -609,14 +615,98 @@ static void lines_of_boxes(Picture *p)
 	}
 }
 
+static void write_line(Picture *p, const Line *l, const char *from)
+{
+	text_printf(&p->out, "  %s -> %s [", from, l->to);
+	if (l->tail) text_printf(&p->out, "ltail=cluster_v%d ", l->tail);
+	if (l->head) text_printf(&p->out, "lhead=cluster_v%d ", l->head);
+	if (l->by_gate) text_add(&p->out, "style=dashed color=\"#b07a1e\" ");
+	text_add(&p->out, "]\n");
+}
+
+/* The groups of features with a line to where line i leads: "0 2 3". */
+static const char *groups_into(const Picture *p, int i, int *n)
+{
+	Text t = {0};
+	*n = 0;
+	for (int g = 0; g < p->s->group.n; g++)
+		for (int k = 0; k < p->line.n; k++) {
+			const Line *l = &p->line.at[k];
+			if (l->group != g || l->by_gate != p->line.at[i].by_gate ||
+			    strcmp(l->to, p->line.at[i].to) != 0)
+				continue;
+			text_printf(&t, "%d ", g);
+			++*n;
+			break;
+		}
+	const char *groups = arena_strdup(p->arena, t.at ? t.at : "");
+	text_free(&t);
+	return groups;
+}
+
+enum { JOINED = 3 };
+
+/*
+ * The same three groups into three boxes are nine lines across each other: they meet in a point, from which
+ * one line goes to each box.
+ */
+static void write_lines(Picture *p)
+{
+	typedef struct {
+		const char *groups;
+		int at, boxes;
+	} Joint;
+	VEC(Joint) joint = {0};
+	int *of = arena_new(p->arena, int, p->line.n + 1); /* [line] its joint, or -1 */
+	for (int i = 0; i < p->line.n; i++) {
+		int n, k = 0;
+		of[i] = -1;
+		if (p->line.at[i].group < 0) continue;
+		const char *groups = groups_into(p, i, &n);
+		if (n < JOINED) continue;
+		while (k < joint.n && strcmp(joint.at[k].groups, groups) != 0) k++;
+		if (k == joint.n) vec_push(p->arena, &joint, (Joint){groups, i, 0});
+		of[i] = k;
+		bool first = true; /* line into its box */
+		for (int j = 0; j < i; j++)
+			first &= of[j] != k || strcmp(p->line.at[j].to, p->line.at[i].to) != 0 ||
+				 p->line.at[j].by_gate != p->line.at[i].by_gate;
+		joint.at[k].boxes += first;
+	}
+	for (int k = 0; k < joint.n; k++) {
+		if (joint.at[k].boxes < JOINED) continue;
+		text_printf(&p->out, "  j%d [shape=point width=0.05]\n", k);
+		const Line *first = &p->line.at[joint.at[k].at];
+		for (int i = 0; i < p->line.n; i++)
+			if (of[i] == k && !strcmp(p->line.at[i].to, first->to) &&
+			    p->line.at[i].by_gate == first->by_gate)
+				text_printf(&p->out, "  %s -> j%d [arrowhead=none]\n", p->line.at[i].from, k);
+	}
+	for (int i = 0; i < p->line.n; i++) {
+		const Line *l = &p->line.at[i];
+		if (of[i] < 0 || joint.at[of[i]].boxes < JOINED) {
+			write_line(p, l, l->from);
+			continue;
+		}
+		bool said = false;
+		for (int j = 0; j < i && !said; j++)
+			said = of[j] == of[i] && !strcmp(p->line.at[j].to, l->to) &&
+			       p->line.at[j].by_gate == l->by_gate;
+		if (!said) write_line(p, l, arena_printf(p->arena, "j%d", of[i]));
+	}
+}
+
 /* ---- probabilities, losses, events ---- */
+
+/* P(level == 3) beside P(level): one ellipse is enough for all classes. */
+static bool is_drawn(const Watch *w) { return w->logit > 0 && !strstr(w->text, " == "); }
 
 static void probabilities(Picture *p)
 {
 	const Spec *s = p->s;
 	for (int i = 0; i < s->watch.n; i++) {
 		const Watch *w = &s->watch.at[i];
-		if (w->logit <= 0) continue;
+		if (!is_drawn(w)) continue;
 		text_printf(&p->out, "  p%d [shape=ellipse style=\"filled%s\" fillcolor=white label=<", i,
 			    w->head ? "" : ",dashed");
 		html(&p->out, w->text);
@@ -665,6 +755,7 @@ static void losses(Picture *p)
 		Reached r = {0};
 		walk_from(p, l->row, &(Walk){reached, NULL, &r, -1});
 		const Ast *as = loss_of(p->ast, l->name);
+		int value = -1;
 		Text what = {0};
 		if (as) ast_expr_text(as->a, &what);
 		text_printf(&p->out, "  l%d [shape=box style=filled fillcolor=\"#fbe3e3\" label=<<b>loss ",
@@ -672,6 +763,12 @@ static void losses(Picture *p)
 		html(&p->out, l->name);
 		text_add(&p->out, NAME_END);
 		if (what.at && what.n < 60) small(&p->out, what.at);
+		/* A loss may go by what E(...) is computed from; it is of E(...) all the same. */
+		for (int k = 0; k < s->watch.n && !r.watch.n && what.at; k++)
+			if (is_drawn(&s->watch.at[k]) && strstr(what.at, s->watch.at[k].text)) {
+				vec_push(p->arena, &r.watch, k);
+				value = k;
+			}
 		text_free(&what);
 		if (l->weight != 1) small(&p->out, arena_printf(p->arena, "weight %g", l->weight));
 		if (r.watch.n == 1) {
@@ -681,7 +778,11 @@ static void losses(Picture *p)
 		}
 		text_add(&p->out, ">]\n");
 		Lines lines = {.to = arena_printf(p->arena, "l%d", i)};
-		walk_from(p, l->row, &(Walk){line, NULL, &lines, -1});
+		if (value < 0)
+			walk_from(p, l->row, &(Walk){line, NULL, &lines, -1});
+		else
+			vec_push(p->arena, &p->line,
+				 (Line){arena_printf(p->arena, "p%d", value), lines.to, -1, 0, 0, false});
 	}
 	/* On one line at the top: also what depends on parameters alone. */
 	text_add(&p->out, "  { rank=same;");
@@ -722,7 +823,14 @@ static void events(Picture *p)
 		w = watch_of(p->s, given);
 		char parent[16] = "e";
 		if (v->parent >= 0) snprintf(parent, sizeof parent, "e%d", v->parent);
-		text_printf(&p->out, "  %s -> e%d [fontsize=9 label=<", parent, i);
+		int before = 0, all = 0;
+		for (int k = 0; k < e->event.n; k++) {
+			before += k < i && e->event.at[k].parent == v->parent;
+			all += e->event.at[k].parent == v->parent;
+		}
+		/* Many children stand in two rows. */
+		text_printf(&p->out, "  %s -> e%d [minlen=%d fontsize=9 label=<", parent, i,
+			    all > 4 && before % 2 ? 2 : 1);
 		if (w) {
 			text_char(&p->out, ' ');
 			html(&p->out, pretty(p->arena, w->expression));
@@ -731,6 +839,15 @@ static void events(Picture *p)
 		text_add(&p->out, ">]\n");
 	}
 	text_add(&p->out, "  }\n");
+}
+
+/* All features on one line, however early or late they are read, and the event tree's root beside them. */
+static void bottom(Picture *p)
+{
+	text_add(&p->out, "  { rank=same;");
+	for (int i = 0; i < p->s->group.n; i++)
+		if (is_read(p, i)) text_printf(&p->out, " g%d;", i);
+	text_add(&p->out, p->s->events->event.n ? " e; }\n" : " }\n");
 }
 
 static void draw(Picture *p)
@@ -745,12 +862,12 @@ static void draw(Picture *p)
 	declared(p, p->ast);
 	find_boxes(p);
 	find_owners(p);
-	text_printf(
-	    &p->out,
-	    "digraph \"%s\" {\n  rankdir=BT compound=true nodesep=0.3 ranksep=0.45 fontname=\"sans-serif\"\n"
-	    "  node [fontname=\"sans-serif\" fontsize=11 color=\"#444444\" margin=\"0.12,0.06\"]\n"
-	    "  edge [fontname=\"sans-serif\" color=\"#555555\" arrowsize=0.6]\n",
-	    p->s->name);
+	text_printf(&p->out,
+		    "digraph \"%s\" {\n  rankdir=BT compound=true newrank=true nodesep=0.3 ranksep=0.45 "
+		    "fontname=\"sans-serif\"\n"
+		    "  node [fontname=\"sans-serif\" fontsize=11 color=\"#444444\" margin=\"0.12,0.06\"]\n"
+		    "  edge [fontname=\"sans-serif\" color=\"#555555\" arrowsize=0.6]\n",
+		    p->s->name);
 	features(p);
 	for (NodeId id = 1; id < g->node.n; id++)
 		if (p->role[id] == EXPERT && bundle_of(p, id) == id)
@@ -761,10 +878,12 @@ static void draw(Picture *p)
 	lines_of_boxes(p);
 	/* From here on logits that are no box are stops too. */
 	for (int i = 0; i < p->s->watch.n; i++)
-		if (p->s->watch.at[i].logit > 0) p->watch[p->s->watch.at[i].logit] = i;
+		if (is_drawn(&p->s->watch.at[i])) p->watch[p->s->watch.at[i].logit] = i;
 	probabilities(p);
 	losses(p);
 	events(p);
+	write_lines(p);
+	bottom(p);
 	text_add(&p->out, "}\n");
 }
 
