@@ -35,6 +35,7 @@ static const void *base(const MtlFrame *f, const MtlSlot *s)
 	case MTL_SLOT_WATCH: return f->watch;
 	case MTL_SLOT_GATE: return f->gate;
 	case MTL_SLOT_REQUEST: return f->request;
+	case MTL_SLOT_ITEM: return f->item;
 	case MTL_SLOT_HYPER: return f->hyper;
 	case MTL_SLOT_UNIQ: return f->touched->uniq;
 	case MTL_SLOT_START: return f->touched->start;

@@ -17,7 +17,7 @@ typedef struct {
 	mtl_real *const *noise;	   /* [n_noise][cap * width] */
 	mtl_real *const *keep;	   /* [n_kept] */
 	mtl_real *work;		   /* of this thread */
-	mtl_real *acc, *grad, *drows, *inv, *count, *loss, *out, *watch, *request, *gate, *meet, *next;
+	mtl_real *acc, *grad, *drows, *inv, *count, *loss, *out, *watch, *request, *item, *gate, *meet, *next;
 	const mtl_real *hyper;
 } MtlFrame;
 

@@ -404,16 +404,76 @@ int mtl_library_request(const MtlLibrary *l, void *work, const void *request, Mt
 	return MTL_OK;
 }
 
+static MtlStatus no_request(MtlError *e)
+{
+	return mtl_fail(e, MTL_USAGE, "", NULL,
+			"this workspace holds no request of this model: candidates come after a request");
+}
+
 int mtl_library_candidates(const MtlLibrary *l, void *work, const void *rows, size_t n, float *out,
 			   MtlDoorError *error)
 {
 	MtlError other, *e = fresh(error, &other);
 	Head *h = head(work);
-	if (h->request != l)
-		return (int)mtl_fail(
-		    e, MTL_USAGE, "", NULL,
-		    "this workspace holds no request of this model: candidates come after a request");
+	if (h->request != l) return (int)no_request(e);
 	return (int)score_rows(l, h, CANDIDATE, rows, n, out, e);
+}
+
+/* ---- items: what depends on the candidate alone ---- */
+
+size_t mtl_library_item_floats(const MtlLibrary *l)
+{
+	return mtl_rows_have_items(&l->in) ? (size_t)l->in.m->n_item : 0;
+}
+
+/* *width: of an item's row, in a block of n with `room` for floats. */
+static MtlStatus items_width(const MtlLibrary *l, size_t n, size_t room, size_t *width, MtlError *e)
+{
+	*width = mtl_library_item_floats(l);
+	if (!*width)
+		return mtl_fail(e, MTL_USAGE, "", l->in.m->name,
+				"nothing of a candidate can be kept for other requests: score it as rows");
+	if (n > room / *width)
+		return mtl_fail(e, MTL_USAGE, "", NULL,
+				"%zu items of %zu floats do not fit in a block of %zu floats", n, *width,
+				room);
+	return MTL_OK;
+}
+
+int mtl_library_items(const MtlLibrary *l, void *work, const void *rows, size_t n, float *items, size_t room,
+		      MtlDoorError *error)
+{
+	MtlError other, *e = fresh(error, &other);
+	Head *h = head(work);
+	size_t width;
+	int64_t k;
+	(void)lay_out(l, (char *)h, h);
+	h->request = NULL;
+	if (items_width(l, n, room, &width, e)) return (int)e->status;
+	for (size_t at = 0; at < n; at += (size_t)k) {
+		k = n - at < ROWS ? (int64_t)(n - at) : ROWS;
+		if (put_rows(l, h, CANDIDATE, rows, at, &k, e)) return (int)e->status;
+		h->batch.n = k;
+		if (order_steps(l, h, k, e)) return (int)e->status;
+		mtl_rows_items(&l->in, &h->batch, h->work, items + at * width, 0, k);
+	}
+	return MTL_OK;
+}
+
+int mtl_library_pick(const MtlLibrary *l, void *work, const float *items, size_t n_items, const size_t *index,
+		     size_t n, float *out, MtlDoorError *error)
+{
+	MtlError other, *e = fresh(error, &other);
+	Head *h = head(work);
+	size_t width;
+	if (h->request != l) return (int)no_request(e);
+	if (items_width(l, n_items, SIZE_MAX, &width, e)) return (int)e->status;
+	for (size_t i = 0; i < n; i++)
+		if (index[i] >= n_items)
+			return (int)mtl_fail(e, MTL_USAGE, "", NULL, "index %zu is item %zu of %zu", i,
+					     index[i], n_items);
+	mtl_rows_pick(&l->in, &h->batch, h->work, items, index, out, (int64_t)n);
+	return MTL_OK;
 }
 
 /* ---- opening and closing ---- */

@@ -10,7 +10,7 @@
 #include "model.h"
 
 enum {
-	MTL_DOOR_ABI = 1,      /* shapes of the types below, in every model's header */
+	MTL_DOOR_ABI = 2,      /* shapes of the types below, in every model's header */
 	MTL_DOOR_ITEMS = 4096, /* items of the lists of one feature a workspace holds, at least */
 };
 
@@ -72,4 +72,14 @@ int mtl_library_score(const MtlLibrary *l, void *work, const void *rows, size_t 
 int mtl_library_request(const MtlLibrary *l, void *work, const void *request, MtlDoorError *e);
 int mtl_library_candidates(const MtlLibrary *l, void *work, const void *rows, size_t n, float *out,
 			   MtlDoorError *e);
+/* Floats of what depends on the candidate alone; 0: the model has nothing to keep of one. */
+size_t mtl_library_item_floats(const MtlLibrary *l);
+/* Rows of the candidates' side -> items [n, item_floats], of which `room` floats are there.  Forgets the
+ * workspace's request. */
+int mtl_library_items(const MtlLibrary *l, void *work, const void *rows, size_t n, float *items, size_t room,
+		      MtlDoorError *e);
+/* After a request: scores of items index[0 .. n) of a block [n_items, item_floats], which is only read.  An
+ * index beyond it is refused before anything is written. */
+int mtl_library_pick(const MtlLibrary *l, void *work, const float *items, size_t n_items, const size_t *index,
+		     size_t n, float *out, MtlDoorError *e);
 #endif

@@ -10,7 +10,7 @@
 #include <stddef.h>
 
 enum {
-	MTL_ABI = 1,
+	MTL_ABI = 2,
 	MTL_BLOCK = 128, /* rows a kernel carries through the whole net at once */
 	MTL_SLICES = 8,	 /* a batch is cut in at most this many slices, each with sums of its own */
 	MTL_SLICE_LEAST =
@@ -249,7 +249,9 @@ typedef struct {
  *   POST    none     ACC (already summed over slices) -> GRAD
  *   UPDATE  lo, hi   PARAM, MOMENTs, GRAD: one optimiser step on floats lo .. hi of PARAM
  *   REQUEST n        the request's columns -> REQUEST (a scorer's, as CANDIDATES; both absent where none is
- * needed) CANDIDATES n     the candidates' columns, one row of REQUEST -> OUT, as SCORE would GATES   n rows
+ * needed) CANDIDATES n     the candidates' columns, one row of REQUEST -> OUT, as SCORE would
+ *   ITEMS   n        the candidates' columns -> ITEM (as PAIRS; both absent where there is nothing to keep)
+ *   PAIRS   n        rows of ITEM, one row of REQUEST -> OUT, as CANDIDATES would GATES   n rows
  * -> GATE (absent where there are no gates) and per table    lo, hi   UNIQ[lo .. hi): sum of gradients and
  * optimiser step on the records and per meeting, after STEP and before POST (MTL_MEETING ...): MEET  none its
  * region of ACC (already summed over slices) -> MEET GROUPS lo, hi  groups lo .. hi of the batch: KEEP ->
@@ -267,6 +269,8 @@ typedef enum {
 	MTL_UPDATE,
 	MTL_REQUEST,
 	MTL_CANDIDATES,
+	MTL_ITEMS,
+	MTL_PAIRS,
 	MTL_GATES,
 	MTL_FIRST_TABLE
 } MtlEntryKind;
@@ -392,6 +396,7 @@ typedef struct {
 	const MtlOutput *output;
 	int n_output;
 	int64_t n_request; /* floats of REQUEST for one row; 0: no entry REQUEST */
+	int n_item;	   /* floats of ITEM for one row; 0: no entry ITEMS */
 	const MtlEntry *entry;
 	int n_entry; /* MTL_FIRST_TABLE + n_table + MTL_MEETING_ENTRIES * meetings.n */
 	const MtlVariant *variant;

@@ -5,6 +5,7 @@
  * have some rows before it is taken apart from its neighbours.
  */
 #include "rows.h"
+#include "cross.h"
 #include <string.h>
 
 enum { RUN = 16 };
@@ -20,11 +21,15 @@ static int64_t steps_floats(const MtlModel *m)
 	return n;
 }
 
+/* Rows of ITEM of a block, where they are picked from a longer one. */
+static int64_t picked_floats(const MtlModel *m) { return MTL_BLOCK * (int64_t)m->n_item; }
+
 int64_t mtl_rows_scratch(const MtlInstance *in)
 {
 	int64_t whole = mtl_frame_work(in, MTL_SCORE, MTL_SCORE),
-		cut = in->m->n_request ? mtl_frame_work(in, MTL_REQUEST, MTL_CANDIDATES) : 0;
-	return request_floats(in) + (cut > whole ? cut : whole) + steps_floats(in->m) + 1;
+		cut = in->m->n_request ? mtl_frame_work(in, MTL_REQUEST, MTL_PAIRS) : 0;
+	return request_floats(in) + (cut > whole ? cut : whole) + picked_floats(in->m) + steps_floats(in->m) +
+	       1;
 }
 
 /* The steps of at most MTL_BLOCK rows from `row` on, in an order of their own, at `to`. */
@@ -44,8 +49,12 @@ static void run_steps(const MtlModel *m, const MtlBatch *b, int64_t row, int64_t
 static void call(const MtlInstance *in, const MtlBatch *b, mtl_real *scratch, mtl_real *out, int entry,
 		 int64_t row, int64_t n)
 {
-	MtlFrame f = {
-	    .in = in, .batch = b, .request = scratch, .work = scratch + request_floats(in), .out = out};
+	MtlFrame f = {.in = in,
+		      .batch = b,
+		      .request = scratch,
+		      .item = out,
+		      .work = scratch + request_floats(in),
+		      .out = out};
 	if (!in->m->n_seq || (row % MTL_BLOCK == 0 && entry != MTL_REQUEST)) {
 		mtl_frame_call(&f, entry, row, n, 0);
 		return;
@@ -77,6 +86,49 @@ void mtl_rows_candidates(const MtlInstance *in, const MtlBatch *b, mtl_real *scr
 			 int64_t row, int64_t n)
 {
 	call(in, b, scratch, out, in->m->n_request ? MTL_CANDIDATES : MTL_SCORE, row, n);
+}
+
+bool mtl_rows_have_items(const MtlInstance *in)
+{
+	const MtlEntry *e = &in->m->entry[MTL_PAIRS];
+	for (int i = 0; i < e->n_slot; i++)
+		if (e->slot[i].kind == MTL_SLOT_STEP_BLOCK) return false;
+	return in->m->n_item > 0;
+}
+
+void mtl_rows_items(const MtlInstance *in, const MtlBatch *b, mtl_real *scratch, mtl_real *items, int64_t row,
+		    int64_t n)
+{
+	call(in, b, scratch, items, MTL_ITEMS, row, n);
+	for (int64_t r = row; r < row + n; r++) mtl_cross_keep(in->m, b, r, items + r * in->m->n_item);
+}
+
+void mtl_rows_pairs(const MtlInstance *in, const MtlBatch *b, mtl_real *scratch, const mtl_real *items,
+		    mtl_real *out, int64_t row, int64_t n)
+{
+	MtlFrame f = {.in = in,
+		      .batch = b,
+		      .request = scratch,
+		      .item = (mtl_real *)(uintptr_t)items,
+		      .work = scratch + request_floats(in),
+		      .out = out};
+	mtl_frame_call(&f, MTL_PAIRS, row, n, 0);
+}
+
+void mtl_rows_pick(const MtlInstance *in, const MtlBatch *b, mtl_real *scratch, const mtl_real *items,
+		   const size_t *index, mtl_real *out, int64_t n)
+{
+	size_t width = (size_t)in->m->n_item;
+	mtl_real *picked = scratch + mtl_rows_scratch(in) - 1 - steps_floats(in->m) - picked_floats(in->m);
+	for (int64_t done = 0, k; done < n; done += k) {
+		k = n - done < MTL_BLOCK ? n - done : MTL_BLOCK;
+		for (int64_t i = 0; i < k; i++) {
+			const mtl_real *item = items + index[done + i] * width;
+			memcpy(picked + (size_t)i * width, item, width * sizeof *picked);
+			mtl_cross_complete(in->m, b, i, item, 0);
+		}
+		mtl_rows_pairs(in, b, scratch, picked, out + done * in->m->n_output, 0, k);
+	}
 }
 
 void mtl_rows_hand_over(const MtlInstance *in, const mtl_real *from, mtl_real *to)

@@ -16,6 +16,19 @@ void mtl_rows_score(const MtlInstance *in, const MtlBatch *b, mtl_real *scratch,
 void mtl_rows_request(const MtlInstance *in, const MtlBatch *b, mtl_real *scratch, int64_t row);
 void mtl_rows_candidates(const MtlInstance *in, const MtlBatch *b, mtl_real *scratch, mtl_real *out,
 			 int64_t row, int64_t n);
+/*
+ * What depends on the candidate alone, once for many requests: a row of n_item numbers for each, at `items`,
+ * which is that of row 0.  Then, after mtl_rows_request, scores of such rows, whose crosses with the request
+ * b has; or of those picked by index, whose crosses are made in rows 0 .. MTL_BLOCK of b, which has the
+ * request in row 0.
+ */
+bool mtl_rows_have_items(const MtlInstance *in); /* a model may have none (n_item 0, or steps to walk) */
+void mtl_rows_items(const MtlInstance *in, const MtlBatch *b, mtl_real *scratch, mtl_real *items, int64_t row,
+		    int64_t n);
+void mtl_rows_pairs(const MtlInstance *in, const MtlBatch *b, mtl_real *scratch, const mtl_real *items,
+		    mtl_real *out, int64_t row, int64_t n);
+void mtl_rows_pick(const MtlInstance *in, const MtlBatch *b, mtl_real *scratch, const mtl_real *items,
+		   const size_t *index, mtl_real *out, int64_t n);
 /* What mtl_rows_request left in one thread's scratch, for another thread's. */
 void mtl_rows_hand_over(const MtlInstance *in, const mtl_real *from, mtl_real *to);
 /* The same without looking for runs: for benchmarks. */

@@ -123,6 +123,7 @@ typedef struct {
 	size_t names; /* bytes of the JSON keys of a row, at most */
 	const MtlBatch *batch;
 	const mtl_real *request; /* where the request's part of all rows lies; NULL: rows have their own */
+	const mtl_real *item;	 /* the batch's rows of ITEM, or NULL */
 	bool no_request;	 /* the request's row could not be read: its scores are empty */
 } Job;
 
@@ -166,7 +167,10 @@ static void do_chunk(void *arg, int64_t i, int worker)
 	int64_t row = i * CHUNK, end = row + CHUNK < j->batch->n ? row + CHUNK : j->batch->n;
 	if (j->request) {
 		mtl_rows_hand_over(j->in, j->request, j->work[worker]);
-		mtl_rows_candidates(j->in, j->batch, j->work[worker], j->out, row, end - row);
+		if (j->item)
+			mtl_rows_pairs(j->in, j->batch, j->work[worker], j->item, j->out, row, end - row);
+		else
+			mtl_rows_candidates(j->in, j->batch, j->work[worker], j->out, row, end - row);
 	} else {
 		mtl_rows_score(j->in, j->batch, j->work[worker], j->out, row, end - row);
 	}
@@ -275,9 +279,10 @@ static MtlStatus all_rows(Job *j, MtlScoreResult *r, MtlError *e)
 
 /* ---- every request with every candidate ---- */
 
-/* The candidates, kept encoded: they are wanted once for each request. */
+/* The candidates, kept encoded, and computed as far as they go alone: they are wanted for each request. */
 typedef struct {
 	MtlBatch *batch;
+	mtl_real **item; /* per batch: its rows of ITEM, or NULL */
 	int n, cap;
 } Candidates;
 
@@ -286,14 +291,34 @@ static MtlStatus one_more(Candidates *c, const MtlSys *sys, const MtlModel *m, M
 	if (c->n == c->cap) {
 		int cap = c->cap ? 2 * c->cap : 8;
 		MtlBatch *b = mtl_new(sys, MtlBatch, cap);
-		if (!b) return mtl_fail(e, MTL_LIMIT, "F0105", NULL, "no memory for the candidates");
+		mtl_real **item = mtl_new(sys, mtl_real *, cap);
+		if (!b || !item) {
+			mtl_release(sys, b);
+			mtl_release(sys, item);
+			return mtl_fail(e, MTL_LIMIT, "F0105", NULL, "no memory for the candidates");
+		}
 		if (c->n) memcpy(b, c->batch, (size_t)c->n * sizeof *b);
+		if (c->n) memcpy(item, c->item, (size_t)c->n * sizeof *item);
 		mtl_release(sys, c->batch);
+		mtl_release(sys, c->item);
 		c->batch = b;
+		c->item = item;
 		c->cap = cap;
 	}
 	if (mtl_batch_init(&c->batch[c->n], sys, m, BATCH, e)) return e->status;
 	c->n++;
+	return MTL_OK;
+}
+
+/* The last batch's rows of ITEM, where the model has such. */
+static MtlStatus keep_items(Candidates *c, Job *j, MtlError *e)
+{
+	const MtlBatch *b = &c->batch[c->n - 1];
+	mtl_real *item;
+	if (!b->n || !mtl_rows_have_items(j->in)) return MTL_OK;
+	item = c->item[c->n - 1] = mtl_new(j->in->sys, mtl_real, b->n * j->in->m->n_item);
+	if (!item) return mtl_fail(e, MTL_LIMIT, "F0105", NULL, "no memory for the candidates");
+	mtl_rows_items(j->in, b, j->work[0], item, 0, b->n);
 	return MTL_OK;
 }
 
@@ -307,6 +332,7 @@ static MtlStatus read_candidates(Candidates *c, Job *j, MtlScoreResult *r, MtlEr
 	for (bool more = true; !st && more;) {
 		if ((st = one_more(c, in->sys, in->m, e))) break;
 		st = mtl_reader_next(reader, &c->batch[c->n - 1], e);
+		if (!st) st = keep_items(c, j, e);
 		more = c->batch[c->n - 1].n > 0;
 	}
 	if (reader) r->counts = *mtl_reader_counts(reader);
@@ -321,6 +347,7 @@ static MtlStatus one_request(Job *j, const MtlBatch *b, int64_t row, const Candi
 	if (!j->no_request) mtl_rows_request(j->in, b, j->work[0], row);
 	j->request = j->work[0];
 	for (int i = 0; i < c->n && !r->closed; i++) {
+		j->item = c->item[i];
 		mtl_cross_fill(j->in->m, &c->batch[i], 0, c->batch[i].n, b, row);
 		if (interrupted(j, e) || one_batch(j, &c->batch[i], &r->closed, e)) return e->status;
 		r->rows += c->batch[i].n;
@@ -343,7 +370,9 @@ static MtlStatus all_pairs(Job *j, MtlScoreResult *r, MtlError *e)
 	}
 	MtlStatus closed = mtl_feed_close(feed, e);
 	for (int i = 0; i < c.n; i++) mtl_batch_free(&c.batch[i], sys, j->in->m);
+	for (int i = 0; i < c.n; i++) mtl_release(sys, c.item[i]);
 	mtl_release(sys, c.batch);
+	mtl_release(sys, c.item);
 	return st ? st : closed;
 }
 

@@ -137,6 +137,7 @@ bool compile_serving(Compilation *c, const CompileRequest *r)
 	/* A library's sums cannot be cut without other bits. */
 	if (!r->blas) c->split = pass_split(s, c->serve, &c->request);
 	if (c->split) {
+		c->item = pass_items(s, c->split);
 		verify_graph(c->split, "split");
 		if (dump_graph(c, r, "split", c->split)) return false;
 	}
@@ -172,7 +173,7 @@ bool compile(Compilation *c, const CompileRequest *r)
 		*t = *r->target[i];
 		t->blas = r->blas;
 		t->f64 = r->f64;
-		Graphs g = {c->train, c->serve, c->watch, c->split, c->request};
+		Graphs g = {c->train, c->serve, c->watch, c->split, c->request, c->item};
 		Lowered *l = pass_lower(c->arena, s, &g, t);
 		Text faults = {0};
 		if (mod_verify(l->mod, &faults)) bug("loops of %s:\n%s", r->target[i]->name, faults.at);

@@ -136,4 +136,12 @@ void report_sides(const Compilation *c, FILE *to)
 		"candidate "
 		"alone, %.0f %% of both\n",
 		all, share * (double)work[0], share * (double)work[1], share * (double)work[2]);
+	if (c->item)
+		fprintf(
+		    to,
+		    "  an item is %lld floats: what depends on the candidate alone, once for many requests, "
+		    "spares encoding, lookups and %.0f %% of the multiply-adds\n",
+		    (long long)c->item, share * (double)work[1]);
+	else
+		fprintf(to, "  no items: of the candidate alone nothing can be kept for other requests\n");
 }

@@ -11,10 +11,11 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-enum { DOOR_ABI = 1 }; /* MTL_DOOR_ABI of runtime/library.h */
+enum { DOOR_ABI = 2 }; /* MTL_DOOR_ABI of runtime/library.h */
 
-const char *const library_functions[] = {"open",  "open_as", "close",	   "verify",	  "work_bytes",
-					 "score", "request", "candidates", "output_name", NULL};
+const char *const library_functions[] = {"open",  "open_as",	 "close",      "verify",      "work_bytes",
+					 "score", "request",	 "candidates", "item_floats", "items",
+					 "pick",  "output_name", NULL};
 
 /* Words that C or C++ keeps for itself, beside those the language of models keeps. */
 static bool is_reserved(const char *s)
@@ -220,6 +221,24 @@ static const char functions[] =
     "int @_candidates(const @ *m, void *work, const @_candidate_rows *c, size_t n, float *out, @_error "
     "*err);\n"
     "\n"
+    "/* What depends on the candidate alone, computed once for many requests: item_floats numbers for each "
+    "of "
+    "n\n"
+    " * candidates (0: the model has nothing to keep, and the two others refuse).  items: the caller's, "
+    "[n, item_floats],\n"
+    " * room: the floats it has.  It is of this model's weights, and does not change: threads share it.  The "
+    "workspace\n"
+    " * forgets its request. */\n"
+    "size_t @_item_floats(const @ *m);\n"
+    "int @_items(const @ *m, void *work, const @_candidate_rows *c, size_t n, float *items, size_t room, "
+    "@_error\n"
+    "\t*err);\n"
+    "/* After a request: the scores of items index[0 .. n), each below n_items, as @_candidates would "
+    "give. */\n"
+    "int @_pick(const @ *m, void *work, const float *items, size_t n_items, const size_t *index, size_t n, "
+    "float *out,\n"
+    "\t@_error *err);\n"
+    "\n"
     "/* 0 <= i < $_OUTPUTS, else NULL. */\n"
     "const char *@_output_name(int i);\n"
     "\n"
@@ -304,6 +323,25 @@ static const char doors[] =
     "*e)\n"
     "{\n"
     "\treturn mtl_library_candidates((const MtlLibrary *)(const void *)m, work, c, n, out,\n"
+    "\t\t(MtlDoorError *)(void *)e);\n"
+    "}\n"
+    "DOOR(size_t) @_item_floats(const @ *m)\n"
+    "{\n"
+    "\treturn mtl_library_item_floats((const MtlLibrary *)(const void *)m);\n"
+    "}\n"
+    "DOOR(int) @_items(const @ *m, void *work, const @_candidate_rows *c, size_t n, float *items, size_t "
+    "room, "
+    "@_error *e)\n"
+    "{\n"
+    "\treturn mtl_library_items((const MtlLibrary *)(const void *)m, work, c, n, items, room,\n"
+    "\t\t(MtlDoorError *)(void *)e);\n"
+    "}\n"
+    "DOOR(int) @_pick(const @ *m, void *work, const float *items, size_t n_items, const size_t *index, "
+    "size_t "
+    "n, float *out,\n"
+    "\t@_error *e)\n"
+    "{\n"
+    "\treturn mtl_library_pick((const MtlLibrary *)(const void *)m, work, items, n_items, index, n, out,\n"
     "\t\t(MtlDoorError *)(void *)e);\n"
     "}\n"
     "DOOR(const char *) @_output_name(int i)\n"

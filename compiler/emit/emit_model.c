@@ -560,7 +560,8 @@ void emit_model(Text *o, const EmitModel *m)
 	text_printf(o, "\t.watch = %s, .n_watch = %d,\n", ARRAY(s->watch.n && !scorer, "watches"),
 		    scorer ? 0 : s->watch.n);
 	text_printf(o, "\t.output = %s, .n_output = %d,\n", ARRAY(s->output.n, "outputs"), s->output.n);
-	text_printf(o, "\t.n_request = %lld,\n", (long long)m->variant[0]->request);
+	text_printf(o, "\t.n_request = %lld, .n_item = %lld,\n", (long long)m->variant[0]->request,
+		    (long long)m->variant[0]->item);
 	text_printf(o, "\t.entry = entries, .n_entry = %d,\n\t.variant = variants, .n_variant = %d,\n",
 		    m->variant[0]->entry.n, m->alone ? 1 : m->n);
 	text_add(o, "\t.train = {.dense = ");

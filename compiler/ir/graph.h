@@ -95,6 +95,7 @@ typedef enum {
 	ROOT_GRAD,
 	ROOT_DROW,
 	ROOT_GIVEN,
+	ROOT_ITEM,
 	ROOT_GATE,
 	ROOT_TASK_GRAD,
 	ROOT_TASK_DROW,
@@ -102,7 +103,7 @@ typedef enum {
 } RootKind;
 /*
  * What must be computed.  index: output, 3*watch + {0 logit, 1 label, 2 weight}, loss, loss, parameter,
- * lookup, first float in REQUEST, first column in GATE, task x parameters + parameter, task x lookups +
+ * lookup, first float in REQUEST, first column of ITEM, first column in GATE, task x parameters + parameter, task x lookups +
  * lookup, number in Spec.running.
  *
  * LOSS and COUNT roots are per-row values [n] that the lowering sums over rows; GRAD roots are sums over rows

@@ -16,8 +16,8 @@ static void attr_text(const Node *n, Text *o)
 
 void graph_dump(const Graph *g, Text *out)
 {
-	static const char *const root[] = {"output", "watch", "loss", "count",	   "grad",
-					   "drow",   "given", "gate", "task grad", "task drow", "next"};
+	static const char *const root[] = {"output", "watch", "loss", "count",	   "grad",	"drow",
+					   "given",  "item",  "gate", "task grad", "task drow", "next"};
 	for (NodeId id = 1; id < g->node.n; id++) {
 		const Node *n = &g->node.at[id];
 		text_printf(out, "%%%d = %s", id, op_table[n->op]->word);

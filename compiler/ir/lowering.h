@@ -171,6 +171,8 @@ enum {
 	ENTRY_UPDATE,
 	ENTRY_REQUEST,
 	ENTRY_CANDIDATES,
+	ENTRY_ITEMS,
+	ENTRY_PAIRS,
 	ENTRY_GATES,
 	ENTRY_TABLE
 };
@@ -193,7 +195,7 @@ typedef struct {
 	const Target *target;
 	Mod *mod;
 	VEC(Entry) entry; /* ENTRY_... */
-	int64_t packed, n_acc, request;
+	int64_t packed, n_acc, request, item;
 	VEC(Kept) kept; /* KEEP */
 	int64_t n_meet; /* floats of MEET */
 	VEC(int64_t)

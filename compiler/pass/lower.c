@@ -35,7 +35,7 @@ typedef struct {
 	const Target *t;
 	Mod *mod;
 	Packing packing;
-	int64_t n_grad, n_acc, request;
+	int64_t n_grad, n_acc, request, item;
 	Loc *acc;      /* train graph: where PHASE_SUM nodes lie in ACC (offset), or none */
 	int *keep;     /* per node of the train graph: its number in KEEP, */
 	int64_t *meet; /* and where it lies in MEET */
@@ -93,6 +93,9 @@ static bool post_root(const Root *r) { return grad_root(r) || r->kind == ROOT_NE
 static bool drow_root(const Root *r) { return r->kind == ROOT_DROW || r->kind == ROOT_TASK_DROW; }
 static bool no_root(const Root *r) { return r->index < 0; }
 static bool given_root(const Root *r) { return r->kind == ROOT_GIVEN; }
+static bool item_root(const Root *r) { return r->kind == ROOT_ITEM; }
+/* Outputs, of what ITEM holds. */
+static bool pair_root(const Root *r) { return output_root(r); }
 
 static bool trains(bool (*wanted)(const Root *)) { return wanted == step_root || wanted == late_root; }
 
@@ -118,6 +121,7 @@ typedef struct {
 	bool *map;     /* computed in an elementwise group */
 	bool *carried; /* computed by the call of another node */
 	NodeId *given; /* handed over by the request's entry: 1 + where in REQUEST, or NULL */
+	NodeId *row;   /* by the items' entry: 1 + where in a row of ITEM, or NULL */
 	VEC(Item) item;
 } Plan;
 
@@ -195,9 +199,14 @@ static bool left_over(Plan *p, NodeId id, Phase phase)
 	return true;
 }
 
-/* A value that the request's entry left in REQUEST, the same for all rows. */
+/* A value that the request's entry left in REQUEST, the same for all rows; or that of items in ITEM. */
 static bool handed(Plan *p, NodeId id)
 {
+	if (p->row && p->row[id]) {
+		p->l->loc[id] = lo_slot(p->l, SLOT_ITEM, 0, (int)p->w->item, false);
+		p->l->loc[id].off = p->row[id] - 1;
+		return true;
+	}
 	if (!p->given || !p->given[id]) return false;
 	p->l->loc[id] = lo_slot(p->l, SLOT_REQUEST, 0, 0, false);
 	p->l->loc[id].off = p->given[id] - 1;
@@ -466,6 +475,15 @@ static void place_joins(Plan *p)
 	}
 }
 
+/* Per node: 1 + where the root of this kind puts it, or 0. */
+static NodeId *roots_of(Lower *w, const Graph *g, RootKind kind)
+{
+	NodeId *at = arena_new(w->arena, NodeId, g->node.n);
+	for (int r = 0; r < g->root.n; r++)
+		if (g->root.at[r].kind == kind) at[g->root.at[r].node] = 1 + g->root.at[r].index;
+	return at;
+}
+
 static Plan plan_new(Lower *w, Lowering *l, const Part *part, Phase phase, int stage,
 		     bool (*wanted)(const Root *))
 {
@@ -483,10 +501,8 @@ static Plan plan_new(Lower *w, Lowering *l, const Part *part, Phase phase, int s
 		  .carried = arena_new(w->arena, bool, n)};
 	w->packing.tag = part->tag;
 	if (phase == PHASE_ROW && wanted(&(Root){.kind = ROOT_OUTPUT})) {
-		p.given = arena_new(w->arena, NodeId, n);
-		for (int r = 0; r < part->g->root.n; r++)
-			if (part->g->root.at[r].kind == ROOT_GIVEN)
-				p.given[part->g->root.at[r].node] = 1 + part->g->root.at[r].index;
+		p.given = roots_of(w, part->g, ROOT_GIVEN);
+		if (wanted == pair_root) p.row = roots_of(w, part->g, ROOT_ITEM);
 	}
 	mark(&p, phase, wanted);
 	return p;
@@ -721,6 +737,7 @@ static Loc root_place(Lower *w, Lowering *l, const Root *r)
 		return at;
 	}
 	case ROOT_GIVEN: at = lo_slot(l, SLOT_REQUEST, 0, (int)w->request, false); break;
+	case ROOT_ITEM: at = lo_slot(l, SLOT_ITEM, 0, (int)w->item, false); break;
 	case ROOT_NEXT:
 	case ROOT_TASK_GRAD:
 	case ROOT_GRAD: bug("no value of a row");
@@ -1080,16 +1097,17 @@ static void meetings(Lower *w, Part *part, Lowered *o)
 	}
 }
 
-/* The candidates' part has of the request's cells what was handed over, and nothing else but steps. */
-static void only_candidates(const Lower *w, const Lowering *l)
+/* What an entry reads of a side's cells was handed over; but steps of the request are read again. */
+static void reads_none_of(const Lower *w, const Lowering *l, bool candidate)
 {
 	for (int i = 0; i < l->slot.n; i++) {
 		const Slot *s = &l->slot.at[i];
+		if (candidate && s->kind == SLOT_ID && w->spec->feature.at[s->index].cross.n) continue;
 		bool cells = s->kind == SLOT_ID || s->kind == SLOT_BAG_START || s->kind == SLOT_BAG_ITEM ||
 			     s->kind == SLOT_BAG_SCALE || s->kind == SLOT_REAL || s->kind == SLOT_PRESENT;
-		if (cells && !w->spec->feature.at[s->index].seq &&
-		    !w->spec->group.at[w->spec->feature.at[s->index].group].candidate)
-			bug("the candidates' part reads %s", w->spec->feature.at[s->index].name);
+		if (cells && (candidate || !w->spec->feature.at[s->index].seq) &&
+		    w->spec->group.at[w->spec->feature.at[s->index].group].candidate == candidate)
+			bug("%s reads %s", l->name, w->spec->feature.at[s->index].name);
 	}
 }
 
@@ -1097,8 +1115,13 @@ Lowered *pass_lower(Arena *a, Spec *s, const Graphs *all, const Target *t)
 {
 	Lowered *o = arena_new(a, Lowered, 1);
 	const Graph *train = all->train;
-	Lower w = {
-	    .arena = a, .spec = s, .t = t, .out = o, .n_grad = spec_grad_floats(s), .request = all->request};
+	Lower w = {.arena = a,
+		   .spec = s,
+		   .t = t,
+		   .out = o,
+		   .n_grad = spec_grad_floats(s),
+		   .request = all->request,
+		   .item = all->split && !train ? all->item : 0};
 	w.n_acc = w.n_grad;
 	w.mod = o->mod = mod_new(a, s->str, str_printf(s->str, "%s_%s", s->name, t->suffix), t->W, t->fma);
 	w.mod->blas = t->blas;
@@ -1118,13 +1141,16 @@ Lowered *pass_lower(Arena *a, Spec *s, const Graphs *all, const Target *t)
 			int entry;
 			const char *name;
 			bool (*wanted)(const Root *);
-		} e[2];
+		} e[4];
 	} graphs[] = {
 	    {all->serve, "serve", 1, {{ENTRY_SCORE, "score", output_root}}},
 	    {all->split,
 	     "split",
-	     2,
-	     {{ENTRY_REQUEST, "request", given_root}, {ENTRY_CANDIDATES, "candidates", output_root}}},
+	     w.item ? 4 : 2,
+	     {{ENTRY_REQUEST, "request", given_root},
+	      {ENTRY_CANDIDATES, "candidates", output_root},
+	      {ENTRY_ITEMS, "items", item_root},
+	      {ENTRY_PAIRS, "pairs", pair_root}}},
 	    {all->watch,
 	     "watch",
 	     s->gate.n ? 2 : 1,
@@ -1159,7 +1185,9 @@ Lowered *pass_lower(Arena *a, Spec *s, const Graphs *all, const Target *t)
 		if (graphs[i].g == train)
 			fn[ENTRY_POST] = lower_post(&w, &part, &work[ENTRY_POST], &l[ENTRY_POST]);
 	}
-	if (l[ENTRY_CANDIDATES]) only_candidates(&w, l[ENTRY_CANDIDATES]);
+	for (int e = ENTRY_CANDIDATES; e <= ENTRY_PAIRS; e++)
+		if (l[e]) reads_none_of(&w, l[e], false);
+	if (l[ENTRY_PAIRS]) reads_none_of(&w, l[ENTRY_PAIRS], true);
 	lo_slot(pre, SLOT_PACKED, 0, 0, false);
 	fn[0] = lowering_finish(pre);
 	work[0] = pre->work;
@@ -1176,6 +1204,7 @@ Lowered *pass_lower(Arena *a, Spec *s, const Graphs *all, const Target *t)
 	for (int i = 0; i < met.entry.n; i++) vec_push(a, &o->entry, met.entry.at[i]);
 	o->packed = w.packing.size;
 	o->n_acc = w.n_acc;
+	o->item = w.item;
 	o->request = all->split ? all->request : 0;
 	return o;
 }

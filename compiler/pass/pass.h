@@ -16,6 +16,9 @@ void pass_order(Spec *s);
 /* The serving graph cut in two: roots GIVEN are what the candidates' part (OUTPUT) takes from the request's.
  * NULL where nothing depends on the request alone.  *floats: of REQUEST. */
 Graph *pass_split(const Spec *s, const Graph *serve, int64_t *floats);
+/* Roots ITEM: what depends on the candidate alone and meets the request.  The floats of a row of ITEM, 0 where
+ * there is nothing, or where a candidate cannot be told by a row of it. */
+int64_t pass_items(const Spec *s, Graph *split);
 /* Multiply-adds of a row by what they depend on: the request alone, the candidate alone, both. */
 void split_work(const Spec *s, const Graph *split, int64_t work[3]);
 /* The forward graph with roots for losses and counts, then every gradient: roots GRAD and DROW. */
@@ -67,7 +70,7 @@ Onnx *pass_onnx(Arena *a, const Spec *s, const Graph *serve, const OnnxCode *cod
  * request. */
 typedef struct {
 	const Graph *train, *serve, *watch, *split;
-	int64_t request; /* floats of REQUEST */
+	int64_t request, item; /* floats of REQUEST, of a row of ITEM (0: no such entries) */
 } Graphs;
 Lowered *pass_lower(Arena *a, Spec *s, const Graphs *g, const Target *t);
 #endif

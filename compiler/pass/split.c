@@ -6,8 +6,11 @@
  * do what the layer does, step by step.  What a candidate's node reads of the request's is a root GIVEN, with
  * a place in the block REQUEST.
  *
+ * A second cut is where values stop depending on the candidate alone: they are roots ITEM, columns of a row
+ * that a candidate can be told by for many requests.  No sum is cut there, so nothing changes its order.
+ *
  * Needs   a folded serving graph with orders.
- * Leaves  a graph with roots GIVEN and OUTPUT.
+ * Leaves  a graph with roots GIVEN, ITEM and OUTPUT.
  */
 #include "ir/terms.h"
 #include "pass/bind.h"
@@ -177,6 +180,54 @@ Graph *pass_split(const Spec *s, const Graph *serve, int64_t *floats)
 	pass_dce(w.to);
 	*floats = give(s, w.to);
 	return w.to;
+}
+
+/* The parts of the candidate's side of a cross of both sides, which the request completes; 0: it is no such.
+ */
+static int kept_parts(const Spec *s, const Feature *f)
+{
+	int n = 0;
+	if (f->train_only || !s->group.at[f->group].candidate) return 0;
+	for (int k = 0; k < f->cross.n; k++) n += s->group.at[s->feature.at[f->cross.at[k]].group].candidate;
+	return n < f->cross.n ? n : 0;
+}
+
+/* Binding times, with crosses of both sides depending on both. */
+static uint8_t *completed_times(const Spec *s, const Graph *g)
+{
+	uint8_t *when = bind_times(s, g);
+	for (NodeId id = 1; id < g->node.n; id++) {
+		const Node *n = &g->node.at[id];
+		int f = spec_feature_read(s, n);
+		if (f >= 0 && kept_parts(s, &s->feature.at[f])) when[id] |= BIND_REQUEST;
+		for (int i = 0; i < n->n_in; i++) when[id] |= when[n->in[i]];
+	}
+	return when;
+}
+
+/* A row has the numbers, then, for each cross of both sides, the table rows of its parts (runtime/cross.c).
+ */
+int64_t pass_items(const Spec *s, Graph *g)
+{
+	const uint8_t *when = completed_times(s, g);
+	bool *read = arena_new(g->arena, bool, g->node.n);
+	int64_t floats = 0;
+	for (NodeId id = 1; id < g->node.n; id++)
+		for (int i = 0; when[id] == (BIND_REQUEST | BIND_CANDIDATE) && i < g->node.at[id].n_in; i++)
+			read[g->node.at[id].in[i]] = true;
+	for (int r = 0; r < g->root.n; r++)
+		if (g->root.at[r].kind == ROOT_OUTPUT) read[g->root.at[r].node] = true;
+	for (NodeId id = 1; id < g->node.n; id++) {
+		read[id] &= when[id] == BIND_CANDIDATE;
+		if (read[id] && g->node.at[id].shape.seq) return 0; /* steps: a row is not enough */
+	}
+	for (NodeId id = 1; id < g->node.n; id++) {
+		if (!read[id]) continue;
+		graph_root(g, ROOT_ITEM, (int)floats, id);
+		floats += shape_size(g->node.at[id].shape);
+	}
+	for (int i = 0; floats && i < s->feature.n; i++) floats += kept_parts(s, &s->feature.at[i]);
+	return floats;
 }
 
 void split_work(const Spec *s, const Graph *g, int64_t work[3])

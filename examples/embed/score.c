@@ -47,10 +47,20 @@ int main(void)
 	float out[N][ESMM_OUTPUTS];
 	int bad = work ? esmm_request(m, work, &r, &err) : 1;
 	if (!bad) bad = esmm_candidates(m, work, &c, N, out[0], &err);
-	if (bad) fprintf(stderr, "%s\n", work ? err.text : "no memory");
+
+	/* Of a catalogue, what depends on an item alone is computed once; a request picks rows of it. */
+	size_t width = esmm_item_floats(m), index[N] = {2, 0, 1};
+	float *items = malloc(N * width * sizeof *items), picked[N][ESMM_OUTPUTS];
+	if (!bad) bad = items ? esmm_items(m, work, &c, N, items, N * width, &err) : 1;
+	if (!bad) bad = esmm_request(m, work, &r, &err);
+	if (!bad) bad = esmm_pick(m, work, items, N, index, N, picked[0], &err);
+	if (bad) fprintf(stderr, "%s\n", work && items ? err.text : "no memory");
+	for (int i = 0; i < N && !bad; i++)
+		if (memcmp(picked[i], out[index[i]], sizeof *out)) bad = 1; /* never: they are the same bits */
 	for (int i = 0; i < N && !bad; i++)
 		printf("%.*s click %.9g buy %.9g\n", (int)item[i].n, item[i].p, out[i][ESMM_OUT_PCTR],
 		       out[i][ESMM_OUT_PCTCVR]);
+	free(items);
 	free(work);
 	esmm_close(m);
 	return bad;

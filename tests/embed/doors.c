@@ -186,9 +186,50 @@ static int by_request(const kinds *m, size_t step, size_t *longest)
 	return !bad && same(out, 0, d.n);
 }
 
+/* Every row's candidate in a block, in calls of `step`, or NULL. */
+static float *items_of(const kinds *m, size_t step)
+{
+	size_t width = kinds_item_floats(m);
+	float *items = malloc(d.n * width * sizeof *items);
+	char *block;
+	void *work = workspace(m, &block);
+	int bad = !items || !width;
+	for (size_t r = 0; r < d.n && !bad; r += step) {
+		size_t n = step < d.n - r ? step : d.n - r;
+		kinds_candidate_rows c = candidates_from(r);
+		bad = kinds_items(m, work, &c, n, items + r * width, n * width, NULL) != 0;
+	}
+	free(block);
+	if (!bad) return items;
+	free(items);
+	return NULL;
+}
+
+/* Runs of rows of one request, whose candidates are picked from the block, the last first. */
+static int by_items(const kinds *m, const float *items, float (*to)[KINDS_OUTPUTS])
+{
+	char *block;
+	void *work = workspace(m, &block);
+	int bad = 0;
+	for (size_t r = 0, end; r < d.n; r = end) {
+		size_t index[MOST];
+		kinds_request_row k = request_of(r);
+		for (end = r + 1; end < d.n && !strcmp(d.request[r], d.request[end]);) end++;
+		for (size_t i = 0; i < end - r; i++) index[i] = end - 1 - i;
+		float(*got)[KINDS_OUTPUTS] = malloc((end - r) * sizeof *got);
+		bad |= kinds_request(m, work, &k, NULL);
+		bad |= kinds_pick(m, work, items, d.n, index, end - r, got[0], NULL);
+		for (size_t i = 0; i < end - r; i++) memcpy(to[index[i]], got[i], sizeof *got);
+		free(got);
+	}
+	free(block);
+	return !bad && same(to, 0, d.n);
+}
+
 typedef struct {
 	const kinds *m;
 	size_t step;
+	const float *items; /* read by all threads */
 	int good;
 } Thread;
 
@@ -197,7 +238,8 @@ static void *in_thread(void *arg)
 	Thread *t = arg;
 	float(*to)[KINDS_OUTPUTS] = malloc(sizeof out);
 	t->good = to != NULL;
-	for (int i = 0; i < 5 && t->good; i++) t->good = in_steps(t->m, t->step, to);
+	for (int i = 0; i < 5 && t->good; i++)
+		t->good = in_steps(t->m, t->step, to) && by_items(t->m, t->items, to);
 	free(to);
 	return NULL;
 }
@@ -244,6 +286,22 @@ static void misuse(const kinds *m)
 	kinds_texts endless = {far, NULL, 5000};
 	k.seen = &endless;
 	refused(kinds_score(m, work, &k, 1, out[0], &e), 8, &e, "5000", "a list longer than a workspace");
+	size_t width = kinds_item_floats(m), index[2] = {0, 2};
+	float *items = malloc(2 * width * sizeof *items);
+	kinds_request_row r = request_of(0);
+	refused(kinds_items(m, work, &c, 2, items, 2 * width - 1, &e), 2, &e, "do not fit",
+		"a block too small");
+	refused(kinds_items(m, work, &c, SIZE_MAX / 2, items, 2 * width, &e), 2, &e, "do not fit",
+		"more items than memory");
+	verdict(!kinds_items(m, work, &c, 2, items, 2 * width, &e), "a block of the exact size");
+	refused(kinds_pick(m, work, items, 2, index, 2, out[0], &e), 2, &e, "request",
+		"items without a request");
+	verdict(!kinds_request(m, work, &r, &e), "a request after its items");
+	out[0][0] = 777;
+	refused(kinds_pick(m, work, items, 2, index, 2, out[0], &e), 2, &e, "index 1 is item 2 of 2",
+		"an index out of range");
+	verdict(out[0][0] == 777, "nothing is written for it");
+	free(items);
 	refused(kinds_open_as(KINDS_ABI, "0123456789abcdef", NULL, &none, &e), 5, &e, "header",
 		"another interface");
 	verdict(none == NULL, "a refused open leaves NULL");
@@ -325,6 +383,12 @@ int main(int argc, char **argv)
 	verdict(by_request(m, MOST, &longest), "a request and all its candidates");
 	verdict(longest > 200, "a run is long enough to need several passes");
 	verdict(by_request(m, 5, &longest), "a request and its candidates five at a time");
+	float *items = items_of(m, 1000);
+	verdict(items && by_items(m, items, out), "candidates picked from a block of items");
+	float *small = items_of(m, 1);
+	verdict(items && small && !memcmp(items, small, d.n * kinds_item_floats(m) * sizeof *items),
+		"items one by one");
+	free(small);
 	misuse(m);
 	gaps_in_lists(m);
 	another_model(m);
@@ -333,6 +397,7 @@ int main(int argc, char **argv)
 	Thread t[THREADS];
 	for (int i = 0; i < THREADS; i++) {
 		t[i].m = m;
+		t[i].items = items;
 		t[i].step = (size_t)(i * 100 + 1);
 		pthread_create(&thread[i], NULL, in_thread, &t[i]);
 	}
@@ -340,6 +405,7 @@ int main(int argc, char **argv)
 		pthread_join(thread[i], NULL);
 		verdict(t[i].good, "threads over one model");
 	}
+	free(items);
 	if (alone) {
 		verdict(kinds_open(argv[1], &fresh, &e) == 2 && !fresh && e.status == 2, "no file is read");
 		kinds_close(m);

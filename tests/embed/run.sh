@@ -179,6 +179,10 @@ done
 # What share is the request's: 54 of 109 columns of two layers of 200, of 2 (109 * 200 + 200 * 80 + 80) in all.
 "$MTLC" check -v examples/esmm/esmm.mtl | grep -q '75760 multiply-adds per row, 29 % of them once per request'
 verdict $? "check -v does not tell the request's share"
+"$MTLC" check -v examples/esmm/esmm.mtl | grep -q 'an item is 55 floats'
+verdict $? "check -v does not say what an item is"
+"$MTLC" check -v examples/din/din.mtl | grep -q 'no items: '
+verdict $? "check -v does not say that there are no items"
 
 # ---- the examples ----
 printf '%s\n' user_id,gender,age,item_id,category,tags,price u42,F,34,i17,c3,'t1|t2|t3',19.9 u42,F,34,i4711,c3,t2,250 \
@@ -216,18 +220,23 @@ else
 	echo "skipped: python3 is missing"
 fi
 
-# ---- the program in the documents, from their model ----
-for part in mtl c; do
-	awk -v fence="\140\140\140$part" '/^```/ { inside = $0 == fence; next } inside' docs/library.md >"$t/news_doc.$part"
-done
+# ---- the programs in the documents, from their model ----
+block() { # LANGUAGE N: the N-th block of it
+	awk -v fence="\140\140\140$1" -v n="$2" '/^```/ { inside = $0 == fence; i += inside; next } inside && i == n' docs/library.md
+}
+block mtl 1 >"$t/news_doc.mtl"
 quietly "$MTLC" build --cpu=native "$t/news_doc.mtl" -o "$t/news.prog" && quietly "$t/news.prog" init --seed 1 --out "$t/news.model" &&
-	quietly "$MTLC" build "$t/news_doc.mtl" --model "$t/news.model" --emit=static,header -o "$t/news" &&
-	quietly $CC -Wall -Wextra -Werror -I"$t" "$t/news_doc.c" "$t/news.a" -lm -o "$t/news_doc" &&
-	printf 'user_id,age,item_id,tags\nu42,34,i1,new|red\nu42,34,i2,\n' >"$t/news.csv"
-verdict $? "docs/library.md: its program does not come about"
-quietly "$MTLC" build "$t/news_doc.mtl" --model "$t/news.model" -o "$t/news.scorer"
-[ "$("$t/news_doc")" = "$("$t/news.scorer" "$t/news.csv" | awk 'NR > 1 { printf "%s%.6g", s, $1; s = " " } END { if (NR != 3) print "?" }')" ]
-verdict $? "docs/library.md: its program scores otherwise than the command line: $("$t/news_doc")"
+	quietly "$MTLC" build "$t/news_doc.mtl" --model "$t/news.model" --emit=exe,static,header -o "$t/news" &&
+	printf 'user_id,age,item_id,tags\nu42,34,i1,new|red\nu42,34,i2,\n' >"$t/news1.csv" &&
+	printf 'user_id,age,item_id,tags\nu42,34,i3,\nu42,34,i1,\n' >"$t/news2.csv"
+verdict $? "docs/library.md: its library does not come about"
+for n in 1 2; do
+	block c $n >"$t/news_doc.c"
+	quietly $CC -Wall -Wextra -Werror -I"$t" "$t/news_doc.c" "$t/news.a" -lm -o "$t/news_doc$n"
+	verdict $? "docs/library.md: its program $n does not come about"
+	[ "$("$t/news_doc$n")" = "$("$t/news" "$t/news$n.csv" | awk 'NR > 1 { printf "%s%.6g", s, $1; s = " " } END { if (NR != 3) print "?" }')" ]
+	verdict $? "docs/library.md: its program $n scores otherwise than the command line: $("$t/news_doc$n")"
+done
 
 # ---- by pkg-config and CMake, from where they were moved to ----
 mkdir -p "$t/moved" && cp "$t"/esmm.* "$t/esmm-config.cmake" "$t/moved/"

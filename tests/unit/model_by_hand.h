@@ -350,19 +350,28 @@ static const MtlOutput h_output[] = {{"pctr"}, {"pcvr"}, {"pctcvr"}};
 	{                                                                                                    \
 		s, N_OF(s)                                                                                   \
 	}
-static const MtlEntry h_entry[] = {H_ENTRY(h_pre_slot),	       H_ENTRY(h_score_slot),
-				   H_ENTRY(h_watch_slot),      H_ENTRY(h_count_slot),
-				   H_ENTRY(h_step_slot),       H_ENTRY(h_post_slot),
-				   H_ENTRY(h_update_slot),     H_ENTRY(h_request_slot),
-				   H_ENTRY(h_candidates_slot), {NULL, 0},
-				   H_ENTRY(h_table_slot[0]),   H_ENTRY(h_table_slot[1]),
+static const MtlEntry h_entry[] = {H_ENTRY(h_pre_slot),
+				   H_ENTRY(h_score_slot),
+				   H_ENTRY(h_watch_slot),
+				   H_ENTRY(h_count_slot),
+				   H_ENTRY(h_step_slot),
+				   H_ENTRY(h_post_slot),
+				   H_ENTRY(h_update_slot),
+				   H_ENTRY(h_request_slot),
+				   H_ENTRY(h_candidates_slot),
+				   {NULL, 0},
+				   {NULL, 0},
+				   {NULL, 0},
+				   H_ENTRY(h_table_slot[0]),
+				   H_ENTRY(h_table_slot[1]),
 				   H_ENTRY(h_table_slot[2])};
-static MtlKernel *const h_kernel[] = {h_pre,	 h_score,      h_watch, h_count, h_step,  h_post, h_update,
-				      h_request, h_candidates, NULL,	h_table, h_table, h_table};
-static MtlKernel *const h_kernel_noise[] = {h_pre,   h_score,  h_watch,	  h_count,	h_step_noise,
-					    h_post,  h_update, h_request, h_candidates, NULL,
-					    h_table, h_table,  h_table};
-static const int64_t h_work[] = {0, 0, 0, 0, H_X, 0, 0, 0, 0, 0, 0, 0, 0};
+static MtlKernel *const h_kernel[] = {h_pre,  h_score,	h_watch,   h_count,	 h_step,
+				      h_post, h_update, h_request, h_candidates, NULL,
+				      NULL,   NULL,	h_table,   h_table,	 h_table};
+static MtlKernel *const h_kernel_noise[] = {h_pre,  h_score,  h_watch,	 h_count,      h_step_noise,
+					    h_post, h_update, h_request, h_candidates, NULL,
+					    NULL,   NULL,     h_table,	 h_table,      h_table};
+static const int64_t h_work[] = {0, 0, 0, 0, H_X, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
 static const MtlVariant h_variant[] = {{"x86-64-v9", 9, h_kernel, h_work, H_N},
 				       {"any-v0", 0, h_kernel, h_work, H_N}};
 static const MtlVariant h_variant_noise[] = {{"any-v0", 0, h_kernel_noise, h_work, H_N}};

@@ -31,6 +31,8 @@ enum {
 	E_UPDATE,
 	E_REQUEST,
 	E_CANDIDATES,
+	E_ITEMS,
+	E_PAIRS,
 	E_GATES,
 	E_TABLE
 };

@@ -162,6 +162,27 @@ static void what_a_row_becomes(void)
 	mtl_library_close(l);
 }
 
+/* The model by hand keeps nothing of a candidate: neither function touches what it was given. */
+static void a_model_without_items(void)
+{
+	MtlLibrary *l = opened();
+	MtlDoorError e;
+	char *p = workspace(l);
+	float number = 777;
+	size_t first = 0;
+	Request q = {user[5]};
+	CU_ASSERT_EQUAL(mtl_library_item_floats(l), 0);
+	CU_ASSERT_EQUAL(mtl_library_items(l, p, &q, 1, &number, 1, &e), MTL_USAGE);
+	CU_ASSERT_PTR_NOT_NULL(strstr(e.text, "score it as rows"));
+	CU_ASSERT_EQUAL(mtl_library_pick(l, p, &number, 1, &first, 1, &number, &e), MTL_USAGE);
+	CU_ASSERT_PTR_NOT_NULL(strstr(e.text, "no request"));
+	CU_ASSERT_EQUAL(mtl_library_request(l, p, &q, NULL), 0);
+	CU_ASSERT_EQUAL(mtl_library_pick(l, p, &number, 1, &first, 1, &number, &e), MTL_USAGE);
+	CU_ASSERT_EQUAL(number, 777);
+	free(p);
+	mtl_library_close(l);
+}
+
 static void a_request_and_its_candidates(void)
 {
 	MtlLibrary *l = opened();
@@ -226,6 +247,7 @@ int main(void)
 	CU_ADD_TEST(s, rows_alone_and_together);
 	CU_ADD_TEST(s, what_a_row_becomes);
 	CU_ADD_TEST(s, a_request_and_its_candidates);
+	CU_ADD_TEST(s, a_model_without_items);
 	CU_ADD_TEST(s, errors);
 	return suite_end();
 }

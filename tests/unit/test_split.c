@@ -117,6 +117,43 @@ static int64_t cut_and_whole(Harness *h, RunMode mode, int64_t rows)
 	return differ;
 }
 
+/* Other candidates' cells: the pairs' part has rows of ITEM, and looks at none. */
+static void other_candidates(Harness *h)
+{
+	for (int i = 0; i < h->buffer.n; i++) {
+		Buffer *b = &h->buffer.at[i];
+		bool cell = b->kind == SLOT_ID || b->kind == SLOT_REAL || b->kind == SLOT_PRESENT;
+		for (int64_t r = 0; cell && !of_request(h->spec, b->index) && r < ROWS; r++) {
+			if (b->elem == ELEM_I32)
+				b->i[r] = (b->i[r] + 3) % 8;
+			else
+				harness_set(b, r, 0.625);
+		}
+	}
+}
+
+/* Scores that differ between candidates and their rows of ITEM.  Spoils the candidates' cells. */
+static int64_t pairs_and_candidates(Harness *h, RunMode mode, int64_t rows)
+{
+	int64_t n[1] = {rows}, one[1] = {1}, differ = 0, outputs = h->spec->output.n;
+	double *cut = malloc((size_t)(rows * outputs) * sizeof *cut);
+	Buffer *out = harness_buffer(h, SLOT_OUT, 0);
+	one_request(h, true);
+	CU_ASSERT(harness_run(h, mode, ENTRY_PRE, n) && harness_run(h, mode, ENTRY_REQUEST, one) &&
+		  harness_run(h, mode, ENTRY_CANDIDATES, n));
+	for (int64_t i = 0; i < rows * outputs; i++) cut[i] = harness_get(out, mode, i);
+	for (int64_t i = 0; i < rows * outputs; i++) harness_set(out, i, 777);
+	CU_ASSERT(harness_run(h, mode, ENTRY_ITEMS, n));
+	other_candidates(h);
+	CU_ASSERT(harness_run(h, mode, ENTRY_PAIRS, n));
+	for (int64_t i = 0; i < rows * outputs; i++) {
+		double pair = harness_get(out, mode, i);
+		differ += memcmp(cut + i, &pair, sizeof pair) != 0;
+	}
+	free(cut);
+	return differ;
+}
+
 /* Whether rows differ at all where candidates are looked at, or the comparison would say nothing. */
 static bool says_something(Harness *h)
 {
@@ -129,7 +166,7 @@ static bool says_something(Harness *h)
 }
 
 typedef struct {
-	int models, cut;
+	int models, cut, tabled;
 	bool c_too;
 } Tried;
 
@@ -160,10 +197,19 @@ static void try_model(const char *path, Tried *tried)
 			}
 			CU_ASSERT(says_something(h));
 			if (tried->c_too && !b) CU_ASSERT_EQUAL(cut_and_whole(h, RUN_FLOAT, 7), 0);
+			for (size_t i = 0; c.item && i < sizeof many / sizeof *many; i++) {
+				int64_t differ = pairs_and_candidates(h, RUN_KERNEL, many[i]);
+				if (differ)
+					fprintf(stderr, "%s, %s, %lld items: %lld scores differ\n", path,
+						c.lowered.at[t]->target->name, (long long)many[i],
+						(long long)differ);
+				CU_ASSERT_EQUAL(differ, 0);
+			}
 		}
 		dlclose(lib);
 	}
 	tried->cut += c.split != NULL;
+	tried->tabled += c.split && c.item;
 	compilation_free(&c);
 }
 
@@ -206,8 +252,8 @@ static const char *const odd[] = {
     /* field by field */
     "let f = concat(sum_fields(fields(ids)), sum_fields(fields(others)))\nlet q = pairs(fields(ids))\n"
     "tower t = concat(f, sum(q), sum_fields(fields(others)) * sum_fields(fields(ids))) -> dense(1)\n",
-    /* sums over fields of both sides, in two: pairs with weights, squares, columns, what layers made of them; the
-       candidate's fields first and in between */
+    /* sums over fields of both sides, in two: pairs with weights, squares, columns, what layers made of them;
+       the candidate's fields first and in between */
     "let f = stack(others.ia, ids.ua, ids.ub, others.ib, user.uid, item.iid)\n"
     "tower t = concat(f -> fwfm(), f -> bi_interaction()) -> dense(9, act: relu) -> dense(1)\n",
     "let f = stack(ids.ua, item -> dense(5), ids.ub, user -> dense(5), item.iid)\n"
@@ -243,8 +289,9 @@ static void examples(void)
 		if (!access(path, R_OK)) try_model(path, &tried);
 	}
 	closedir(d);
-	fprintf(stderr, "%d examples, %d with a request's part ", tried.models, tried.cut);
-	CU_ASSERT(tried.models >= 20 && tried.cut >= 20);
+	fprintf(stderr, "%d examples, %d with a request's part, %d with rows of items ", tried.models,
+		tried.cut, tried.tabled);
+	CU_ASSERT(tried.models >= 20 && tried.cut >= 20 && tried.tabled >= 17);
 }
 
 /* Two outputs, one of which the request alone decides: it is the same for all candidates, and there. */
