@@ -294,23 +294,52 @@ static void examples(void)
 	CU_ASSERT(tried.models >= 20 && tried.cut >= 20 && tried.tabled >= 17);
 }
 
-/* Two outputs, one of which the request alone decides: it is the same for all candidates, and there. */
-static void request_alone(void)
+static void written(const char *head_text, const char *text, Tried *tried)
 {
-	Tried tried = {.c_too = true};
 	char path[] = "/tmp/mtlc-split-XXXXXX";
 	int fd = mkstemp(path);
 	FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
 	CU_ASSERT_FATAL(f != NULL);
-	fprintf(
-	    f, "%s%s", head,
+	fprintf(f, "%s%s", head_text, text);
+	fclose(f);
+	try_model(path, tried);
+	unlink(path);
+}
+
+/* Two outputs, one of which the request alone decides: it is the same for all candidates, and there. */
+static void request_alone(void)
+{
+	Tried tried = {.c_too = true};
+	written(
+	    head,
 	    "event buy of click\ntower t = user -> dense(8) -> dense(1)\ntower s = item -> dense(1)\n"
 	    "P(click) = sigmoid(t)\nP(buy | click) = sigmoid(s)\nloss a: bce(P(click))\nloss b: bce(P(buy))\n"
-	    "output c = P(click), z = t, b = P(buy)\n");
-	fclose(f);
-	try_model(path, &tried);
-	unlink(path);
+	    "output c = P(click), z = t, b = P(buy)\n",
+	    &tried);
 	CU_ASSERT_EQUAL(tried.cut, 1);
+}
+
+/* A candidate's sequence, walked once for its row of ITEM; and its steps looked at by the request: no row. */
+static void steps_of_the_candidate(void)
+{
+	static const char
+	    features[] =
+		"model steps\nfeatures user per request { uid : id(hash: 30)  age : real(missing: 0) }\n"
+		"features item per candidate { iid : id(hash: 30)  look : seq(max: 6) { thing : id(hash: 30) "
+		"} }\n"
+		"embed 4\nevent click label clk\n",
+	    *const tower[] = {
+		"tower t = concat(user, item.iid, last(gru(item.look.thing, 6))) -> dense(8) -> dense(1)\n",
+		"tower t = concat(user, item.iid, sum(item.look.thing * user.uid)) -> dense(1)\n"};
+	static const char end[] = "P(click) = sigmoid(t)\nloss a: bce(P(click))\noutput p = P(click)\n";
+	for (int i = 0; i < 2; i++) {
+		Tried tried = {.c_too = true};
+		char text[400];
+		snprintf(text, sizeof text, "%s%s", tower[i], end);
+		written(features, text, &tried);
+		CU_ASSERT_EQUAL(tried.cut, 1);
+		CU_ASSERT_EQUAL(tried.tabled, !i);
+	}
 }
 
 int main(void)
@@ -318,6 +347,7 @@ int main(void)
 	CU_pSuite s = suite_begin("request and candidates");
 	CU_ADD_TEST(s, odd_models);
 	CU_ADD_TEST(s, request_alone);
+	CU_ADD_TEST(s, steps_of_the_candidate);
 	CU_ADD_TEST(s, examples);
 	return suite_end();
 }
