@@ -62,6 +62,8 @@ static json_t *input_to_json(const Spec *s, const OnnxInput *in, const json_t *g
 	json_t *o =
 	    json_pack("{s:s, s:s, s:s}", "feature", f->name, "column", f->column, "kind", kind[f->kind]);
 	if (f->seq) json_object_set_new(o, "sequence", json_string(s->seq.at[f->seq - 1].name));
+	/* A list, whose steps are its items: a missing one is none, and no step without a value. */
+	if (f->pool_max) json_object_set_new(o, "pool", json_string("max"));
 	if (f->kind == FEATURE_BAG)
 		json_object_set_new(o, "separator", json_stringn(f->separator ? &f->separator : "|", 1));
 	if (f->kind == FEATURE_BAG && f->max_items) {

@@ -28,7 +28,7 @@ function cell(of) {
 	const item = () => of.code == 'size' ? String(pick(of.n + 3)) : of.code == 'hash' ? 'w' + pick(5000)
 		: pick(5) ? of.words[pick(of.words.length)] : 'nobody knows';
 	if (of.kind == 'id') return item();
-	return Array.from({ length: pick(6) }, () => item() + (pick(3) ? '' : ':' + pick(40) / 8)).join('|');
+	return Array.from({ length: pick(6) }, () => of.pool && !pick(6) ? '' : item() + (pick(3) ? '' : ':' + pick(40) / 8)).join('|');
 }
 const columns = [...new Map(Object.values(inputs).filter(i => i.column).map(i => [i.column, i])).values()];
 // The fields of a sequence have as many steps in a row; one alone is there, or the cell would say that there is none.
@@ -45,7 +45,7 @@ if (!rows_at) {
 	const lines = [[...columns.map(i => i.column), ...spare].join(',')];
 	for (let r = 0; r < 300; r++) {
 		const lengths = {};
-		lines.push([...columns.map(of => of.sequence ? steps(of, lengths) : cell(of)), ...spare.map(() => '1')].join(','));
+		lines.push([...columns.map(of => of.sequence && !of.pool ? steps(of, lengths) : cell(of)), ...spare.map(() => '1')].join(','));
 	}
 	writeFileSync(`${folder}/rows.csv`, lines.join('\n') + '\n');
 }
@@ -71,8 +71,9 @@ function list(text, of) {
 	if (of.max && items.length > of.max) items = of.keep == 'last' ? items.slice(-of.max) : items.slice(0, of.max);
 	return items;
 }
-// The steps of a sequence's field, '' where one has no value.
+// The steps of a sequence's field, '' where one has no value; of a list whose maximum is taken, the items there are.
 function steps_of(text, of) {
+	if (of.pool == 'max') return list(text, of).map(i => i[0]);
 	const all = text == '' ? [] : text.split(of.separator);
 	return !of.max || all.length <= of.max ? all : of.keep == 'last' ? all.slice(-of.max) : all.slice(0, of.max);
 }

@@ -42,10 +42,10 @@ compare kinds "$t/kinds.csv"
 compare kinds
 
 # ---- all that scoring can be made of, and the examples, with random weights where no log is needed ----
-for text in tests/onnx/words.mtl tests/onnx/steps.mtl examples/*/*.mtl; do
+for text in tests/onnx/words.mtl tests/onnx/steps.mtl tests/doors/ranker.mtl examples/*/*.mtl; do
 	case $text in examples/bench/* | examples/features/*) continue ;; esac
 	name=$(basename "$text" .mtl)
-	case ${MTL_QUICK:-}$name in *words | *steps | *esm2 | *ple | [!1]*) ;; *) continue ;; esac
+	case ${MTL_QUICK:-}$name in *words | *steps | *ranker | *esm2 | *ple | [!1]*) ;; *) continue ;; esac
 	quietly "$MTLC" build --cpu=native -O1 "$text" -o "$t/prog"
 	code=$?
 	verdict $code "$text: no program"
