@@ -258,11 +258,11 @@ static Value value_of(const MtlLibrary *l, const MtlMember *k, MtlError *e)
 /* ---- rows ---- */
 
 /* Which members a struct of the caller holds. */
-typedef enum { ALL, CANDIDATE } Side;
+typedef enum { ALL, CANDIDATE, REQUEST } Side;
 
 static bool is_in(const MtlLibrary *l, const MtlMember *k, Side s)
 {
-	return s == ALL || l->in.m->feature[k->feature].candidate;
+	return s == ALL || l->in.m->feature[k->feature].candidate == (s == CANDIDATE);
 }
 
 /*
@@ -292,21 +292,33 @@ static MtlStatus put_rows(const MtlLibrary *l, Head *h, Side side, const void *r
 	return MTL_OK;
 }
 
-/* The fields of a sequence are equally long in every row. */
-static MtlStatus check_steps(const MtlLibrary *l, const Head *h, int64_t n, MtlError *e)
+/* A member's lists, row by row, in a struct of the caller. */
+static const MtlDoorList *lists_of(const MtlMember *k, Side side, const void *rows)
 {
+	const void *column;
+	if (side == REQUEST) return (const MtlDoorList *)((const char *)rows + k->in_side);
+	memcpy(&column, (const char *)rows + (side == ALL ? k->in_rows : k->in_side), sizeof column);
+	return column;
+}
+
+/* The fields of a sequence are equally long in every row, as the caller has them: before they are cut. */
+static MtlStatus check_steps(const MtlLibrary *l, Side side, const void *rows, size_t first, int64_t n,
+			     MtlError *e)
+{
+	const MtlModel *m = l->in.m;
 	for (int i = 0; i < l->door->n_member; i++) {
-		int f = l->door->member[i].feature, seq = l->in.m->feature[f].seq;
-		if (!seq) continue;
-		const int32_t *start = h->batch.column[f].bag_start,
-			      *first = h->batch.column[l->in.m->seq[seq - 1].first].bag_start;
+		const MtlMember *k = &l->door->member[i], *other = l->door->member;
+		int seq = m->feature[k->feature].seq;
+		if (!seq || !is_in(l, k, side)) continue;
+		while (m->feature[other->feature].seq != seq) other++;
+		const MtlDoorList *a = lists_of(k, side, rows) + first,
+				  *b = lists_of(other, side, rows) + first;
 		for (int64_t r = 0; r < n; r++) {
-			if (start[r + 1] - start[r] == first[r + 1] - first[r]) continue;
-			Value v = value_of(l, &l->door->member[i], e);
-			v.row = r;
-			return BAD(&v, "D0118", "has %d steps, other fields of sequence \"%s\" have %d",
-				   start[r + 1] - start[r], l->in.m->seq[seq - 1].name,
-				   first[r + 1] - first[r]);
+			if (a[r].n == b[r].n) continue;
+			Value v = value_of(l, k, e);
+			if (side != REQUEST) v.row = (int64_t)first + r;
+			return BAD(&v, "D0118", "has %zu steps, other fields of sequence \"%s\" have %zu",
+				   a[r].n, m->seq[seq - 1].name, b[r].n);
 		}
 	}
 	return MTL_OK;
@@ -339,16 +351,14 @@ static void repeat_steps(const MtlLibrary *l, Head *h, int64_t n)
 	}
 }
 
-/* Steps of rows 0 .. n, checked and put in order. */
-static MtlStatus order_steps(const MtlLibrary *l, Head *h, int64_t n, MtlError *e)
+/* Steps of rows 0 .. n, put in order. */
+static void order_steps(const MtlLibrary *l, Head *h, int64_t n)
 {
 	const MtlModel *m = l->in.m;
-	if (check_steps(l, h, n, e)) return e->status;
 	for (int q = 0; q < m->n_seq; q++) {
 		const int32_t *start = h->batch.column[m->seq[q].first].bag_start;
 		if (start) mtl_steps_fill(&h->batch.steps[q], start, n, m->seq[q].max);
 	}
-	return MTL_OK;
 }
 
 static MtlStatus score_rows(const MtlLibrary *l, Head *h, Side side, const void *rows, size_t n, float *out,
@@ -359,9 +369,10 @@ static MtlStatus score_rows(const MtlLibrary *l, Head *h, Side side, const void 
 		float *to = out + at * (size_t)l->in.m->n_output;
 		k = n - at < ROWS ? (int64_t)(n - at) : ROWS;
 		if (put_rows(l, h, side, rows, at, &k, e)) return e->status;
+		if (check_steps(l, side, rows, at, k, e)) return e->status;
 		h->batch.n = k;
 		if (side == CANDIDATE && candidates_walk(l)) repeat_steps(l, h, k);
-		if (order_steps(l, h, k, e)) return e->status;
+		order_steps(l, h, k);
 		if (side == ALL)
 			mtl_rows_score(&l->in, &h->batch, h->work, to, 0, k);
 		else
@@ -397,7 +408,8 @@ int mtl_library_request(const MtlLibrary *l, void *work, const void *request, Mt
 			return (int)e->status;
 	}
 	h->batch.n = 1;
-	if (order_steps(l, h, 1, e)) return (int)e->status;
+	if (check_steps(l, REQUEST, request, 0, 1, e)) return (int)e->status;
+	order_steps(l, h, 1);
 	mtl_cross_fill(l->in.m, &h->batch, 0, 1, NULL, 0);
 	mtl_rows_request(&l->in, &h->batch, h->work, 0);
 	h->request = l;
@@ -453,8 +465,9 @@ int mtl_library_items(const MtlLibrary *l, void *work, const void *rows, size_t 
 	for (size_t at = 0; at < n; at += (size_t)k) {
 		k = n - at < ROWS ? (int64_t)(n - at) : ROWS;
 		if (put_rows(l, h, CANDIDATE, rows, at, &k, e)) return (int)e->status;
+		if (check_steps(l, CANDIDATE, rows, at, k, e)) return (int)e->status;
 		h->batch.n = k;
-		if (order_steps(l, h, k, e)) return (int)e->status;
+		order_steps(l, h, k);
 		mtl_rows_items(&l->in, &h->batch, h->work, items + at * width, 0, k);
 	}
 	return MTL_OK;

@@ -65,6 +65,14 @@ int main(void)
 	kinds[200].n = 3;
 	if (seq_score(m, work, &rows, ROWS, want, &e) != 4 || strcmp(e.code, "D0118"))
 		return fault("unequal", &e);
+	/* as long as each other after cutting, but not before: as in a log, where D0118 comes before `max` */
+	kinds[200].n = STEPS - 1;
+	if (seq_score(m, work, &rows, ROWS, want, &e) != 4 || strcmp(e.code, "D0118") ||
+	    strncmp(e.text, "row 200:", 8))
+		return fault("unequal beyond max", &e);
+	seq_request_row request = {user[200], items[200], kinds[200], waits[200]};
+	if (seq_request(m, work, &request, &e) != 4 || strcmp(e.code, "D0118"))
+		return fault("unequal in a request", &e);
 	free(work);
 	seq_close(m);
 	return 0;
