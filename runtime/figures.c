@@ -99,8 +99,8 @@ void mtl_metrics_table(FILE *to, const MtlModel *m, const MtlMetrics *w, const c
 		fputc('\n', to);
 	}
 	if (of[MTL_WATCH_VALUE])
-		fprintf(to, "%s%-*s  %10s  %10s  %10s  %6s  %10s  %10s\n", indent, width, "value", "rows",
-			"rmse", "mae", "calib.", "predicted", "mean");
+		fprintf(to, "%s%-*s  %10s  %10s  %10s  %6s  %10s  %10s%s\n", indent, width, "value", "rows",
+			"rmse", "mae", "calib.", "predicted", "mean", m->group_column ? "     ndcg" : "");
 	for (int k = 0; k < m->n_watch; k++) {
 		if (m->watch[k].kind != MTL_WATCH_VALUE) continue;
 		fprintf(to, "%s%-*s  %10" PRId64, indent, width, m->watch[k].name, w[k].rows);
@@ -109,6 +109,7 @@ void mtl_metrics_table(FILE *to, const MtlModel *m, const MtlMetrics *w, const c
 		cell(to, 6, "%.4f", w[k].calibration);
 		cell(to, 10, "%.6g", w[k].mean_prediction);
 		cell(to, 10, "%.6g", w[k].mean_label);
+		if (m->group_column) cell(to, 7, "%.5f", w[k].ndcg);
 		fputc('\n', to);
 	}
 	if (of[MTL_WATCH_CLASS])

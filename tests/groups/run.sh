@@ -35,12 +35,35 @@ for backend in llvm c; do
 		tr -s ' :' '\n\n' | sed '/^$/d' | paste -d ' ' - - >"$tmp/got"
 	near "$tmp/want" "$tmp/got"
 	verdict $? "$backend: losses are those of the rows"
+	"$p" eval --model "$tmp/m" --data "$tmp/rows.csv" | awk '/^ *value / { at = NF; ok = $NF == "ndcg"; next } at && $1 == "rel" { exit !(ok && NF == at && $NF > 0 && $NF <= 1) }'
+	verdict $? "$backend: the table has the NDCG of a value"
 	[ $backend = llvm ] || cmp -s "$tmp/got" "$tmp/got.llvm"
 	verdict $? "both backends measure the same bits"
 	cp "$tmp/got" "$tmp/got.llvm"
 	for f in values rank; do
 		"$MTLC" gradcheck --backend=$backend $here/$f.mtl >"$tmp/out" 2>&1
 		verdict $? "$backend: gradients of $f"
+	done
+done
+
+# ---- together with what brings tasks together, and in double precision ----
+for balance in fixed uncertainty dwa gradnorm pcgrad mgda 'pareto(click: 0.1)' nash 'cagrad(c: 0.4)'; do
+	sed "s/^train {/& balance: $balance /" tests/doors/ranker.mtl >"$tmp/balanced.mtl"
+	"$MTLC" gradcheck --cpu=native "$tmp/balanced.mtl" >"$tmp/out" 2>&1
+	verdict $? "gradients, balance: $balance: $(tail -1 "$tmp/out")"
+done
+awk -v seed=5 -v groups=250 -f tests/doors/log.awk >"$tmp/doors.csv"
+for balance in gradnorm pcgrad; do
+	for wide in "" --double; do
+		what="balance: $balance $wide"
+		sed "s/^train {/& balance: $balance /" tests/doors/ranker.mtl >"$tmp/balanced.mtl"
+		"$MTLC" gradcheck --cpu=native --double "$tmp/balanced.mtl" >"$tmp/out" 2>&1
+		verdict $? "$what: gradients"
+		# shellcheck disable=SC2086  # no option, or one
+		"$MTLC" build --cpu=native $wide "$tmp/balanced.mtl" -o "$tmp/balanced" 2>"$tmp/out"
+		for threads in 1 3; do "$tmp/balanced" train --data "$tmp/doors.csv" --threads $threads --out "$tmp/balanced.$threads" -q; done
+		[ -s "$tmp/balanced.1" ] && cmp -s "$tmp/balanced.1" "$tmp/balanced.3"
+		verdict $? "$what: another model on three threads"
 	done
 done
 
