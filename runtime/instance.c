@@ -3,6 +3,7 @@
  */
 #define _GNU_SOURCE
 #include "frame.h"
+#include "narrow.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -92,7 +93,8 @@ MtlStatus mtl_instance_init(MtlInstance *in, const MtlSys *sys, const MtlModel *
 /* Rows of a model file are dense: where records are too, they are read where they lie. */
 static bool lies_in_store(const MtlInstance *in, int table)
 {
-	return in->in_place && in->m->table[table].stride == in->m->table[table].dim;
+	const MtlTable *t = &in->m->table[table];
+	return in->in_place && (t->narrow ? in->narrow : t->stride == t->dim);
 }
 
 void mtl_instance_free(MtlInstance *in)
@@ -186,6 +188,21 @@ MtlTensor mtl_table_tensor(const MtlInstance *in, int table, int moment)
 			   .stride = t->stride};
 }
 
+/* How it lies in the store that is being loaded. */
+static MtlTensor stored_table(const MtlInstance *in, int table)
+{
+	MtlTensor t = mtl_table_tensor(in, table, -1);
+	if (!in->narrow || !in->m->table[table].narrow) return t;
+	t.type = mtl_narrow_type(&in->m->table[table]);
+	t.dim[1] = mtl_narrow_items(&in->m->table[table]);
+	return t;
+}
+
+static bool same_type(const MtlTensor *a, const MtlTensor *b)
+{
+	return a->type && b->type ? !strcmp(a->type, b->type) : a->type == b->type;
+}
+
 bool mtl_same_shape(const MtlTensor *a, const MtlTensor *b)
 {
 	if (a->n_dim != b->n_dim) return false;
@@ -208,12 +225,28 @@ static MtlStatus seek(const MtlTensor **out, const MtlStore *s, const char *wher
 {
 	const MtlTensor *have = *out = mtl_store_find(s, want->name);
 	if (!have) return mtl_fail(e, MTL_REFUSED, "F0202", where, "no tensor %s", want->name);
-	if (!mtl_same_shape(have, want)) {
+	if (!mtl_same_shape(have, want) || !same_type(have, want)) {
 		char a[96], b[96];
 		return mtl_fail(e, MTL_REFUSED, "F0203", where, "tensor %s is %s here and %s in this program",
 				want->name, mtl_shape_text(have, a), mtl_shape_text(want, b));
 	}
 	return MTL_OK;
+}
+
+/* Floats of a model file as what the records of the table are. */
+static MtlStatus fill_table(const MtlInstance *in, int table, const MtlTensor *have, const char *where,
+			    MtlError *e)
+{
+	const MtlTable *t = &in->m->table[table];
+	bool ok = true;
+	if (t->narrow)
+		ok = mtl_narrow_records(t, have->data, have->dim[0], in->table[table]);
+	else
+		mtl_store_copy(have, in->table[table], t->stride);
+	if (t->precision && !t->narrow) ok = mtl_narrow_round(t, in->table[table], have->dim[0]);
+	return ok ? MTL_OK
+		  : mtl_fail(e, MTL_REFUSED, "F0010", where,
+			     "tensor \"%s\" holds a number too large for bf16", t->name);
 }
 
 static bool is_known(const MtlInstance *in, const char *name)
@@ -249,6 +282,7 @@ MtlStatus mtl_instance_load(MtlInstance *in, const MtlStore *s, const char *wher
 				"it lacks the vocabularies taken from the data");
 	}
 	in->in_place = mtl_model_is_scorer(m) && !training;
+	in->narrow = in->in_place && mtl_store_converted(s);
 	if (mtl_instance_memory(in, training, e)) return e->status;
 	const MtlTensor *have;
 	for (int i = 0; i < m->n_param_block; i++) {
@@ -259,12 +293,12 @@ MtlStatus mtl_instance_load(MtlInstance *in, const MtlStore *s, const char *wher
 	}
 	for (int t = 0; t < m->n_table; t++) {
 		if (!mtl_table_here(in, t)) continue;
-		MtlTensor want = mtl_table_tensor(in, t, -1);
+		MtlTensor want = stored_table(in, t);
 		if (seek(&have, s, where, &want, e)) return e->status;
 		if (lies_in_store(in, t))
 			in->table[t] = (mtl_real *)(uintptr_t)have->data; /* SCORE reads tables only */
-		else
-			mtl_store_copy(have, in->table[t], want.stride);
+		else if (fill_table(in, t, have, where, e))
+			return e->status;
 	}
 	for (int i = 0; i < mtl_store_count(s) && !mtl_model_is_scorer(m); i++)
 		if (!is_known(in, mtl_store_tensor(s, i)->name))

@@ -29,7 +29,8 @@ typedef struct {
 	mtl_real *pre_work;  /* WORK of the entry PRE */
 	mtl_real **moment;   /* [dense.n_moment][n_param]; NULL unless the memory is for training */
 	mtl_real **table;    /* [n_table][rows * stride]; NULL where a scorer does without */
-	bool in_place;	     /* a scorer's: tables whose stride is their width lie in the store, read only */
+	bool in_place;	     /* a scorer's: tables that are records there lie in the store, read only */
+	bool narrow;	     /* in the store narrow tables are records, else floats as in a model file */
 	MtlStore *store;     /* what they lie in, where mtl_instance_open opened it */
 	int64_t *table_rows; /* [n_table] */
 } MtlInstance;

@@ -188,6 +188,8 @@ typedef struct {
 	int64_t next;  /* there */
 } MtlParam;
 
+typedef enum { MTL_SINGLE, MTL_BF16, MTL_INT8 } MtlPrecision;
+
 typedef struct {
 	const char *name; /* "embed.user_id.weight" */
 	int64_t rows;	  /* 0: known after statistics: 2 + size of the automatic vocabulary of `feature` */
@@ -198,7 +200,9 @@ typedef struct {
 	uint64_t losses;
 	bool frozen;
 	bool serving;
-	bool shared; /* several losses teach it */
+	bool shared;		/* several losses teach it */
+	MtlPrecision precision; /* of its numbers when scoring */
+	bool narrow; /* records hold such numbers (narrow.h): a scorer's; else floats rounded to them */
 } MtlTable;
 
 typedef struct {
@@ -405,7 +409,8 @@ typedef struct {
 	const unsigned char *weights;
 	size_t n_weights; /* a model file inside the program, or NULL */
 	int real;	  /* bytes of a number: 4, or 8 in a --double program */
-	const char *precision; /* of the dense layers: "bf16", "int8"; NULL: of numbers of `real` bytes */
+	const char
+	    *precision; /* of dense layers and tables: "bf16", "int8"; NULL: of numbers of `real` bytes */
 	const char
 	    *gemm; /* who computes products of matrices: "blas" (gemm.h), or NULL: the kernels themselves */
 } MtlModel;

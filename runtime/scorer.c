@@ -467,7 +467,9 @@ static void info_text(const MtlInstance *in, const char *state, FILE *to)
 		if (!mtl_table_here(in, i)) continue;
 		MtlTensor t = mtl_table_tensor(in, i, -1);
 		if (t.dim[0] > 0)
-			fprintf(to, "  %-40s %s%s\n", t.name, mtl_shape_text(&t, shape),
+			fprintf(to, "  %-40s %s%s%s\n", t.name, mtl_shape_text(&t, shape),
+				m->table[i].precision ? m->table[i].precision == MTL_INT8 ? " int8" : " bf16"
+						      : "",
 				m->table[i].frozen ? " frozen" : "");
 		else
 			fprintf(to, "  %-40s [by the data, %" PRId64 "]\n", t.name, t.dim[1]);

@@ -47,6 +47,7 @@ struct MtlStore {
 	void *data;	       /* NULL: elsewhere */
 	bool foreign;	       /* any origin will do, and any type of number */
 	bool any_type;	       /* so will tensors of no numbers, which have no data then */
+	bool weights;	       /* a scorer's, of which some may be narrow */
 	const MtlDtype **type; /* of each tensor, in the file */
 };
 
@@ -79,6 +80,8 @@ static Layout layout(const MtlTensor *t)
 	if (t->stride == 0 || t->stride == width || all == width) return (Layout){1, all, all};
 	return (Layout){all / width, width, t->stride};
 }
+
+static const MtlDtype *dtype_of(const MtlTensor *t) { return t->type ? mtl_dtype(t->type) : mtl_dtype_own(); }
 
 static void to_hex(uint64_t h, char hex[HEX + 1]) { snprintf(hex, HEX + 1, "%016" PRIx64, h); }
 
@@ -213,6 +216,7 @@ static const MtlDtype *type_of(const MtlStore *s, const char *tensor, const json
 	const char *name = json_is_string(word) ? json_string_value(word) : "not a text";
 	const MtlDtype *t = mtl_dtype(name);
 	if (t && (t == mtl_dtype_own() || (s->foreign && (t->number || s->any_type)))) return t;
+	if (t && s->weights && (!strcmp(t->name, "BF16") || !strcmp(t->name, "I8"))) return t;
 	REFUSE("F0006", "tensor \"%s\": its dtype is %s; only %s is read%s", tensor, name,
 	       s->foreign ? "F32, F64, F16 or BF16" : MTL_REAL_DTYPE,
 	       !s->foreign && t && t->number ? " (others by train --init and model import)" : "");
@@ -332,6 +336,7 @@ static void place_numbers(MtlStore *s, const void *data)
 	const char *p = data;
 	for (int i = 0; i < s->n; i++) {
 		s->tensor[i].data = (const mtl_real *)(const void *)p;
+		if (!s->foreign && s->type[i] != mtl_dtype_own()) s->tensor[i].type = s->type[i]->name;
 		p += (size_t)layout(&s->tensor[i]).width * s->type[i]->bytes; /* dense: one run */
 	}
 }
@@ -449,15 +454,16 @@ static MtlStatus read_file(MtlStore *s, int fd, bool foreign, MtlError *e)
 	if (st) return st;
 	place_numbers(s, s->data);
 	st = check_numbers(s, own, e);
-	return !st && mtl_store_converted(s) ? convert(s, e) : st;
+	return !st && foreign && mtl_store_converted(s) ? convert(s, e) : st;
 }
 
 static MtlStatus open_file(MtlStore **out, const MtlSys *sys, const char *path, bool foreign, bool any_type,
-			   MtlError *e)
+			   bool weights, MtlError *e)
 {
 	MtlStatus st = new_store(out, sys, path, e);
 	if (!st) (*out)->foreign = foreign;
 	if (!st) (*out)->any_type = any_type;
+	if (!st) (*out)->weights = weights;
 	/* NONBLOCK: opening a pipe must not wait for its other end. */
 	int fd = st ? -1 : sys->open(sys->self, path, O_RDONLY | O_NONBLOCK, 0);
 	if (!st && fd < 0) st = mtl_fail(e, MTL_SYSTEM, "F0001", path, "cannot open: %s", strerror(errno));
@@ -468,12 +474,17 @@ static MtlStatus open_file(MtlStore **out, const MtlSys *sys, const char *path, 
 
 MtlStatus mtl_store_open(MtlStore **out, const MtlSys *sys, const char *path, bool foreign, MtlError *e)
 {
-	return open_file(out, sys, path, foreign, false, e);
+	return open_file(out, sys, path, foreign, false, false, e);
+}
+
+MtlStatus mtl_store_open_weights(MtlStore **out, const MtlSys *sys, const char *path, MtlError *e)
+{
+	return open_file(out, sys, path, false, false, true, e);
 }
 
 MtlStatus mtl_store_open_outside(MtlStore **out, const MtlSys *sys, const char *path, MtlError *e)
 {
-	return open_file(out, sys, path, true, true, e);
+	return open_file(out, sys, path, true, true, false, e);
 }
 
 static MtlStatus read_memory(MtlStore *s, const char *p, size_t n, bool look, MtlError *e)
@@ -481,6 +492,7 @@ static MtlStatus read_memory(MtlStore *s, const char *p, size_t n, bool look, Mt
 	uint64_t header;
 	bool own;
 
+	s->weights = true;
 	if (n < LENGTH) return REFUSE("F0003", "not a model file: only %zu bytes", n);
 	MtlStatus st = check_length(s, (const unsigned char *)p, n, &header, e);
 	if (!st) st = read_header(s, p + LENGTH, header, (int64_t)(n - LENGTH - header), false, &own, e);
@@ -639,15 +651,16 @@ static MtlStatus describe_tensor(json_t *header, json_t *meta, const MtlTensor *
 				 const MtlSys *sys, const char *path, MtlError *e)
 {
 	int64_t all, width, end;
+	const MtlDtype *type = dtype_of(t);
 	char hex[HEX + 1];
 
 	if (!*t->name || strcmp(t->name, META) == 0 || strcmp(t->name, HEADER) == 0)
 		return REJECT("F0006", "a tensor cannot have the name \"%s\"", t->name);
 	if (json_object_get(header, t->name))
 		return REJECT("F0006", "two tensors have the name \"%s\"", t->name);
-	if (!sizes(t, &all, &width) || __builtin_add_overflow(*at, all * (int64_t)sizeof(mtl_real), &end))
+	if (!sizes(t, &all, &width) || __builtin_add_overflow(*at, all * (int64_t)type->bytes, &end))
 		return REJECT("F0006", "tensor \"%s\": its shape is empty or too large", t->name);
-	if (!digest(t, mtl_dtype_own(), hex))
+	if (!digest(t, type, hex))
 		return mtl_fail(e, MTL_NUMBERS, "F0010", path,
 				"not written: tensor \"%s\" holds a number that is not finite", t->name);
 
@@ -660,7 +673,7 @@ static MtlStatus describe_tensor(json_t *header, json_t *meta, const MtlTensor *
 		ok = json_array_append_new(shape, json_integer(t->dim[i])) == 0;
 	ok = ok && json_array_append_new(place, json_integer(*at)) == 0 &&
 	     json_array_append_new(place, json_integer(end)) == 0;
-	ok = ok && set(entry, "dtype", json_string(MTL_REAL_DTYPE)) &&
+	ok = ok && set(entry, "dtype", json_string(type->name)) &&
 	     json_object_set(entry, "shape", shape) == 0 &&
 	     json_object_set(entry, "data_offsets", place) == 0;
 	MtlStatus st = ok ? MTL_OK : NO_MEMORY();
@@ -723,9 +736,11 @@ static MtlStatus make_header(char **out, size_t *size, const MtlTensor *t, int n
 static MtlStatus put_tensor(Out *o, const MtlTensor *t, MtlError *e)
 {
 	Layout l = layout(t);
+	size_t element = dtype_of(t)->bytes;
 	MtlStatus st = MTL_OK;
 	for (int64_t r = 0; !st && r < l.rows; r++)
-		st = put(o, t->data + r * l.stride, (size_t)l.width * sizeof(mtl_real), e);
+		st = put(o, (const char *)t->data + (size_t)(r * l.stride) * element,
+			 (size_t)l.width * element, e);
 	return st;
 }
 

@@ -1,6 +1,6 @@
 /*
  * The model file: safetensors in a strict profile (docs/formats.md).  Tensors are f32 (of a
- * --double program: f64), metadata is text.
+ * --double program: f64), in the weights of a scorer of reduced precision BF16 and I8 too; metadata is text.
  *
  * A reader refuses whatever it does not understand entirely: MTL_REFUSED, never a different number.
  */
@@ -19,6 +19,7 @@ typedef struct {
 	 */
 	const mtl_real *data;
 	int64_t stride;
+	const char *type; /* NULL: such numbers; else data are of this dtype: "BF16", "I8" */
 } MtlTensor;
 
 typedef struct {
@@ -39,7 +40,9 @@ typedef struct MtlStore MtlStore;
 MtlStatus mtl_store_open(MtlStore **out, const MtlSys *sys, const char *path, bool foreign, MtlError *e);
 /* `foreign`, and tensors of types that are no numbers of ours (I64, BOOL) are there, without data. */
 MtlStatus mtl_store_open_outside(MtlStore **out, const MtlSys *sys, const char *path, MtlError *e);
-/* mtl_store_open over bytes in memory that outlive the store (weights inside the program); `name` for
+/* The same of a scorer's weights, before they are put into it: some may be narrow. */
+MtlStatus mtl_store_open_weights(MtlStore **out, const MtlSys *sys, const char *path, MtlError *e);
+/* mtl_store_open_weights over bytes in memory that outlive the store (weights inside the program); `name` for
  * messages. */
 MtlStatus mtl_store_open_memory(MtlStore **out, const MtlSys *sys, const void *p, size_t n, const char *name,
 				MtlError *e);

@@ -25,8 +25,9 @@ typedef struct {
 	const CompileRequest *asked;
 	const Calibrate *k;
 	char dir[128];
-	Range *range;	       /* by parameter */
-	int n_output, n_layer; /* of the author; layers of reduced precision */
+	Range *range;	      /* by parameter */
+	int n_output;	      /* of the author */
+	int n_layer, n_table; /* of reduced precision */
 	char output[OUTPUTS][64];
 	int64_t rows;
 	double mean[OUTPUTS], most[OUTPUTS]; /* changes of scores */
@@ -45,6 +46,13 @@ static int layers(const Spec *s)
 	int n = 0;
 	for (NodeId id = 1; id < s->g->node.n; id++)
 		n += s->g->node.at[id].op == OP_DENSE && s->g->node.at[id].attr.i;
+	return n;
+}
+
+static int tables(const Spec *s)
+{
+	int n = 0;
+	for (int i = 0; i < s->table.n; i++) n += s->table.at[i].precision != PRECISION_F32;
 	return n;
 }
 
@@ -68,7 +76,10 @@ static int build(Trial *t, bool narrow, const char *path)
 	int code = compile(&c, &r) ? link_program(&c, &r, &l, &error) : 3;
 	if (code == 3) say_messages(&c, false);
 	if (error.at) say_error("%s", error.at);
-	if (!code && narrow) t->n_layer = layers(c.spec);
+	if (!code && narrow) {
+		t->n_layer = layers(c.spec);
+		t->n_table = tables(c.spec);
+	}
 	if (!code && !narrow) {
 		t->range = calloc((size_t)c.spec->param.n + 1, sizeof *t->range);
 		for (int i = 0; i < c.spec->output.n && t->n_output < OUTPUTS; i++)
@@ -241,8 +252,8 @@ static double heads(json_t *before, json_t *after)
 static int verdict(const Trial *t, const char *before, const char *after)
 {
 	json_t *a = json_load_file(before, 0, NULL), *b = json_load_file(after, 0, NULL);
-	fprintf(stderr, "%s against single precision, %lld rows of %s, %d layers:\n",
-		precision_word[t->asked->precision], (long long)t->rows, t->k->log, t->n_layer);
+	fprintf(stderr, "%s against single precision, %lld rows of %s, %d layers and %d tables:\n",
+		precision_word[t->asked->precision], (long long)t->rows, t->k->log, t->n_layer, t->n_table);
 	double worst = heads(a, b);
 	for (int i = 0; i < t->n_output; i++)
 		fprintf(stderr, "  %-28s scores change by %.2g on average, %.2g at most\n", t->output[i],
@@ -281,8 +292,8 @@ static int trial(Trial *t)
 		code = 5;
 	}
 	if (!code) code = build(t, true, narrow);
-	if (!code && !t->n_layer) {
-		say_error("no layer of this model is of a size that gains by --precision=%s",
+	if (!code && !t->n_layer && !t->n_table) {
+		say_error("no layer or table of this model is of a size that gains by --precision=%s",
 			  precision_word[t->asked->precision]);
 		code = 5;
 	}
@@ -318,6 +329,15 @@ int calibrate(const CompileRequest *asked, const Calibrate *k, Range **range)
 void report_precision(const Spec *s, FILE *to)
 {
 	const int *walk = walk_of(s->g);
+	fprintf(to, "precision of tables\n");
+	for (int i = 0; i < s->table.n; i++) {
+		const Table *t = &s->table.at[i];
+		if (!t->serving) continue;
+		fprintf(to, "  %-8s %-36s %d bytes a row", precision_word[t->precision], t->name,
+			4 * t->stride);
+		if (!t->precision) fprintf(to, "  (few numbers a row)");
+		fputc('\n', to);
+	}
 	fprintf(to, "precision of dense layers\n");
 	for (NodeId id = 1; id < s->g->node.n; id++) {
 		const Node *n = &s->g->node.at[id];

@@ -14,6 +14,6 @@ typedef struct {
  * freed; or an exit code with everything said: 5 where it loses too much.
  */
 int calibrate(const CompileRequest *asked, const Calibrate *k, Range **range);
-/* A line for each dense layer: its precision, and why it stays as it is. */
+/* A line for each table and each dense layer: its precision, and why it stays as it is. */
 void report_precision(const Spec *s, FILE *to);
 #endif

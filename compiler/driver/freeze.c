@@ -8,6 +8,7 @@
 #include "emit/emit_model.h"
 #include "ir/op.h"
 #include "runtime/instance.h"
+#include "runtime/narrow.h"
 #include "runtime/store.h"
 #include <stdlib.h>
 #include <string.h>
@@ -21,11 +22,12 @@ static const MtlTensor *wanted(const MtlStore *store, const char *name, Text *er
 
 /* ---- the report ---- */
 
+/* Their size in floats, where some are narrower too. */
 static int64_t floats_of(const MtlTensor *t)
 {
 	int64_t n = 1;
 	for (int i = 0; i < t->n_dim; i++) n *= t->dim[i];
-	return n;
+	return !t->type ? n : strcmp(t->type, "I8") ? n / 2 : n / 4;
 }
 
 /* For every node the outputs that need it, bit by bit (bit 63: all from 63 on). */
@@ -111,8 +113,8 @@ static void report_on(Text *o, const Spec *s, const Lowered *scoring, const MtlS
 	for (int i = 0; i < s->table.n; i++) {
 		const Table *t = &s->table.at[i];
 		const MtlTensor *have = mtl_store_find(store, t->name);
-		parameter(o, s, t->name, (have ? have->dim[0] : t->rows) * t->dim, t->serving, NULL, table[i],
-			  t->losses);
+		parameter(o, s, t->name, (have ? have->dim[0] : t->rows) * (t->narrow ? t->stride : t->dim),
+			  t->serving, NULL, table[i], t->losses);
 	}
 	for (int i = 0; i < s->param.n; i++)
 		parameter(o, s, s->param.at[i].name, shape_size(s->param.at[i].shape), s->param.at[i].serving,
@@ -142,6 +144,27 @@ static int by_boundary(const void *a, const void *b)
 	return p != q ? (p < q) - (p > q) : (x->data > y->data) - (x->data < y->data);
 }
 
+/* The table's records, which are the caller's to free; NULL and why. */
+static void *narrow(const Table *t, MtlTensor *tensor, Text *error, const char *model)
+{
+	MtlTable m = {
+	    .dim = t->dim, .stride = t->stride, .precision = (MtlPrecision)t->precision, .narrow = true};
+	int64_t rows = tensor->dim[0];
+	void *made = malloc((size_t)rows * (size_t)t->stride * sizeof(float));
+	if (!made || !mtl_narrow_records(&m, tensor->data, rows, made)) {
+		text_printf(error,
+			    made ? "%s: tensor \"%s\" holds a number too large for bf16"
+				 : "%s: no memory for table %s",
+			    model, t->name);
+		free(made);
+		return NULL;
+	}
+	tensor->data = made;
+	tensor->type = mtl_narrow_type(&m);
+	tensor->dim[1] = mtl_narrow_items(&m);
+	return made;
+}
+
 int freeze_weights(const Spec *s, const Lowered *scoring, Str digest, const char *model, const char *out,
 		   Text *report, Text *error)
 {
@@ -156,6 +179,7 @@ int freeze_weights(const Spec *s, const Lowered *scoring, Str digest, const char
 		   *name = mtl_store_meta(store, MTL_META_MODEL);
 	int code = 5;
 	VEC(MtlTensor) tensor = {0};
+	VEC(void *) made = {0};
 	if (!have || strcmp(have, digest)) {
 		text_printf(error,
 			    "%s: it belongs to another structure (model %s, digest %s) than this text (model "
@@ -174,7 +198,11 @@ int freeze_weights(const Spec *s, const Lowered *scoring, Str digest, const char
 		const MtlTensor *t =
 		    s->table.at[i].serving ? wanted(store, s->table.at[i].name, error, model) : NULL;
 		if (s->table.at[i].serving && !t) goto out;
-		if (t) vec_push(s->arena, &tensor, *t);
+		if (!t) continue;
+		vec_push(s->arena, &tensor, *t);
+		if (!s->table.at[i].narrow) continue;
+		vec_push(s->arena, &made, narrow(&s->table.at[i], &tensor.at[tensor.n - 1], error, model));
+		if (!made.at[made.n - 1]) goto out;
 	}
 	if (report) report_on(report, s, scoring, store);
 	if (tensor.n) qsort(tensor.at, (size_t)tensor.n, sizeof *tensor.at, by_boundary);
@@ -188,6 +216,7 @@ int freeze_weights(const Spec *s, const Lowered *scoring, Str digest, const char
 	code = (int)st;
 	if (st) text_add(error, e.text);
 out:
+	for (int i = 0; i < made.n; i++) free(made.at[i]);
 	mtl_store_close(store);
 	return code;
 }

@@ -267,6 +267,50 @@ static void kernels(Harness *h, Tally *bits, Tally *rounding)
 	}
 }
 
+static int judge(const CompileRequest *r, const LinkRequest *l, uint64_t seed)
+{
+	Compilation c;
+	Text error = {0};
+	compilation_init(&c);
+	int code = compile(&c, r) ? 0 : 3;
+	say_messages(&c, false);
+	void *lib = code ? NULL : link_load(&c, l, &error);
+	if (!code && !lib) {
+		say_error("%s", error.at);
+		code = 6;
+	}
+	const char *of = r->scorer ? ", scorer" : "";
+	for (int i = 0; lib && i < c.lowered.n; i++) {
+		uint64_t rng = seed + 1;
+		Tally bits = {0}, rounding = {0}, diff = {0};
+		Harness *h = harness_new(c.arena, c.spec, c.lowered.at[i], lib, ROWS, seed);
+		if (i == 0 && !r->scorer) differences(h, &diff, &rng, l->verbose);
+		kernels(h, &bits, &rounding);
+		if (h->fault[0]) {
+			say_error("a kernel reads or writes out of bounds: %s", h->fault);
+			code = 70;
+		}
+		if (i == 0 && !r->scorer)
+			say("gradients against central differences (double)", diff, " of the largest");
+		char line[64];
+		snprintf(line, sizeof line, "%s%s: kernels against the interpreter, bits", r->target[i]->name,
+			 of);
+		if (r->blas)
+			bits = (Tally){0}; /* the order of a library's sums is its own */
+		else
+			say(line, bits, "");
+		snprintf(line, sizeof line, "%s%s: kernels against the double interpreter",
+			 r->target[i]->name, of);
+		if (r->precision == PRECISION_INT8)
+			rounding = (Tally){0}; /* a number between two bytes may become either */
+		else
+			say(line, rounding, " of the largest");
+		if (diff.bad || bits.bad || rounding.bad) code = code == 70 ? code : 1;
+	}
+	text_free(&error);
+	compilation_free(&c);
+	return code;
+}
 int command_gradcheck(const Request *call)
 {
 	CompileRequest r;
@@ -281,44 +325,10 @@ int command_gradcheck(const Request *call)
 				r.target[r.n_target++] = &targets[i];
 	}
 	r.hold = true;
-	Compilation c;
-	Text error = {0};
-	compilation_init(&c);
-	int code = compile(&c, &r) ? 0 : 3;
-	say_messages(&c, false);
-	uint64_t seed = mtl_option(&call->o, call->table, "seed")->given
-			    ? mtl_option(&call->o, call->table, "seed")->seed
-			    : 1;
-	void *lib = code ? NULL : link_load(&c, &l, &error);
-	if (!code && !lib) {
-		say_error("%s", error.at);
-		code = 6;
-	}
-	for (int i = 0; lib && i < c.lowered.n; i++) {
-		uint64_t rng = seed + 1;
-		Tally bits = {0}, rounding = {0}, diff = {0};
-		Harness *h = harness_new(c.arena, c.spec, c.lowered.at[i], lib, ROWS, seed);
-		if (i == 0) differences(h, &diff, &rng, l.verbose);
-		kernels(h, &bits, &rounding);
-		if (h->fault[0]) {
-			say_error("a kernel reads or writes out of bounds: %s", h->fault);
-			code = 70;
-		}
-		if (i == 0) say("gradients against central differences (double)", diff, " of the largest");
-		char line[64];
-		snprintf(line, sizeof line, "%s: kernels against the interpreter, bits", r.target[i]->name);
-		if (r.blas)
-			bits = (Tally){0}; /* the order of a library's sums is its own */
-		else
-			say(line, bits, "");
-		snprintf(line, sizeof line, "%s: kernels against the double interpreter", r.target[i]->name);
-		if (r.precision == PRECISION_INT8)
-			rounding = (Tally){0}; /* a number between two bytes may become either */
-		else
-			say(line, rounding, " of the largest");
-		if (diff.bad || bits.bad || rounding.bad) code = code == 70 ? code : 1;
-	}
-	text_free(&error);
-	compilation_free(&c);
+	const MtlOptionValue *seed = mtl_option(&call->o, call->table, "seed");
+	int code = judge(&r, &l, seed->given ? seed->seed : 1);
+	/* Records of reduced precision are a scorer's alone. */
+	r.scorer = true;
+	if (r.precision && code <= 1) code |= judge(&r, &l, seed->given ? seed->seed : 1);
 	return code;
 }

@@ -1,6 +1,7 @@
 /* Entries on random data. */
 #include "driver/harness.h"
 #include "base/diag.h"
+#include "runtime/narrow.h"
 #include "runtime/steps.h"
 #include <dlfcn.h>
 #include <math.h>
@@ -101,6 +102,26 @@ void *harness_memory(const Buffer *b)
 	return b->elem == ELEM_I32 ? (void *)b->i : b->wide ? (void *)b->wide : (void *)b->f;
 }
 
+static void floats(Buffer *b, uint64_t *rng)
+{
+	for (int64_t i = 0; i < b->n; i++) harness_set(b, i, 0.6 * (harness_random(rng) - 0.5));
+}
+
+static bool narrow(const Harness *h, const Buffer *b)
+{
+	return b->kind == SLOT_TABLE && h->spec->table.at[b->index].narrow;
+}
+
+static void records(Harness *h, Buffer *b, uint64_t *rng)
+{
+	const Table *t = &h->spec->table.at[b->index];
+	MtlTable m = {.dim = t->dim, .stride = t->stride, .precision = (MtlPrecision)t->precision};
+	float *x = arena_new(h->arena, float, h->table_rows * t->dim);
+	for (int64_t i = 0; i < h->table_rows * t->dim; i++)
+		x[i] = (float)(0.6 * (harness_random(rng) - 0.5));
+	mtl_narrow_records(&m, x, h->table_rows, b->f);
+}
+
 static void fill(Harness *h, Buffer *b, uint64_t *rng)
 {
 	int64_t n = h->rows;
@@ -133,17 +154,20 @@ static void fill(Harness *h, Buffer *b, uint64_t *rng)
 			b->i[h->groups++] = (int32_t)at;
 		b->i[h->groups] = (int32_t)n;
 		break;
+	case SLOT_TABLE:
+		if (narrow(h, b)) {
+			records(h, b, rng);
+			break;
+		}
+		floats(b, rng);
+		break;
 	case SLOT_PRESENT:
 		for (int64_t i = 0; i < b->n; i++) harness_set(b, i, harness_random(rng) < 0.75);
 		break;
 	case SLOT_PARAM:
-	case SLOT_TABLE:
-	case SLOT_REAL:
+	case SLOT_REAL: floats(b, rng); break;
 	case SLOT_MOMENT:
-		for (int64_t i = 0; i < b->n; i++)
-			harness_set(b, i,
-				    b->kind == SLOT_MOMENT ? harness_random(rng)
-							   : 0.6 * (harness_random(rng) - 0.5));
+		for (int64_t i = 0; i < b->n; i++) harness_set(b, i, harness_random(rng));
 		break;
 	default: break;
 	}
@@ -258,9 +282,13 @@ Harness *harness_new(Arena *a, Spec *s, const Lowered *low, void *lib, int64_t r
 
 void harness_sync(Harness *h)
 {
-	for (int i = 0; i < h->buffer.n; i++)
-		for (int64_t k = 0; h->buffer.at[i].elem == ELEM_F32 && k < h->buffer.at[i].n; k++)
-			h->buffer.at[i].d[k] = harness_get(&h->buffer.at[i], RUN_KERNEL, k);
+	for (int i = 0; i < h->buffer.n; i++) {
+		const Buffer *b = &h->buffer.at[i];
+		/* A view's elements lie together in the interpreter too. */
+		if (narrow(h, b)) memcpy(b->d, b->f, (size_t)b->n * sizeof(float));
+		for (int64_t k = 0; b->elem == ELEM_F32 && !narrow(h, b) && k < b->n; k++)
+			b->d[k] = harness_get(b, RUN_KERNEL, k);
+	}
 }
 
 bool harness_run(Harness *h, RunMode mode, int entry, const int64_t *size)

@@ -32,7 +32,7 @@ int numbers_read(const Compilation *c, const char *path, EmitNumbers *out, MtlSt
 	const float **param = arena_new(s->arena, const float *, s->param.n + 1),
 		    **table = arena_new(s->arena, const float *, s->table.n + 1);
 	int64_t *rows = arena_new(s->arena, int64_t, s->table.n + 1);
-	MtlStatus st = mtl_store_open(store, &mtl_sys, path, false, &e);
+	MtlStatus st = mtl_store_open_weights(store, &mtl_sys, path, &e);
 	if (!st) st = codes(s, *store, code, &e);
 	if (st) {
 		text_add(error, e.text);

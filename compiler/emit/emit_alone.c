@@ -98,6 +98,16 @@ static void floats(Text *o, const float *x, int64_t n)
 	for (int64_t i = 0; i < n; i++) text_printf(o, "%s%af,", i % 8 ? " " : "\n\t", (double)x[i]);
 }
 
+/* Of what is no float. */
+static void words(Text *o, const float *x, int64_t n)
+{
+	for (int64_t i = 0; i < n; i++) {
+		uint32_t w;
+		memcpy(&w, x + i, sizeof w);
+		text_printf(o, "%s0x%xu,", i % 8 ? " " : "\n\t", (unsigned)w);
+	}
+}
+
 static int by_bytes(const void *a, const void *b, void *words)
 {
 	const char *const *w = words;
@@ -157,12 +167,19 @@ static void numbers(Text *o, const Spec *s, const EmitNumbers *n)
 	text_add(o, " [0] = 0};\n" + (s->param.n ? 8 : 0));
 	for (int i = 0; i < s->table.n; i++) {
 		if (!n->table[i]) continue;
-		text_printf(o, "/* %s */\nstatic const float mtl_table%d[] = {", s->table.at[i].name, i);
-		floats(o, n->table[i], n->rows[i] * s->table.at[i].dim);
+		const Table *t = &s->table.at[i];
+		text_printf(o, "/* %s */\nstatic const %s mtl_table%d[] = {", t->name,
+			    t->narrow ? "uint32_t" : "float", i);
+		(t->narrow ? words : floats)(o, n->table[i], n->rows[i] * t->stride);
 		text_add(o, "};\n");
 	}
 	text_add(o, "static const float *const mtl_tables[] = {");
-	for (int i = 0; i < s->table.n; i++) text_printf(o, n->table[i] ? "mtl_table%d, " : "NULL, ", i);
+	for (int i = 0; i < s->table.n; i++)
+		text_printf(o,
+			    !n->table[i]	    ? "NULL, "
+			    : s->table.at[i].narrow ? "(const float *)(const void *)mtl_table%d, "
+						    : "mtl_table%d, ",
+			    i);
 	text_add(o, "NULL};\n");
 }
 

@@ -16,7 +16,7 @@ typedef struct {
 typedef struct {
 	const EmitCode *code;	   /* per feature */
 	const float *const *param; /* per parameter */
-	const float *const *table; /* per table */
+	const float *const *table; /* per table: its records, which are words where they are narrow */
 	const int64_t *rows;	   /* per table */
 } EmitNumbers;
 

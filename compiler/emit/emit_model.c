@@ -261,9 +261,14 @@ static void parameters(Text *o, const Spec *s)
 		text_printf(o, ", .rows = %lld, .feature = %d, .dim = %d, .stride = %d, ", (long long)t->rows,
 			    t->feature, t->dim, t->stride);
 		init(o, t->init);
-		text_printf(o, ", .losses = 0x%llxu, .frozen = %s, .serving = %s, .shared = %s},\n",
+		text_printf(o, ", .losses = 0x%llxu, .frozen = %s, .serving = %s, .shared = %s",
 			    (unsigned long long)t->losses, flag(t->frozen), flag(t->serving),
 			    flag(t->shared));
+		if (t->precision)
+			text_printf(o, ", .precision = %s, .narrow = %s",
+				    t->precision == PRECISION_INT8 ? "MTL_INT8" : "MTL_BF16",
+				    flag(t->narrow));
+		text_add(o, "},\n");
 	}
 	if (s->table.n) text_add(o, "};\n");
 }

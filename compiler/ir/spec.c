@@ -69,3 +69,8 @@ int optimizer_record(const Optimizer *o, int dim)
 {
 	return dim + optimizer_moments(o) * (o->kind == OPT_ROW_ADAGRAD ? 1 : dim);
 }
+
+int narrow_record(Precision p, int dim)
+{
+	return p == PRECISION_INT8 ? 1 + (dim + 3) / 4 : p == PRECISION_BF16 ? (dim + 1) / 2 : dim;
+}

@@ -73,7 +73,9 @@ typedef struct {
 	int dim;
 	uint64_t losses; /* by pass_reach: bit l for loss l (bit 63: all from 63 on) */
 	bool serving;
-	int stride; /* floats per record, chosen before lowering: the row, then its moments */
+	int stride;	     /* floats per record, chosen before lowering: the row, then its moments */
+	Precision precision; /* of the numbers when scoring, by pass_precision */
+	bool narrow;	     /* records hold such numbers: a scorer's, by pass_records (narrow_record) */
 	Init init;
 	Span span;
 	bool frozen;
@@ -260,6 +262,11 @@ typedef struct {
 
 int optimizer_moments(const Optimizer *o);
 int optimizer_record(const Optimizer *o, int dim); /* floats of a table row and its moments */
+/*
+ * Floats that a row's record takes in reduced precision.  bf16: the numbers, two in a float.  int8: a float
+ * s = max |x| / 127 of the row, then a signed byte q a number, x = q s.  What is left of the last is 0.
+ */
+int narrow_record(Precision p, int dim);
 /* Dense parameters lie one after the other, each from a multiple of 16 floats on. */
 int64_t spec_param_offset(const Spec *s, int param);
 int64_t spec_param_floats(const Spec *s);

@@ -47,7 +47,9 @@ void pass_records(Spec *s, bool scorer)
 	for (int i = 0; i < s->table.n; i++) {
 		int floats = optimizer_record(&s->tables, s->table.at[i].dim), stride = 1;
 		if (scorer) {
-			s->table.at[i].stride = s->table.at[i].dim;
+			Table *t = &s->table.at[i];
+			t->narrow = t->precision != PRECISION_F32;
+			t->stride = narrow_record(t->precision, t->dim);
 			continue;
 		}
 		/* Up to a cache line a power of two, so that no record straddles lines; then whole lines. */

@@ -31,13 +31,14 @@ typedef struct {
 	double lo, hi;
 } Range;
 
-/* Marks the layers that score in reduced precision.  range: by parameter, of the layers whose weights these
- * are; NULL: any. */
+/* Marks the layers and tables that score in reduced precision.  range: by parameter, of the layers whose
+ * weights these are; NULL: any. */
 void pass_precision(Spec *s, Precision p, const Range *range);
 /* Takes the marks away. */
 void precision_none(Graph *g);
 /* Why a dense layer stays in single precision; NULL: it need not. */
 const char *precision_refuses(const Graph *g, NodeId id, const int *walk);
+const char *precision_refuses_table(const Table *t, Precision p); /* the same of a table */
 /* More outputs, of the unshared graph: for each layer that may be marked, "range.PARAM.least" (negated) and
  * ".most" of its input's numbers in a row. */
 void pass_ranges(Spec *s);

@@ -1,9 +1,9 @@
 /*
- * Which dense layers score with weights of reduced precision, and which stay as they are.  The one place that
- * decides it.
+ * Which dense layers and tables score with numbers of reduced precision, and which stay as they are.  The one
+ * place that decides it.
  *
  * Needs   the model's graph, shared, its sums in order.
- * Leaves  attr.i of DENSE nodes (ir/graph.h); for int8, what a byte of their input means.
+ * Leaves  attr.i of DENSE nodes (ir/graph.h); for int8, what a byte of their input means.  Table.precision.
  */
 #include "ir/op.h"
 #include "ir/terms.h"
@@ -30,6 +30,12 @@ const char *precision_refuses(const Graph *g, NodeId id, const int *walk)
 	return NULL;
 }
 
+const char *precision_refuses_table(const Table *t, Precision p)
+{
+	if (!t->serving) return "not of the scorer";
+	return narrow_record(p, t->dim) < t->dim ? NULL : "few numbers a row";
+}
+
 /* A range that has 0 in it, in 255 steps, so that 0 is a byte. */
 static void bytes_of(Range r, Attr *a)
 {
@@ -48,6 +54,8 @@ void pass_precision(Spec *s, Precision p, const Range *range)
 		if (p == PRECISION_INT8)
 			bytes_of(range ? range[s->g->node.at[n->in[1]].attr.i] : (Range){-2, 2}, &n->attr);
 	}
+	for (int i = 0; i < s->table.n; i++)
+		if (!precision_refuses_table(&s->table.at[i], p)) s->table.at[i].precision = p;
 }
 
 void precision_none(Graph *g)

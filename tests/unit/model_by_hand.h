@@ -336,9 +336,9 @@ static const MtlParam h_param[] = {
 		MTL_INIT_NORMAL, 0, 0.1                                                                      \
 	}
 static const MtlTable h_tables[] = {
-    {"embed.user.weight", 52, 0, H_DIM, H_STRIDE, H_TABLE_INIT, 3, false, true, true},
-    {"embed.item.weight", 22, 1, H_DIM, H_STRIDE, H_TABLE_INIT, 3, false, true, true},
-    {"embed.tags.weight", 8, 2, H_DIM, H_STRIDE, H_TABLE_INIT, 3, false, true, true},
+    {"embed.user.weight", 52, 0, H_DIM, H_STRIDE, H_TABLE_INIT, 3, false, true, true, MTL_SINGLE, false},
+    {"embed.item.weight", 22, 1, H_DIM, H_STRIDE, H_TABLE_INIT, 3, false, true, true, MTL_SINGLE, false},
+    {"embed.tags.weight", 8, 2, H_DIM, H_STRIDE, H_TABLE_INIT, 3, false, true, true, MTL_SINGLE, false},
 };
 static const MtlNoise h_noise[] = {{H_X, 0.25, "x", false}};
 static const MtlLoss h_loss[] = {{"ctr", 1, false, 0}, {"cvr", 0.5, false, 0}};
