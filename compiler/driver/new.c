@@ -38,20 +38,24 @@ static bool find_file(Starter *s, const char *path, int n)
 	return false;
 }
 
-/* "esmm/esmm.mtl": the length of the kind's name; 0 for features that others use. */
-static int kind_length(const Starter *s)
+enum { KINDS = 64, NAME = 64 };
+
+/* "esmm/esmm.mtl" is the kind esmm, "din/mean.mtl" is din/mean; false: features that others use. */
+static bool kind_of(const Starter *s, char name[NAME])
 {
-	int n = (int)strcspn(s->path, "/");
-	return strncmp(s->path, "features/", 9) ? n : 0;
+	int folder = (int)strcspn(s->path, "/"), n = s->n_path - (int)strlen(".mtl");
+	if (!strncmp(s->path, "features/", 9)) return false;
+	bool same = n == 2 * folder + 1 && !strncmp(s->path, s->path + folder + 1, (size_t)folder);
+	snprintf(name, NAME, "%.*s", same ? folder : n, s->path);
+	return true;
 }
 
 static bool find_kind(Starter *s, const char *kind)
 {
+	char name[NAME];
 	*s = (Starter){0};
-	while (next_starter(s)) {
-		int n = kind_length(s);
-		if (n && (int)strlen(kind) == n && !strncmp(kind, s->path, (size_t)n)) return true;
-	}
+	while (next_starter(s))
+		if (kind_of(s, name) && !strcmp(kind, name)) return true;
 	return false;
 }
 
@@ -76,25 +80,21 @@ static void write_out(const Starter *s, Text *out)
 
 static void list(FILE *to)
 {
+	char name[NAME];
 	for (Starter s = {0}; next_starter(&s);)
-		if (kind_length(&s)) {
+		if (kind_of(&s, name)) {
 			const char *first = s.text + strspn(s.text, "# ");
-			fprintf(to, "  %-16.*s %.*s\n", kind_length(&s), s.path, (int)strcspn(first, "\n"),
-				first);
+			fprintf(to, "  %-16s %.*s\n", name, (int)strcspn(first, "\n"), first);
 		}
 }
 
 /* The i-th kind, for "did you mean"; `self` is room for KINDS names. */
-enum { KINDS = 64, NAME = 64 };
 static const char *nth_kind(const void *self, int i)
 {
 	char(*name)[NAME] = (char(*)[NAME])(uintptr_t)self;
 	int k = 0;
 	for (Starter s = {0}; k < KINDS && next_starter(&s);)
-		if (kind_length(&s) && k++ == i) {
-			snprintf(name[i], NAME, "%.*s", kind_length(&s), s.path);
-			return name[i];
-		}
+		if (kind_of(&s, name[i]) && k++ == i) return name[i];
 	return NULL;
 }
 
