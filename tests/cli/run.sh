@@ -377,7 +377,14 @@ for signal in INT TERM; do
 	code=$?
 	[ $code -eq 130 ] && grep -q 'interrupted; go on with --resume stopped' err
 	verdict $? "SIG$signal: exit $code: $(tail -1 err)"
-	./prog train --data large.csv --epochs 3 --resume stopped --out stopped -q
+	met=$(./prog info --model stopped | sed -n 's/^training: //p' | jq .rows) # of the epoch it was stopped in
+	rm -f resumed.jsonl # a log is added to
+	./prog train --data large.csv --epochs 3 --resume stopped --out stopped --log resumed.jsonl 2>err
+	[ "$(jq 'select(.kind == "epoch").loss_rows' resumed.jsonl | head -1)" = $((100000 - met)) ] &&
+		! jq 'select(.kind == "epoch").loss_rows' resumed.jsonl | tail -n +2 | grep -qvx 100000
+	verdict $? "SIG$signal, then --resume: $met rows were met before, and the losses are of $(jq 'select(.kind == "epoch").loss_rows' resumed.jsonl | tr '\n' ' ')"
+	[ "$met" -eq 0 ] || { grep '^epoch' err | head -1 | grep -qF "(losses of the $((100000 - met)) rows since it was resumed)" && [ "$(grep -c 'since it was resumed' err)" -eq 1 ]; }
+	verdict $? "SIG$signal, then --resume: the terminal does not say of which rows its first losses are: $(head -1 err)"
 	same whole stopped "SIG$signal, then --resume: not as if never stopped"
 done
 
