@@ -125,6 +125,37 @@ awk '/"kind":"epoch"/ { n++; if (!match($0, /"gates":[{].*/)) bad = 1; t = subst
 	END { exit !(n == 2 && g == 4 && !bad) }' gates.jsonl
 verdict $? "gates: $(grep -o '"gates":.*' gates.jsonl | head -1)"
 
+# What a step computes: one forward pass; backwards through the shared part, two layers here, once for each of three tasks,
+# and through a task's own layer once.
+cat >passes.mtl <<'EOF'
+model passes
+features user per request { user_id : id(hash: 1000) }
+embed 8
+event a
+event b
+event c
+shared x = user -> mlp([16, 16])
+tower ta = x -> dense(1)
+tower tb = x -> dense(1)
+tower tc = x -> dense(1)
+P(a) = sigmoid(ta)
+P(b) = sigmoid(tb)
+P(c) = sigmoid(tc)
+loss a: bce(P(a))
+loss b: bce(P(b))
+loss c: bce(P(c))
+train { balance: fixed }
+EOF
+passes() { # BALANCE "FORWARD DX DW": of layers
+	sed "s/balance: fixed/balance: $1/" passes.mtl >passes.$1.mtl
+	got=$("$MTLC" check --dump=grad passes.$1.mtl 2>said | awk '$3 == "dense" { f++ } $3 == "dense_dx" { x++ } $3 == "dense_dw" { w++ } END { print f, x, w }')
+	[ "$got" = "$2" ]
+	verdict $? "passes of $1: $got, not $2"
+}
+passes fixed "5 5 5"
+passes pcgrad "5 9 9" # 3 + 2 x 3
+passes uncertainty "5 5 5"
+
 # A scorer knows nothing of balancing.
 quietly "$MTLC" build --cpu=native cagrad.mtl --model cagrad.whole -o scorer && quietly ./scorer half.csv -o scores && [ "$(awk 'END { print NR }' scores)" -eq 1001 ]
 verdict $? "a scorer of a balanced model"
