@@ -51,11 +51,6 @@ void told_warn(Check *c, Span at, const char *code, const char *fmt, ...)
 	layer_notes(c, at);
 }
 
-void unsupported(Check *c, Span at, const char *what)
-{
-	told(c, at, "M0090", "%s: part of the language, but this version cannot compile it yet", what);
-}
-
 void help_near(Check *c, const Near *n, const char *wanted)
 {
 	const char *best = near_best(n, wanted);

@@ -8,8 +8,7 @@ static void help_setting(Check *c, const Near *n, const char *wanted)
 {
 	const char *best = wanted ? near_best(n, wanted) : NULL;
 	Text t = {0};
-	for (int i = 0; i < n->name.n; i++) /* but not what M0090 would answer */
-		if (strcmp(n->name.at[i], "freeze")) text_printf(&t, "%s%s", i ? ", " : "", n->name.at[i]);
+	for (int i = 0; i < n->name.n; i++) text_printf(&t, "%s%s", i ? ", " : "", n->name.at[i]);
 	if (best)
 		diag_help(c->d, "did you mean '%s'?", best);
 	else
@@ -288,9 +287,9 @@ static void set_stop(Check *c, const Ast *e)
 
 void check_train(Check *c)
 {
-	static const char *const setting[] = {"optimizer", "tables",   "batch", "epochs",  "shuffle", "stop",
-					      "seed",	   "schedule", "clip",	"balance", "freeze"};
-	enum { OPTIMIZER, TABLES, BATCH, EPOCHS, SHUFFLE, STOP, SEED, SCHEDULE, CLIP, BALANCE, FREEZE, N };
+	static const char *const setting[] = {"optimizer", "tables", "batch",	 "epochs", "shuffle",
+					      "stop",	   "seed",   "schedule", "clip",   "balance"};
+	enum { OPTIMIZER, TABLES, BATCH, EPOCHS, SHUFFLE, STOP, SEED, SCHEDULE, CLIP, BALANCE, N };
 	const Ast *seen[N] = {0};
 	c->scope = c->consts;
 	for (int i = 0; c->train && i < c->train->list.n; i++) {
@@ -333,7 +332,6 @@ void check_train(Check *c)
 			break;
 		case STOP: set_stop(c, arg->a); break;
 		case BALANCE: check_balance(c, arg->a); break;
-		default: unsupported(c, arg->span, arena_printf(c->a, "'%s'", setting[k])); break;
 		}
 	}
 	if (!seen[TABLES]) c->s->tables = c->s->dense;

@@ -114,7 +114,6 @@ typedef struct {
 void told(Check *c, Span at, const char *code, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 void told_warn(Check *c, Span at, const char *code, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
-void unsupported(Check *c, Span at, const char *what);
 void help_near(Check *c, const Near *n, const char *wanted); /* "did you mean 'x'?" if there is a near one */
 const Value *poison(Check *c);
 const Value *new_value(Check *c, Value v);
