@@ -3,6 +3,8 @@
  *
  * Neither the products of the pairs nor their gradients are ever in memory: thirty fields have 435.  The
  * weights of a pair are one number, r [F (F - 1) / 2]; kernels read them as the upper triangle of a square.
+ * A field meets those before it, so that the first fields, the request's, can be summed once: pair_first and
+ * pair_rest do what pair_sum does, step by step.
  */
 #include "ir/onnx.h"
 #include "ops/dense.h"
@@ -132,10 +134,12 @@ static void pair_grad(Graph *g, NodeId id, NodeId d, NodeId *din)
 typedef struct {
 	const Target *t;
 	int F, m;
-	int V, R, D, Y;	    /* buffers */
-	int64_t vs, ds, ys; /* of a row */
-	int rows, r;	    /* of a tile; its first */
-	Aff col, have;	    /* the columns at hand */
+	int V, R, D, Y;		/* buffers */
+	int S;			/* what the fields before these left, or -1 */
+	int64_t vs, ds, ys, ss; /* of a row */
+	int first, fields;	/* those in V, of F */
+	int rows, r;		/* of a tile; its first */
+	Aff col, have;		/* the columns at hand */
 } Pairs;
 
 static Aff row_of(const Pairs *p, int q, int64_t stride)
@@ -168,20 +172,49 @@ static void add_fields(Fn *f, const Pairs *p, int u, int x, Aff lo, Aff hi, Aff 
 	f_end(f, 1);
 }
 
-/* sum_i v_i sum_{j>i} r_ij v_j, both ascending */
+static Aff place(const Pairs *p, int q, int64_t stride, Aff i)
+{
+	return aff_add(aff_add(row_of(p, q, stride), aff_mul(i, p->m)), p->col);
+}
+
+/* u = sum_i r_ij v_i over the fields i of V below hi, on top of what S has for j; both of V's first on */
+static void meet(Fn *f, const Pairs *p, int u, int x, Aff j, Aff hi)
+{
+	int64_t corner = (int64_t)p->first * p->F + p->first;
+	if (p->S >= 0)
+		EACH_ROW(f, p, u, q, e_load_n(f, p->t->W, p->S, place(p, q, p->ss, aff_off(j, 1)), p->have));
+	else
+		EACH_ROW(f, p, u, q, e_const(f, p->t->W, 0));
+	add_fields(f, p, u, x, aff_c(0), hi, aff_off(j, corner), p->F);
+}
+
+static void leave(Fn *f, const Pairs *p, int reg, Aff i)
+{
+	int opened = 0, q = unroll(f, "q", p->rows, &opened);
+	f_store_n(f, p->Y, place(p, q, p->ys, i), element(f, reg, q), p->have);
+	f_end(f, opened);
+}
+
+/* sum_j v_j sum_{i<j} r_ij v_i, both ascending; then, for each field behind V's, the inner sum so far */
 static void sum_tile(Fn *f, const Pairs *p)
 {
 	int W = p->t->W, s = f_reg(f, "s", W, p->rows, 1), u = f_reg(f, "u", W, p->rows, 1),
 	    x = f_reg(f, "x", W, 1, 1);
-	EACH_ROW(f, p, s, q, e_const(f, W, 0));
-	int i = f_for(f, "i", aff_c(0), aff_c(p->F - 1), 1);
-	EACH_ROW(f, p, u, q, e_const(f, W, 0));
-	add_fields(f, p, u, x, aff_off(aff_v(i), 1), aff_c(p->F), aff_mul(aff_v(i), p->F), 1);
-	EACH_ROW(f, p, s, q, mad(f, p->t, field(f, p, q, i), element(f, u, q), element(f, s, q)));
+	if (p->S >= 0)
+		EACH_ROW(f, p, s, q, e_load_n(f, W, p->S, place(p, q, p->ss, aff_c(0)), p->have));
+	else
+		EACH_ROW(f, p, s, q, e_const(f, W, 0));
+	int j = f_for(f, "k", aff_c(p->S < 0), aff_c(p->fields), 1);
+	meet(f, p, u, x, aff_v(j), aff_v(j));
+	EACH_ROW(f, p, s, q, mad(f, p->t, field(f, p, q, j), element(f, u, q), element(f, s, q)));
 	f_end(f, 1);
-	int opened = 0, q = unroll(f, "q", p->rows, &opened);
-	f_store_n(f, p->Y, aff_add(row_of(p, q, p->ys), p->col), element(f, s, q), p->have);
-	f_end(f, opened);
+	leave(f, p, s, aff_c(0));
+	int behind = p->F - p->first - p->fields;
+	if (!behind) return;
+	j = f_for(f, "k", aff_c(0), aff_c(behind), 1);
+	meet(f, p, u, x, aff_off(aff_v(j), p->fields), aff_c(p->fields));
+	leave(f, p, u, aff_off(aff_v(j), 1));
+	f_end(f, 1);
 }
 
 /* dv_i = dy (sum_{j<i} r_ji v_j + sum_{j>i} r_ij v_j), one ascending chain */
@@ -222,27 +255,32 @@ static void pair_rows(Fn *f, Pairs *p, int n, void (*tile)(Fn *, const Pairs *))
 static void pair_lower(Lowering *l, NodeId id)
 {
 	const Node *n = &l->g->node.at[id];
-	bool sum = n->op == OP_PAIR_SUM, fresh;
-	const NodeId *in = n->in + !sum;
-	Shape v = l->g->node.at[in[0]].shape;
+	bool dv = n->op == OP_PAIR_SUM_DV, rest = n->op == OP_PAIR_REST, fresh;
+	const NodeId *in = n->in + dv;
+	Shape v = l->g->node.at[in[0]].shape, r = l->g->node.at[in[1]].shape;
 	Loc arg[4] = {lo_value(l, in[0]), lo_value(l, in[1])};
 	int na = 2;
-	if (!sum) arg[na++] = lo_value(l, n->in[0]);
+	if (dv || rest) arg[na++] = lo_value(l, n->in[rest ? 2 : 0]);
 	arg[na++] = lo_result(l, id);
-	Fn *f = lo_kernel(l, &fresh, "%s_%dx%d_s%d_%d_%d", op_table[n->op]->word, v.d[0], v.d[1],
+	Fn *f = lo_kernel(l, &fresh, "%s_%dof%dx%d_s%d_%d_%d", op_table[n->op]->word, v.d[0], r.d[0], v.d[1],
 			  (int)arg[0].stride, (int)arg[2].stride, (int)arg[na - 1].stride);
 	if (fresh) {
 		Pairs p = {.t = l->t,
-			   .F = v.d[0],
+			   .F = r.d[0],
 			   .m = v.d[1],
+			   .S = -1,
+			   .first = rest ? r.d[0] - v.d[0] : 0,
+			   .fields = v.d[0],
 			   .vs = arg[0].stride,
 			   .ds = arg[2].stride,
+			   .ss = arg[2].stride,
 			   .ys = arg[na - 1].stride};
 		p.V = f_buf(f, BUF_IN, ELEM_F32, "v", 0);
 		p.R = f_buf(f, BUF_IN, ELEM_F32, "r", 0);
-		if (!sum) p.D = f_buf(f, BUF_IN, ELEM_F32, "dy", 0);
-		p.Y = f_buf(f, BUF_OUT, ELEM_F32, sum ? "y" : "dv", 0);
-		pair_rows(f, &p, f_size(f, "n"), sum ? sum_tile : dv_tile);
+		if (dv) p.D = f_buf(f, BUF_IN, ELEM_F32, "dy", 0);
+		if (rest) p.S = f_buf(f, BUF_IN, ELEM_F32, "first", 0);
+		p.Y = f_buf(f, BUF_OUT, ELEM_F32, dv ? "dv" : "y", 0);
+		pair_rows(f, &p, f_size(f, "n"), dv ? dv_tile : sum_tile);
 	}
 	lo_call(l, f, na, arg, true, n->span);
 }
@@ -266,6 +304,46 @@ const Op op_pair_sum = {.word = "pair_sum",
 			.shape = pair_shape,
 			.grad = pair_grad,
 			.lower = pair_lower};
+
+/* ---- the same in two steps, when scoring only ---- */
+
+static bool pair_first_shape(const Graph *g, int n, const NodeId *in, const Attr *attr, Shape *out,
+			     const char **why)
+{
+	Shape v = g->node.at[in[0]].shape;
+	(void)n, (void)attr, (void)why;
+	*out = shape_2(true, 1 + g->node.at[in[1]].shape.d[0] - v.d[0], v.d[1]);
+	return true;
+}
+
+const Op op_pair_first = {
+    .word = "pair_first",
+    .n_in = 2,
+    .group = GROUP_MIX,
+    .doc =
+	"The pairs of the first fields of pair_sum; then, for each other field j, what it is going to meet.",
+    .formula = "y_0 = sum_{i<j<k} r_ij v_i v_j, then sum_{i<k} r_ij v_i for j = k ...",
+    .example = "pair_first([[1, 2], [3, 4]], [[0, 10, 1], [0, 0, 2], [0, 0, 0]]) == [[30, 80], [7, 10]]",
+    .shape = pair_first_shape,
+    .lower = pair_lower};
+
+static bool pair_rest_shape(const Graph *g, int n, const NodeId *in, const Attr *attr, Shape *out,
+			    const char **why)
+{
+	(void)n, (void)attr, (void)why;
+	*out = shape_1(true, g->node.at[in[0]].shape.d[1]);
+	return true;
+}
+
+const Op op_pair_rest = {
+    .word = "pair_rest",
+    .n_in = 3,
+    .group = GROUP_MIX,
+    .doc = "The other pairs of pair_sum, from where `pair_first` left it.",
+    .formula = "y = first_0 + sum_j v_j (first_j + sum_{i<j} r_ij v_i)",
+    .example = "pair_rest([[5, 6]], [[0, 10, 1], [0, 0, 2], [0, 0, 0]], [[30, 80], [7, 10]]) == [65, 140]",
+    .shape = pair_rest_shape,
+    .lower = pair_lower};
 
 static bool pair_dv_shape(const Graph *g, int n, const NodeId *in, const Attr *attr, Shape *out,
 			  const char **why)

@@ -6,8 +6,9 @@
  *
  *     y = (sum over the request's fields) + (sum over the others)
  *
- * so that pass/split.c computes the first once per request.  The order is the model's own: training,
- * evaluation and every way of scoring share it.
+ * so that pass/split.c computes the first once per request.  Pairs of fields stay one sum (`pair_sum`, over
+ * each field with those before it), with the request's fields first: that sum can be cut.  The order is the
+ * model's own: training, evaluation and every way of scoring share it.
  *
  * Needs   a shared graph with a root for whatever the spec refers to.
  * Leaves  spec->g built anew, with the same roots in the same order; equal nodes are not one in it.
@@ -138,27 +139,85 @@ static NodeId sum_of(Apart *w, const Node *n, const bool *want, int F, int width
 			n->span);
 }
 
+/* Which of F fields of x are the request's; how many. */
+static int requests_of(Apart *w, NodeId x, int F, int width, bool *early)
+{
+	uint8_t *t = arena_new(w->to->arena, uint8_t, F * width);
+	int n = 0;
+	times(w, x, 0, F * width, t);
+	for (int f = 0; f < F; f++) {
+		uint8_t of = 0;
+		for (int c = 0; c < width; c++) of |= t[f * width + c];
+		early[f] = !(of & BIND_CANDIDATE);
+		n += early[f];
+	}
+	return n;
+}
+
+/* Where the weight of a pair i < j of F stands. */
+static int pair_at(int F, int i, int j) { return i * F - i * (i + 1) / 2 + j - i - 1; }
+
+/* The weights of the pairs of fields in another order. */
+static NodeId reorder(Apart *w, NodeId r, const int *field, int F)
+{
+	Graph *g = w->to;
+	NodeId *part = arena_new(g->arena, NodeId, F * F);
+	int n = 0, from = 0, width = 0;
+	for (int i = 0; i < F; i++) {
+		for (int j = i + 1; j < F; j++) {
+			int a = field[i], b = field[j], at = a < b ? pair_at(F, a, b) : pair_at(F, b, a);
+			if (width && at != from + width) {
+				part[n++] = graph_slice(g, r, from, width);
+				width = 0;
+			}
+			if (!width++) from = at;
+		}
+	}
+	if (!n) return r;
+	part[n++] = graph_slice(g, r, from, width);
+	return graph_op(g, OP_CONCAT, n, part, (Attr){0}, g->node.at[r].span);
+}
+
+/* A sum over pairs with the request's fields first, or 0 where it stays as it is. */
+static NodeId pairs_in_order(Apart *w, NodeId id)
+{
+	const Graph *from = w->from;
+	const Node *n = &from->node.at[id], *square = &from->node.at[n->in[1]];
+	if (square->op != OP_TRIANGLE) return 0;
+	Shape s = from->node.at[n->in[0]].shape;
+	int F = s.d[0], m = s.d[1], *field = arena_new(w->to->arena, int, F), at = 0;
+	bool *early = arena_new(w->to->arena, bool, F);
+	int k = requests_of(w, n->in[0], F, m, early);
+	if (k < WORTH || k == F) return 0;
+	NodeId v[2];
+	for (int late = 0; late < 2; late++) {
+		bool *want = arena_new(w->to->arena, bool, F *m);
+		for (int f = 0; f < F; f++)
+			if (early[f] == !late) field[at++] = f;
+		for (int c = 0; c < F * m; c++) want[c] = early[c / m] == !late;
+		v[late] = take(w, n->in[0], want);
+	}
+	NodeId r = reorder(w, w->now[square->in[0]], field, F);
+	NodeId in[2] = {graph_reshape(w->to, graph_op(w->to, OP_CONCAT, 2, v, (Attr){0}, n->span), s),
+			graph_op(w->to, OP_TRIANGLE, 1, &r, (Attr){0}, n->span)};
+	return graph_op(w->to, OP_PAIR_SUM, 2, in, n->attr, n->span);
+}
+
 /* The sum in two, or 0 where it stays whole. */
 static NodeId in_two(Apart *w, NodeId id)
 {
 	const Node *n = &w->from->node.at[id];
 	bool mix = n->op == OP_MIX;
-	if (n->shape.seq || w->when[id] != (BIND_REQUEST | BIND_CANDIDATE) || (!mix && n->op != OP_SUM_LAST))
-		return 0;
+	if (n->shape.seq || w->when[id] != (BIND_REQUEST | BIND_CANDIDATE)) return 0;
+	if (n->op == OP_PAIR_SUM) return pairs_in_order(w, id);
+	if (!mix && n->op != OP_SUM_LAST) return 0;
 	NodeId x = n->in[mix];
 	Shape s = w->from->node.at[x].shape;
 	if (mix ? !is_shared(w->from, n->in[0]) : s.nd != 1) return 0;
-	int F = s.d[0], width = mix ? s.d[1] : 1, early = 0;
-	uint8_t *t = arena_new(w->to->arena, uint8_t, F * width);
+	int F = s.d[0], width = mix ? s.d[1] : 1;
 	bool *want[2] = {arena_new(w->to->arena, bool, F), arena_new(w->to->arena, bool, F)};
-	times(w, x, 0, F * width, t);
-	for (int f = 0; f < F; f++) {
-		uint8_t of = 0;
-		for (int c = 0; c < width; c++) of |= t[f * width + c];
-		want[0][f] = !(of & BIND_CANDIDATE);
-		want[1][f] = !want[0][f];
-		early += want[0][f];
-	}
+	int early = requests_of(w, x, F, width, want[0]);
+	for (int f = 0; f < F; f++) want[1][f] = !want[0][f];
 	if (early < WORTH || early == F) return 0;
 	NodeId once = sum_of(w, n, want[0], F, width, early),
 	       rest = sum_of(w, n, want[1], F, width, F - early);

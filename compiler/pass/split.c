@@ -3,8 +3,8 @@
  *
  * A dense layer over columns of both sides becomes two: `dense_first` over the request's, `dense_rest` over
  * the others from there on.  The order of its terms (pass/bind.c) has the request's columns first, so the two
- * do what the layer does, step by step.  What a candidate's node reads of the request's is a root GIVEN, with
- * a place in the block REQUEST.
+ * do what the layer does, step by step.  So do `pair_first` and `pair_rest`, of pairs of fields.  What a
+ * candidate's node reads of the request's is a root GIVEN, with a place in the block REQUEST.
  *
  * A second cut is where values stop depending on the candidate alone: they are roots ITEM, columns of a row
  * that a candidate can be told by for many requests.  No sum is cut there, so nothing changes its order.
@@ -106,14 +106,41 @@ static NodeId cut_dense(Split *w, const Node *n, const Cut *c)
 	return graph_op(g, OP_DENSE_REST, 3, (NodeId[]){x[1], w->now[n->in[1]], f}, rest, n->span);
 }
 
+/* How many of the fields of n, a sum over pairs, lie before the first of the candidate's. */
+static int first_fields(const Split *w, const Node *n)
+{
+	Pieces p = bind_pieces(w->from, w->when, n->in[0], false);
+	int at = 0, m = w->from->node.at[n->in[0]].shape.d[1];
+	for (int i = 0; i < p.n && !(p.at[i].when & BIND_CANDIDATE); i++) at += p.at[i].width;
+	return at / m;
+}
+
+static NodeId cut_pairs(Split *w, const Node *n, int k)
+{
+	Graph *g = w->to;
+	Shape s = w->from->node.at[n->in[0]].shape;
+	int F = s.d[0], m = s.d[1];
+	Pieces p = bind_pieces(w->from, w->when, n->in[0], false), part[2] = {{0}};
+	columns(w, &p, 0, k * m, &part[0]);
+	columns(w, &p, k * m, (F - k) * m, &part[1]);
+	NodeId r = w->now[n->in[1]], v[2];
+	for (int i = 0; i < 2; i++)
+		v[i] = graph_reshape(g, join(w, &part[i]), shape_2(true, i ? F - k : k, m));
+	NodeId first = graph_op(g, OP_PAIR_FIRST, 2, (NodeId[]){v[0], r}, n->attr, n->span);
+	return graph_op(g, OP_PAIR_REST, 3, (NodeId[]){v[1], r, first}, n->attr, n->span);
+}
+
 static void copy(Split *w)
 {
 	for (NodeId id = 1; id < w->from->node.n; id++) {
 		const Node *n = &w->from->node.at[id];
+		bool both = w->when[id] == (BIND_REQUEST | BIND_CANDIDATE);
+		int fields = both && n->op == OP_PAIR_SUM && !n->shape.seq ? first_fields(w, n) : 0;
 		Cut c;
-		if (n->op == OP_DENSE && !n->shape.seq && w->when[id] == (BIND_REQUEST | BIND_CANDIDATE) &&
-		    cut_of(w, n, &c)) {
+		if (n->op == OP_DENSE && !n->shape.seq && both && cut_of(w, n, &c)) {
 			w->now[id] = cut_dense(w, n, &c);
+		} else if (fields) {
+			w->now[id] = cut_pairs(w, n, fields);
 		} else {
 			NodeId *in = arena_new(w->to->arena, NodeId, n->n_in);
 			for (int i = 0; i < n->n_in; i++) in[i] = w->now[n->in[i]];
@@ -230,6 +257,14 @@ int64_t pass_items(const Spec *s, Graph *g)
 	return floats;
 }
 
+/* Multiply-adds of k of F fields of width m: a pair's, and a field's with its sum. */
+static int64_t pair_work(OpCode op, Shape v, Shape r)
+{
+	int64_t k = v.d[0], m = v.d[1], F = r.d[0];
+	int64_t behind = op == OP_PAIR_FIRST ? (F - k) * k : 0;
+	return m * (k * (k - 1) / 2 + behind + k);
+}
+
 void split_work(const Spec *s, const Graph *g, int64_t work[3])
 {
 	const uint8_t *when = bind_times(s, g);
@@ -242,5 +277,7 @@ void split_work(const Spec *s, const Graph *g, int64_t work[3])
 		bool dense = n->op == OP_DENSE || n->op == OP_DENSE_FIRST || n->op == OP_DENSE_REST;
 		if (dense) work[when[id] - 1] += shape_size(x) * w.d[1];
 		if (n->op == OP_MIX) work[when[id] - 1] += shape_size(w);
+		if (n->op == OP_PAIR_SUM || n->op == OP_PAIR_FIRST || n->op == OP_PAIR_REST)
+			work[when[id] - 1] += pair_work(n->op, x, w);
 	}
 }

@@ -78,7 +78,8 @@ static bool over_rows(OpCode op)
 static bool is_weight(OpCode op, int operand)
 {
 	return op == OP_TRIANGLE || op == OP_TRIANGLE_DX ||
-	       (operand == 1 && (op == OP_DENSE_REST || op == OP_PAIR_SUM)) ||
+	       (operand == 1 && (op == OP_DENSE_REST || op == OP_PAIR_SUM || op == OP_PAIR_FIRST ||
+			     op == OP_PAIR_REST)) ||
 	       (operand == 2 && op == OP_PAIR_SUM_DV) ||
 	       (operand > 0 && (op == OP_DENSE || op == OP_DENSE_DX || op == OP_DENSE_FIRST));
 }
@@ -446,6 +447,10 @@ static void other_families(void)
 	for (int i = 0; i < 6; i++) {
 		int F = pairs[i][0], m = pairs[i][1];
 		CASE(OP_PAIR_SUM, ROWS2(F, m), FREE2(F, F));
+		for (int k = 1; k < F; k += 2) {
+			CASE(OP_PAIR_FIRST, ROWS2(k, m), FREE2(F, F));
+			CASE(OP_PAIR_REST, ROWS2(F - k, m), FREE2(F, F), ROWS2(1 + F - k, m));
+		}
 		CASE(OP_PAIR_SUM_DV, ROWS1(m), ROWS2(F, m), FREE2(F, F));
 		CASE(OP_TRIANGLE, FREE1(F * (F - 1) / 2));
 		CASE(OP_TRIANGLE_DX, FREE2(F, F));
@@ -612,6 +617,25 @@ static double sum_of(const Case *c, double *const *x, int j)
 		for (int p = 0, F = s[0].d[0]; p < F * F; p++)
 			if (p / F < p % F) sum += x[1][p] * x[0][p / F * d + j] * x[0][p % F * d + j];
 		return sum;
+	case OP_PAIR_FIRST: {
+		int F = s[1].d[0], k = s[0].d[0], of = k + j / d - 1; /* the field that meets the first ones */
+		for (int a = 0; a < k; a++) {
+			if (of >= k) sum += x[1][a * F + of] * x[0][a * d + j % d];
+			for (int b = a + 1; of < k && b < k; b++)
+				sum += x[1][a * F + b] * x[0][a * d + j] * x[0][b * d + j];
+		}
+		return sum;
+	}
+	case OP_PAIR_REST: {
+		int F = s[1].d[0], n = s[0].d[0], k = F - n;
+		sum = x[2][j];
+		for (int b = 0; b < n; b++) {
+			double u = x[2][(1 + b) * d + j];
+			for (int a = 0; a < b; a++) u += x[1][(k + a) * F + k + b] * x[0][a * d + j];
+			sum += x[0][b * d + j] * u;
+		}
+		return sum;
+	}
 	case OP_PAIR_SUM_DV:
 		for (int p = 0, F = s[1].d[0]; p < F; p++)
 			if (p != j / d)
