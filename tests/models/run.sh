@@ -63,7 +63,7 @@ example youtube "$tmp/positions.csv"
 example ple "$tmp/census.csv"
 if [ -z "${MTL_QUICK:-}" ]; then
 	for name in aitm dbmtl escm2 dcn meituan; do example $name "$tmp/funnel.csv"; done
-	for name in cross_stitch stem snr dselect; do example $name "$tmp/census.csv"; done
+	for name in cross_stitch stem snr dselect batch_norm; do example $name "$tmp/census.csv"; done
 	example ple "$tmp/census.csv" -D levels=1
 	example meitu "$tmp/kuairand.csv"
 fi
