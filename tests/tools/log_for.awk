@@ -39,8 +39,8 @@ function statements(i, j, t, parent) {
 		if ($i == "event") {
 			t = $(i + 1); parent = $(i + 2) == "of" ? $(i + 3) : ""
 			label[t] = $(i + (parent == "" ? 2 : 4)) == "label" ? $(i + (parent == "" ? 3 : 5)) : t
-			for (j = i + (parent == "" ? 4 : 6); $(j) ~ /^[|&]$/; j += 2) if (add($(j + 1), "event")) under[n] = under[at[label[t]]] # clk | cart
 			if (add(label[t], "event")) under[n] = parent == "" ? 0 : at[label[parent]]
+			for (j = i + (parent == "" ? 4 : 6); $(j) ~ /^[|&]$/; j += 2) if (add($(j + 1), "event")) under[n] = under[at[label[t]]] # clk | cart
 		} else if ($i == "class" || $i == "value") {
 			t = $(i + 1); size = 0
 			if (match(t, /\[[0-9]+/)) { size = substr(t, RSTART + 1, RLENGTH - 1) + 0; sub(/\[.*/, "", t) }
