@@ -324,33 +324,6 @@ static MtlStatus check_steps(const MtlLibrary *l, Side side, const void *rows, s
 	return MTL_OK;
 }
 
-/* Does the candidates' part go over steps of the request?  Attention of the candidate does. */
-static bool candidates_walk(const MtlLibrary *l)
-{
-	const MtlModel *m = l->in.m;
-	const MtlEntry *e = &m->entry[m->n_request ? MTL_CANDIDATES : MTL_SCORE];
-	for (int i = 0; i < e->n_slot; i++)
-		if (e->slot[i].kind == MTL_SLOT_STEP_BLOCK) return true;
-	return false;
-}
-
-/* The request's sequences, in row 0, for n rows. */
-static void repeat_steps(const MtlLibrary *l, Head *h, int64_t n)
-{
-	for (int i = 0; i < l->door->n_member; i++) {
-		const MtlFeature *f = &l->in.m->feature[l->door->member[i].feature];
-		MtlColumn *c = &h->batch.column[l->door->member[i].feature];
-		if (f->candidate || !f->seq) continue;
-		int32_t length = c->bag_start[1];
-		for (int64_t r = 1; r < n; r++) {
-			memcpy(c->bag_item + r * length, c->bag_item, (size_t)length * sizeof *c->bag_item);
-			memcpy(c->bag_scale + r * length, c->bag_scale,
-			       (size_t)length * sizeof *c->bag_scale);
-			c->bag_start[r + 1] = ((int32_t)r + 1) * length;
-		}
-	}
-}
-
 /* Steps of rows 0 .. n, put in order. */
 static void order_steps(const MtlLibrary *l, Head *h, int64_t n)
 {
@@ -371,7 +344,8 @@ static MtlStatus score_rows(const MtlLibrary *l, Head *h, Side side, const void 
 		if (put_rows(l, h, side, rows, at, &k, e)) return e->status;
 		if (check_steps(l, side, rows, at, k, e)) return e->status;
 		h->batch.n = k;
-		if (side == CANDIDATE && candidates_walk(l)) repeat_steps(l, h, k);
+		if (side == CANDIDATE && mtl_rows_walk(&l->in))
+			mtl_rows_repeat(l->in.m, &h->batch, k, &h->batch, 0);
 		order_steps(l, h, k);
 		if (side == ALL)
 			mtl_rows_score(&l->in, &h->batch, h->work, to, 0, k);

@@ -88,12 +88,38 @@ void mtl_rows_candidates(const MtlInstance *in, const MtlBatch *b, mtl_real *scr
 	call(in, b, scratch, out, in->m->n_request ? MTL_CANDIDATES : MTL_SCORE, row, n);
 }
 
+static bool walks(const MtlEntry *e)
+{
+	for (int i = 0; i < e->n_slot; i++)
+		if (e->slot[i].kind == MTL_SLOT_STEP_BLOCK) return true;
+	return false;
+}
+
+bool mtl_rows_walk(const MtlInstance *in)
+{
+	return walks(&in->m->entry[in->m->n_request ? MTL_CANDIDATES : MTL_SCORE]);
+}
+
+void mtl_rows_repeat(const MtlModel *m, MtlBatch *b, int64_t n, const MtlBatch *from, int64_t row)
+{
+	for (int f = 0; f < m->n_feature; f++) {
+		MtlColumn *to = &b->column[f];
+		const MtlColumn *c = &from->column[f];
+		if (m->feature[f].candidate || !m->feature[f].seq || !to->bag_start) continue;
+		int32_t at = c->bag_start[row], length = c->bag_start[row + 1] - at;
+		size_t numbers = (size_t)length;
+		for (int64_t r = 0; r < n; r++) {
+			memmove(to->bag_item + r * length, c->bag_item + at, numbers * sizeof *c->bag_item);
+			memmove(to->bag_scale + r * length, c->bag_scale + at,
+				numbers * sizeof *c->bag_scale);
+			to->bag_start[r + 1] = ((int32_t)r + 1) * length;
+		}
+	}
+}
+
 bool mtl_rows_have_items(const MtlInstance *in)
 {
-	const MtlEntry *e = &in->m->entry[MTL_PAIRS];
-	for (int i = 0; i < e->n_slot; i++)
-		if (e->slot[i].kind == MTL_SLOT_STEP_BLOCK) return false;
-	return in->m->n_item > 0;
+	return in->m->n_item > 0 && !walks(&in->m->entry[MTL_PAIRS]);
 }
 
 void mtl_rows_items(const MtlInstance *in, const MtlBatch *b, mtl_real *scratch, mtl_real *items, int64_t row,

@@ -16,6 +16,11 @@ void mtl_rows_score(const MtlInstance *in, const MtlBatch *b, mtl_real *scratch,
 void mtl_rows_request(const MtlInstance *in, const MtlBatch *b, mtl_real *scratch, int64_t row);
 void mtl_rows_candidates(const MtlInstance *in, const MtlBatch *b, mtl_real *scratch, mtl_real *out,
 			 int64_t row, int64_t n);
+/* Does the candidates' part go over steps of the request, as attention of the candidate does?  Then the rows
+ * of its batch need them: repeat puts the sequences of one row of `from` in rows 0 .. n of b, which has room
+ * (and may be `from`, of row 0).  Their order is the caller's to find. */
+bool mtl_rows_walk(const MtlInstance *in);
+void mtl_rows_repeat(const MtlModel *m, MtlBatch *b, int64_t n, const MtlBatch *from, int64_t row);
 /*
  * What depends on the candidate alone, once for many requests: a row of n_item numbers for each, at `items`,
  * which is that of row 0.  Then, after mtl_rows_request, scores of such rows, whose crosses with the request

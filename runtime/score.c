@@ -340,6 +340,20 @@ static MtlStatus read_candidates(Candidates *c, Job *j, MtlScoreResult *r, MtlEr
 	return st ? st : closed;
 }
 
+/* The request's sequences beside every candidate of a batch. */
+static MtlStatus repeat(const MtlInstance *in, MtlBatch *b, const MtlBatch *from, int64_t row, MtlError *e)
+{
+	const MtlModel *m = in->m;
+	for (int f = 0; f < m->n_feature; f++) {
+		const MtlColumn *c = &from->column[f];
+		if (m->feature[f].candidate || !m->feature[f].seq) continue;
+		int64_t length = c->bag_start[row + 1] - c->bag_start[row];
+		if (mtl_batch_room(&b->column[f], in->sys, b->n * length, e)) return e->status;
+	}
+	mtl_rows_repeat(m, b, b->n, from, row);
+	return mtl_batch_steps(b, in->sys, m, e);
+}
+
 static MtlStatus one_request(Job *j, const MtlBatch *b, int64_t row, const Candidates *c, MtlScoreResult *r,
 			     MtlError *e)
 {
@@ -348,6 +362,8 @@ static MtlStatus one_request(Job *j, const MtlBatch *b, int64_t row, const Candi
 	j->request = j->work[0];
 	for (int i = 0; i < c->n && !r->closed; i++) {
 		j->item = c->item[i];
+		if (!j->no_request && mtl_rows_walk(j->in) && repeat(j->in, &c->batch[i], b, row, e))
+			return e->status;
 		mtl_cross_fill(j->in->m, &c->batch[i], 0, c->batch[i].n, b, row);
 		if (interrupted(j, e) || one_batch(j, &c->batch[i], &r->closed, e)) return e->status;
 		r->rows += c->batch[i].n;
