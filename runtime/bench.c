@@ -118,8 +118,8 @@ static MtlStatus bench_rows(Bench *b, int64_t n, bool request, Times *t, MtlErro
 {
 	MtlBatch rows = {0};
 	b->out = mtl_new(b->in->sys, mtl_real, n * b->in->m->n_output + 1);
-	MtlStatus st =
-	    b->out ? mtl_random_batch(&rows, b->in, n, e) : mtl_fail(e, MTL_LIMIT, "F0105", NULL, "no memory");
+	MtlStatus st = b->out ? mtl_random_batch(&rows, b->in, n, e)
+			      : mtl_fail(e, MTL_LIMIT, "F0105", NULL, "no memory");
 	b->b = &rows;
 	if (!st) *t = times_of(b, request ? score_request : score_batch);
 	mtl_batch_free(&rows, b->in->sys, b->in->m);

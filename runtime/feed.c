@@ -200,8 +200,8 @@ MtlStatus mtl_feed_open(MtlFeed **out, const MtlSys *sys, const MtlModel *m, con
 		int64_t rows = (o->shuffle + o->batch - 1) / o->batch * o->batch;
 		st = mtl_batch_init(&f->pool, sys, m, rows, e);
 		if (!st && !(f->order = mtl_new(sys, int64_t, rows)))
-			st = mtl_fail(e, MTL_LIMIT, "F0105", NULL, "no memory for a shuffle buffer of %lld rows",
-				      (long long)rows);
+			st = mtl_fail(e, MTL_LIMIT, "F0105", NULL,
+				      "no memory for a shuffle buffer of %lld rows", (long long)rows);
 	}
 	for (int i = 0; !st && i < RING; i++) {
 		f->ring[i].slot = i;

@@ -160,7 +160,8 @@ MtlStatus mtl_gradcheck(MtlInstance *in, MtlThreads *pool, const MtlBatch *b,
 	c.g = mtl_new(in->sys, double, n + 1);
 	c.v = mtl_new(in->sys, double, n + 1);
 	c.was = mtl_new(in->sys, mtl_real, n + 1);
-	if (!st && !(c.g && c.v && c.was)) st = mtl_fail(e, MTL_LIMIT, "F0105", NULL, "no memory for the check");
+	if (!st && !(c.g && c.v && c.was))
+		st = mtl_fail(e, MTL_LIMIT, "F0105", NULL, "no memory for the check");
 	if (!st) st = check_all(&c, line, self, &good, e);
 	mtl_touched_free(&c.touched, in->sys);
 	mtl_release(in->sys, c.g);

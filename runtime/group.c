@@ -95,8 +95,8 @@ MtlStatus mtl_touched_room(MtlTouched *g, const MtlSys *sys, int64_t n, MtlError
 	if (!g->uniq || !g->start || !g->src || !g->scale || !g->pair[0] || !g->pair[1] || !g->bag_src ||
 	    !g->bag_scale) {
 		mtl_touched_free(g, sys);
-		return mtl_fail(e, MTL_LIMIT, "F0105", NULL, "no memory for the %lld table look-ups of a batch",
-				(long long)n);
+		return mtl_fail(e, MTL_LIMIT, "F0105", NULL,
+				"no memory for the %lld table look-ups of a batch", (long long)n);
 	}
 	for (int64_t i = 0; i < cap; i++) g->scale[i] = 1; /* and so they stay where there are no bags */
 	g->cap = cap;

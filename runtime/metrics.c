@@ -452,7 +452,8 @@ MtlStatus mtl_scores_metrics(MtlScores *s, MtlMetrics *out, MtlError *e)
 			    .cross_entropy = NAN};
 	if (s->n == 0) return MTL_OK;
 	Record *scratch = mtl_new(s->sys, Record, s->n);
-	if (!scratch) return mtl_fail(e, MTL_LIMIT, "F0105", NULL, "no memory to sort %lld rows", (long long)s->n);
+	if (!scratch)
+		return mtl_fail(e, MTL_LIMIT, "F0105", NULL, "no memory to sort %lld rows", (long long)s->n);
 	radix_sort(s->row, scratch, s->n, SORTED_WORDS);
 	(s->kind == MTL_SCORES_VALUE ? value_sums : s->kind == MTL_SCORES_CLASS ? class_sums : sums)(s, out);
 	MtlStatus st = s->group && s->kind != MTL_SCORES_CLASS ? grouped(s, scratch, out, e) : MTL_OK;

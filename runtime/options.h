@@ -24,8 +24,9 @@ typedef struct {
 	char letter;	  /* 'o', or 0 */
 	MtlArg arg;
 	const char *value; /* what stands for the argument in the help */
-	uint32_t commands; /* bit c: command c takes it; a name may stand in several rows for different ones */
-	uint32_t needed;   /* bit c: command c cannot do without */
+	uint32_t
+	    commands;	 /* bit c: command c takes it; a name may stand in several rows for different ones */
+	uint32_t needed; /* bit c: command c cannot do without */
 	const char *help;
 } MtlOption;
 
@@ -69,7 +70,8 @@ typedef struct {
 
 /* MTL_USAGE with one line that names the nearest real word. */
 MtlStatus mtl_options_parse(MtlOptions *o, const MtlOptionTable *t, int argc, char *const *argv, MtlError *e);
-/* Value of the option called `name`, which must be in the table: once, or once for each of several commands. */
+/* Value of the option called `name`, which must be in the table: once, or once for each of several commands.
+ */
 const MtlOptionValue *mtl_option(const MtlOptions *o, const MtlOptionTable *t, const char *name);
 /* Help of one command, or of the program where command < 0. */
 void mtl_options_help(const MtlOptionTable *t, const char *program, int command, FILE *to);

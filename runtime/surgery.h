@@ -11,8 +11,8 @@
  *             for which d = sum w_k g_k has d . g_k >= |d|^2; with least c: PE-LTR's Pareto point
  *   cagrad    a = 1 / n + (sqrt(p) / |g_w|) w, p = c^2 |g_0|^2, g_0 the mean, g_w = sum w_k g_k for the
  *             w >= 0 with sum 1 for which g_w . g_0 + sqrt(p) |g_w| is least
- *   nash      the direction of the a > 0 with (G a)_k = 1 / a_k: every task gains g_k . d, and no other direction
- *             of that length has a larger product of gains.  The bargain itself has |d|^2 = n whatever the
+ *   nash      the direction of the a > 0 with (G a)_k = 1 / a_k: every task gains g_k . d, and no other
+ * direction of that length has a larger product of gains.  The bargain itself has |d|^2 = n whatever the
  *             gradients; here sum a = n, so that d shrinks with them.  A gradient of 0 has no part in it: 1
  */
 #ifndef MTL_SURGERY_H

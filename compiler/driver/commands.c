@@ -207,8 +207,9 @@ static bool narrow_asked(const Request *c, const CompileRequest *r, const LinkRe
 	} else if (!l->model) {
 		say_error("--precision is of a scorer: it needs --model");
 	} else if (!k->log) {
-		say_error("--precision needs --calibrate LOG: labelled rows, to find the ranges of numbers and to "
-			  "show what it costs");
+		say_error(
+		    "--precision needs --calibrate LOG: labelled rows, to find the ranges of numbers and to "
+		    "show what it costs");
 	} else if (end && (*end || end == most->text || !(k->max_auc_loss >= 0))) {
 		say_error("--max-auc-loss is a number of at least 0, not '%s'", most->text);
 	} else if (r->blas) {

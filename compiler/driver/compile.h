@@ -34,7 +34,7 @@ typedef struct {
 	Ast *ast, *prelude;
 	Spec *spec;
 	Graph *train, *serve, *watch, *split;
-	int64_t request, item; /* floats of REQUEST, of a row of ITEM */
+	int64_t request, item;	/* floats of REQUEST, of a row of ITEM */
 	VEC(Lowered *) lowered; /* per target */
 	Text dump;		/* what was asked for */
 	bool dumped;

@@ -10,8 +10,8 @@ Str digest(Spec *s)
 		const Feature *f = &s->feature.at[i];
 		text_printf(&t, "feature %s %s %d %d %lld %lld %d %d %d %.17g %d %d %d %d\n", f->name,
 			    f->column, f->kind, f->code, (long long)f->n, (long long)f->min_count, f->normal,
-			    f->missing, f->share, f->missing_value, f->pool_max ? 2 : f->pool_mean, f->keep_last, f->max_items,
-			    f->separator);
+			    f->missing, f->share, f->missing_value, f->pool_max ? 2 : f->pool_mean,
+			    f->keep_last, f->max_items, f->separator);
 		for (int k = 0; k < f->vocab.n; k++) text_printf(&t, "  word %s\n", f->vocab.at[k]);
 		for (int k = 0; k < f->cross.n; k++) text_printf(&t, "  cross %d\n", f->cross.at[k]);
 		for (int k = 0; k < f->edges.n; k++) text_printf(&t, "  edge %.17g\n", f->edges.at[k]);

@@ -124,8 +124,10 @@ static int levels(const LinkRequest *l) { return l->level >= 0 ? l->level : l->c
 
 static EmitTarget emit_target(const Lowered *v, const LinkRequest *l)
 {
-	return (EmitTarget){
-	    .triple = v->target->triple, .cpu = v->target->cpu, .features = v->target->features ? v->target->features : "", .level = levels(l)};
+	return (EmitTarget){.triple = v->target->triple,
+			    .cpu = v->target->cpu,
+			    .features = v->target->features ? v->target->features : "",
+			    .level = levels(l)};
 }
 
 static bool kernel_object(Shop *s, const Lowered *v, const LinkRequest *l, const char *path)

@@ -81,8 +81,9 @@ static const MtlCommand command[] = {
 	     "the text, nothing is written. A few seconds for each layer.",
      .example = "% bench my.mtl", .exits = "36"},
     {"gradcheck", "F.mtl", "Gradients of the kernels against the double interpreter and central differences.",
-     .more = "Reads the model's text; rows are made up. On stdout a line for each comparison: how many numbers,\n"
-	     "how many are wrong, the worst of them, and where.",
+     .more =
+	 "Reads the model's text; rows are made up. On stdout a line for each comparison: how many numbers,\n"
+	 "how many are wrong, the worst of them, and where.",
      .example = "% gradcheck my.mtl", .exits = "136", .no = "a gradient is wrong"},
     {"fmt", "F.mtl", "The model in the standard layout.",
      .more = "Prints the text with its comments, laid out anew; -w puts it in the place of the file.",
@@ -219,7 +220,8 @@ static const MtlOption option[] = {
     {"verbose", 'v', MTL_ARG_NONE, NULL, C(GRAPH), 0, "shapes and multiply-adds in every box"},
     {"verbose", 'v', MTL_ARG_NONE, NULL, C(BUILD), 0,
      "what is kept and what is left out, and how the linker is called"},
-    {"verbose", 'v', MTL_ARG_NONE, NULL, C(BENCH), 0, "also tables, functions, and every call of an entry with why it is computed as it is"},
+    {"verbose", 'v', MTL_ARG_NONE, NULL, C(BENCH), 0,
+     "also tables, functions, and every call of an entry with why it is computed as it is"},
     {"verbose", 'v', MTL_ARG_NONE, NULL, C(GRADCHECK), 0, "every parameter, not only the wrong ones"},
     {"rows", 0, MTL_ARG_COUNT, "N", C(GEN), 0, "rows to write (100000)"},
     {"rows", 0, MTL_ARG_COUNT, "N", C(NEW), 0, "with --from-data: rows to look at (100000)"},

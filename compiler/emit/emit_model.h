@@ -10,7 +10,7 @@ typedef struct {
 	const char *digest, *compiler;
 	bool scorer;
 	const char *precision; /* of its dense layers, reduced; or NULL */
-	const char *weights; /* path of the model file to hold inside, or NULL */
+	const char *weights;   /* path of the model file to hold inside, or NULL */
 	uint64_t n_weights;
 	bool server;  /* a scorer that can serve */
 	bool alone;   /* part of a C file that holds the runtime and all kernels (emit_alone.h) */

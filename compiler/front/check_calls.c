@@ -917,8 +917,7 @@ const Value *builtin_call(Check *c, int b, const CallSite *site)
 void near_callables(Check *c, Near *n)
 {
 	for (int i = 0; i < c->layer.n; i++) near_add(n, c->layer.at[i].name);
-	for (int i = 0; i < N_BUILTIN; i++)
-		near_add(n, builtin[i].name);
+	for (int i = 0; i < N_BUILTIN; i++) near_add(n, builtin[i].name);
 	for (OpCode op = OP_NONE + 1; op < OP_N; op++)
 		if (by_name(op)) near_add(n, op_table[op]->word);
 }

@@ -373,7 +373,8 @@ const Value *loss_label(Check *c, const CallSite *site)
 		const Sample *s = &c->s->sample.at[sample];
 		Span at = site->call->span;
 		NodeId y = graph_push(c->g, OP_SAMPLE, shape_scalar(true), 0, NULL, (Attr){.i = sample}, at),
-		       known = graph_push(c->g, OP_KNOWN, shape_scalar(true), 0, NULL, (Attr){.i = sample}, at);
+		       known =
+			   graph_push(c->g, OP_KNOWN, shape_scalar(true), 0, NULL, (Attr){.i = sample}, at);
 		vec_push(c->a, &c->labelled, ((Labelled){y, known, NULL, sample}));
 		return tensor_value(
 		    c, s->classes ? push_op(c, OP_ONEHOT, 1, &y, (Attr){.j = s->classes}, at) : y, at);

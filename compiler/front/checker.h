@@ -202,7 +202,7 @@ const Value *loss_value(Check *c, const CallSite *site); /* mse, huber, poisson,
 const Value *loss_ce(Check *c, const CallSite *site);
 const Value *loss_focal(Check *c, const CallSite *site);
 NodeId outcome_counts(Check *c, const OutcomeHead *h, Span at); /* 1 in the rows that a loss on it counts */
-void outcome_outputs(Check *c); /* of a model that names none */
+void outcome_outputs(Check *c);					/* of a model that names none */
 void outcome_watches(Check *c);
 Str outcome_metric(Check *c, const Ast *e); /* what E(v | c) or P(class) is called in reports; NULL: told */
 

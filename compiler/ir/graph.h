@@ -44,8 +44,8 @@ bool shape_eq(Shape a, Shape b);
 int64_t shape_size(Shape s);		   /* elements per row, or in all */
 const char *shape_text(Arena *a, Shape s); /* "[n, 360]" */
 
-/* Of a dense layer's weights when scoring: attr.i of DENSE and its kin; INT8: attr.k scale and attr.k2 zero of
- * its input's bytes. */
+/* Of a dense layer's weights when scoring: attr.i of DENSE and its kin; INT8: attr.k scale and attr.k2 zero
+ * of its input's bytes. */
 typedef enum { PRECISION_F32, PRECISION_BF16, PRECISION_INT8 } Precision;
 static const char *const precision_word[] = {"single", "bf16", "int8"};
 
@@ -103,8 +103,8 @@ typedef enum {
 } RootKind;
 /*
  * What must be computed.  index: output, 3*watch + {0 logit, 1 label, 2 weight}, loss, loss, parameter,
- * lookup, first float in REQUEST, first column of ITEM, first column in GATE, task x parameters + parameter, task x lookups +
- * lookup, number in Spec.running.
+ * lookup, first float in REQUEST, first column of ITEM, first column in GATE, task x parameters + parameter,
+ * task x lookups + lookup, number in Spec.running.
  *
  * LOSS and COUNT roots are per-row values [n] that the lowering sums over rows; GRAD roots are sums over rows
  * that are added into the parameter's gradient (several roots for one parameter add up); DROW roots are

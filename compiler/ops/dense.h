@@ -95,7 +95,8 @@ const char *narrow_text(Arena *a, const Narrow *q); /* for names */
 int64_t narrow_size(const Narrow *q, const Target *t, int K, const Joint *d);
 void narrow_pack(Fn *f, const Target *t, const Narrow *q, int K, const Joint *d, const int *W, const int *B,
 		 int P);
-/* Where the input lies as the product reads it: node x, at X; as bytes it is made once for all its products. */
+/* Where the input lies as the product reads it: node x, at X; as bytes it is made once for all its products.
+ */
 Loc narrow_input(Lowering *l, const Narrow *q, NodeId x, Loc X, Span span);
 void narrow_rows(Fn *f, const Product *d, const Narrow *q);
 

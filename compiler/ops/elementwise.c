@@ -108,7 +108,8 @@ GRAD(log1p_grad) { din[0] = graph_2(g, OP_DIV, d, graph_2(g, OP_ADD, graph_k(g, 
 UNARY(log1p, "log1p", "log(1 + x) of each element, right near 0.", "y = log(1 + x)",
       "log1p([0, 1.718281828]) == [0, 1]", -0.5, 2);
 
-/* Nothing is added to x: its limit at 0 is 0, and there nothing is passed on, as relu passes nothing on at 0. */
+/* Nothing is added to x: its limit at 0 is 0, and there nothing is passed on, as relu passes nothing on at 0.
+ */
 EACH(xlogx_each)
 {
 	UNUSED;

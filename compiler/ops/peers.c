@@ -234,16 +234,16 @@ static void rivals_lower(Lowering *l, NodeId id)
 	f_end(f, 2);
 }
 
-const Op op_rivals = {.word = "rivals",
-		     .n_in = 2,
-		     .group = GROUP_PEERS,
-		     .doc =
-			 "Of a row that takes part the number of those in its group whose gain y is another.",
-		     .formula = "p_r = m_r sum over j with y_j != y_r of m_j",
-		     .example = "rivals([0, 2, 1, 0, 1], [1, 1, 1, 1, 0]) == [2, 3, 3, 2, 0]",
-		     .shape = peers_shape,
-		     .lower = rivals_lower,
-		     .meets = true};
+const Op op_rivals = {
+    .word = "rivals",
+    .n_in = 2,
+    .group = GROUP_PEERS,
+    .doc = "Of a row that takes part the number of those in its group whose gain y is another.",
+    .formula = "p_r = m_r sum over j with y_j != y_r of m_j",
+    .example = "rivals([0, 2, 1, 0, 1], [1, 1, 1, 1, 0]) == [2, 3, 3, 2, 0]",
+    .shape = peers_shape,
+    .lower = rivals_lower,
+    .meets = true};
 
 /* ---- pairwise ---- */
 

@@ -16,8 +16,8 @@ void pass_order(Spec *s);
 /* The serving graph cut in two: roots GIVEN are what the candidates' part (OUTPUT) takes from the request's.
  * NULL where nothing depends on the request alone.  *floats: of REQUEST. */
 Graph *pass_split(const Spec *s, const Graph *serve, int64_t *floats);
-/* Roots ITEM: what depends on the candidate alone and meets the request.  The floats of a row of ITEM, 0 where
- * there is nothing, or where a candidate cannot be told by a row of it. */
+/* Roots ITEM: what depends on the candidate alone and meets the request.  The floats of a row of ITEM, 0
+ * where there is nothing, or where a candidate cannot be told by a row of it. */
 int64_t pass_items(const Spec *s, Graph *split);
 /* Multiply-adds of a row by what they depend on: the request alone, the candidate alone, both. */
 void split_work(const Spec *s, const Graph *split, int64_t work[3]);

@@ -1,6 +1,6 @@
 /*
- * One node for one thing: a feature looked up twice, a parameter used twice.  Gradients rely on it.  Sums over
- * fields of both sides are made two on the way (pass/apart.c).
+ * One node for one thing: a feature looked up twice, a parameter used twice.  Gradients rely on it.  Sums
+ * over fields of both sides are made two on the way (pass/apart.c).
  *
  * Needs   a checked model.
  * Leaves  spec->g without equal or unused nodes, and the ids in spec renewed.

@@ -56,7 +56,8 @@ int main(void)
 	if (!bad) bad = esmm_pick(m, work, items, N, index, N, picked[0], &err);
 	if (bad) fprintf(stderr, "%s\n", work && items ? err.text : "no memory");
 	for (int i = 0; i < N && !bad; i++)
-		if (memcmp(picked[i], out[index[i]], sizeof *out)) bad = 1; /* never: they are the same bits */
+		if (memcmp(picked[i], out[index[i]], sizeof *out))
+			bad = 1; /* never: they are the same bits */
 	for (int i = 0; i < N && !bad; i++)
 		printf("%.*s click %.9g buy %.9g\n", (int)item[i].n, item[i].p, out[i][ESMM_OUT_PCTR],
 		       out[i][ESMM_OUT_PCTCVR]);

@@ -107,8 +107,8 @@ static Harness *batch(int target, int64_t rows)
 static void test_stages(void)
 {
 	const Lowered *low = net->low[0] ? net->low[0] : net->low[1];
-	/* Mean; variance; the mean of the layer, and the gradient in it, which needs no more than the layer; the
-	 * gradient in the variance; that in the mean, to which the variance's adds. */
+	/* Mean; variance; the mean of the layer, and the gradient in it, which needs no more than the layer;
+	 * the gradient in the variance; that in the mean, to which the variance's adds. */
 	CU_ASSERT_EQUAL(low->region.n, MEETINGS);
 	for (int i = 0; i < low->region.n; i++)
 		CU_ASSERT(low->region.at[i] < (i + 1 < low->region.n ? low->region.at[i + 1] : low->n_acc));

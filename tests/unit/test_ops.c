@@ -78,8 +78,8 @@ static bool over_rows(OpCode op)
 static bool is_weight(OpCode op, int operand)
 {
 	return op == OP_TRIANGLE || op == OP_TRIANGLE_DX ||
-	       (operand == 1 && (op == OP_DENSE_REST || op == OP_PAIR_SUM || op == OP_PAIR_FIRST ||
-			     op == OP_PAIR_REST)) ||
+	       (operand == 1 &&
+		(op == OP_DENSE_REST || op == OP_PAIR_SUM || op == OP_PAIR_FIRST || op == OP_PAIR_REST)) ||
 	       (operand == 2 && op == OP_PAIR_SUM_DV) ||
 	       (operand > 0 && (op == OP_DENSE || op == OP_DENSE_DX || op == OP_DENSE_FIRST));
 }
@@ -618,7 +618,8 @@ static double sum_of(const Case *c, double *const *x, int j)
 			if (p / F < p % F) sum += x[1][p] * x[0][p / F * d + j] * x[0][p % F * d + j];
 		return sum;
 	case OP_PAIR_FIRST: {
-		int F = s[1].d[0], k = s[0].d[0], of = k + j / d - 1; /* the field that meets the first ones */
+		int F = s[1].d[0], k = s[0].d[0],
+		    of = k + j / d - 1; /* the field that meets the first ones */
 		for (int a = 0; a < k; a++) {
 			if (of >= k) sum += x[1][a * F + of] * x[0][a * d + j % d];
 			for (int b = a + 1; of < k && b < k; b++)
