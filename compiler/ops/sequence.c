@@ -420,7 +420,7 @@ static bool state_shape(const Graph *g, int n, const NodeId *in, const Attr *att
 	return true; /* as it was made */
 }
 
-/* The new value lies where the time before finds it (pass/lower.c places it ahead). */
+/* The new value lies where the time before finds it (pass/plan_order.c places it ahead). */
 static void state_lower(Lowering *l, NodeId id)
 {
 	const Node *n = &l->g->node.at[id];
