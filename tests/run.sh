@@ -2,8 +2,8 @@
 # Every test: installs what they take, builds, runs them all.  The last line is `N passed, N failed`.
 #
 #   tests/run.sh             everything
-#   tests/run.sh --quick     the inner loop: no installation, no sanitizers, no long suites
-#   tests/run.sh -R fold     only what has `fold` in its name (ctest -R), quick as well
+#   tests/run.sh --quick     the inner loop: no installation, no sanitizers, only what takes seconds
+#   tests/run.sh -R fold     only unit tests and suites with `fold` in their names, quick as well
 #
 # What runs: ctest (the unit tests), tests/floors.sh, then tests/*/run.sh.  Such a suite finds its world in the
 # environment and counts for itself: its last line is `N passed, N failed` too.
@@ -113,13 +113,21 @@ if [ -z "$quick" ]; then
 		export MTL_CSV
 	fi
 fi
-units unit "$MTL_BUILD"
-if [ -z "$only" ]; then
-	suite floors sh -c 'tests/floors.sh && tests/floors.sh --self'
-	for script in tests/*/run.sh; do
-		[ -x "$script" ] && suite "$(basename "$(dirname "$script")")" "$script"
-	done
-fi
+# Of the inner loop: the suites that take seconds, and not these unit tests, which sweep shapes, models or rows.
+seconds=" cli docs doors golden run "
+sweeps='^test_(ops|kernels|split|numerics|emit|gen)$'
+[ -z "$quick" ] || [ -n "$only" ] || long=$sweeps
+units unit "$MTL_BUILD" "${long:-}"
+[ -n "$only" ] || suite floors sh -c 'tests/floors.sh && tests/floors.sh --self'
+for script in tests/*/run.sh; do
+	name=$(basename "$(dirname "$script")")
+	if [ -n "$only" ]; then
+		echo "$name" | grep -qE -e "$only" || continue
+	elif [ -n "$quick" ]; then
+		case $seconds in *" $name "*) ;; *) continue ;; esac
+	fi
+	[ -x "$script" ] && suite "$name" "$script"
+done
 if [ -n "$sanitize" ]; then
 	# The same tests where a wrong access cannot pass: address and undefined-behaviour sanitizers.
 	if build "$MTL_BUILD/sanitized" -DCMAKE_BUILD_TYPE=Debug -DMTL_SANITIZE=ON; then
